@@ -1,0 +1,51 @@
+"""TensorFlow and Keras, imported once and quietly.
+
+TensorFlow's libraries write to the process's standard error while they load, before any logging setting is read, and
+report a missing GPU as an error. Here that text is held back while the import succeeds and shown if it fails. Set
+`TF_CPP_MIN_LOG_LEVEL` yourself to see everything.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["keras", "tf"]
+
+
+@contextmanager
+def _standard_error_held() -> Iterator[None]:
+    """Hold back what native code writes to file descriptor 2; release it if the block fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        original = os.dup(2)
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(original, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
+if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    import keras
+    import tensorflow as tf
+else:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # the failed search for a GPU is logged at the level of errors
+    with _standard_error_held():
+        import keras
+        import tensorflow as tf
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"han runs on Keras with the TensorFlow backend, but Keras is configured for {keras.backend.backend()!r}; "
+        'set the environment variable KERAS_BACKEND to "tensorflow" before Keras is imported'
+    )

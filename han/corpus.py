@@ -1,0 +1,155 @@
+"""Encoded documents in flat arrays, and batches of documents of similar length."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from han.text import DocumentSplitter
+from han.vocabulary import PADDING_ID, Vocabulary
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+
+# Documents in a training batch are of similar length because batches are cut from a sorted pool of this many batches:
+# large enough that little padding is left, small enough that batches differ from epoch to epoch.
+POOL_BATCHES = 32
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents as word ids in one flat array, 4 bytes a word.
+
+    Attributes
+    ----------
+    word_ids : int32 [words]
+        The words of all sentences of all documents, one after another.
+    sentence_starts : int64 [sentences + 1]
+        Where each sentence starts in `word_ids`, and the end.
+    document_starts : int64 [documents + 1]
+        Where each document starts in `sentence_starts`, and the end. A document may have no sentences.
+    cut : int
+        How many documents were over the cap on sentences.
+    """
+
+    word_ids: Int32
+    sentence_starts: Int64
+    document_starts: Int64
+    cut: int = 0
+
+    @classmethod
+    def encode(cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary) -> Corpus:
+        """Split texts and encode them with a known vocabulary."""
+        return cls._from_texts(texts, splitter, vocabulary.encode)
+
+    @classmethod
+    def learn(
+        cls, texts: Iterable[str], splitter: DocumentSplitter, min_count: int, max_words: int | None
+    ) -> tuple[Corpus, Vocabulary]:
+        """Split texts, learn their vocabulary (see `Vocabulary.from_counts`) and encode them, in one pass over them."""
+        spellings: defaultdict[str, int] = defaultdict()
+        spellings.default_factory = spellings.__len__
+        corpus = cls._from_texts(texts, splitter, lambda words: [*map(spellings.__getitem__, words)])
+        counts: Counter[str] = Counter()
+        for spelling, count in zip(spellings, np.bincount(corpus.word_ids).tolist(), strict=True):
+            counts[spelling.lower()] += count
+        vocabulary = Vocabulary.from_counts(counts, min_count, max_words)
+        ids = np.array(vocabulary.encode(spellings), np.int32)
+        return replace(corpus, word_ids=ids[corpus.word_ids]), vocabulary
+
+    @classmethod
+    def _from_texts(
+        cls, texts: Iterable[str], splitter: DocumentSplitter, encode: Callable[[list[str]], list[int]]
+    ) -> Corpus:
+        word_ids, sentence_lengths, document_lengths = array("i"), array("i"), array("i")
+        cut = 0
+        for text in texts:
+            sentences, was_cut = splitter.split(text)
+            cut += was_cut
+            document_lengths.append(len(sentences))
+            for words in sentences:
+                sentence_lengths.append(len(words))
+                word_ids.extend(encode(words))
+        return cls(np.array(word_ids, np.int32), _starts(sentence_lengths), _starts(document_lengths), cut)
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.document_starts) - 1
+
+    @property
+    def sentence_counts(self) -> Int64:
+        """Number of sentences of each document [documents]."""
+        return np.diff(self.document_starts)
+
+    @property
+    def word_counts(self) -> Int64:
+        """Number of words of each document [documents]."""
+        return np.diff(self.sentence_starts[self.document_starts])
+
+    def take(self, documents: Sequence[int] | Int64) -> Corpus:
+        """Return a corpus of the given documents, in that order."""
+        documents = np.asarray(documents, np.int64)
+        sentences = _ranges(self.document_starts[documents], self.sentence_counts[documents])
+        lengths = np.diff(self.sentence_starts)[sentences]
+        words = _ranges(self.sentence_starts[sentences], lengths)
+        return Corpus(self.word_ids[words], _starts(lengths), _starts(self.sentence_counts[documents]), self.cut)
+
+    def dense(self, documents: Sequence[int] | Int64) -> Int32:
+        """Return the given documents as one padded block [documents, sentences, words], 0 for padding."""
+        part = self.take(documents)
+        sentence_counts, lengths = part.sentence_counts, np.diff(part.sentence_starts)
+        sentences, words = sentence_counts.max(initial=0), lengths.max(initial=0)
+        block = np.full((len(part), sentences, words), PADDING_ID, np.int32)
+        # True where there is a word: row by row, the order in which `word_ids` lists them.
+        filled = np.zeros((len(part), sentences), np.int64)
+        filled[np.arange(sentences) < sentence_counts[:, None]] = lengths
+        block[np.arange(words) < filled[:, :, None]] = part.word_ids
+        return block
+
+
+def training_batches(corpus: Corpus, batch_size: int, rng: np.random.Generator) -> list[Int64]:
+    """Return one epoch's batches in random order: every document once, similar lengths together."""
+    documents = rng.permutation(len(corpus))
+    pool = batch_size * POOL_BATCHES
+    batches = []
+    for start in range(0, len(documents), pool):
+        part = documents[start : start + pool]
+        # Sentences decide first: they are the steps that the upper level takes one after another.
+        part = part[np.lexsort((corpus.word_counts[part], corpus.sentence_counts[part]))]
+        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def prediction_batches(corpus: Corpus, max_cells: int = 100_000, max_documents: int = 1024) -> Iterator[Int64]:
+    """Yield batches of documents of similar length.
+
+    Each is at most `max_documents` documents and `max_cells` words when padded to a block, or a single document.
+    """
+    sentence_counts = corpus.sentence_counts
+    order = np.lexsort((corpus.word_counts, sentence_counts))
+    sentence_lengths = np.append(np.diff(corpus.sentence_starts), 0)
+    longest = np.maximum.reduceat(sentence_lengths, corpus.document_starts[:-1]) if len(corpus) else sentence_lengths
+    start = 0
+    while start < len(order):
+        part = order[start : start + max_documents]
+        # Sorted by sentences, so the last document of a batch has the most.
+        cells = np.arange(1, len(part) + 1) * sentence_counts[part] * np.maximum.accumulate(longest[part])
+        size = max(1, int(np.searchsorted(cells, max_cells, side="right")))
+        yield part[:size]
+        start += size
+
+
+def _starts(lengths: Iterable[int] | Int64) -> Int64:
+    """Return where each of consecutive pieces starts, and the end [pieces + 1]."""
+    return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])
+
+
+def _ranges(starts: Int64, lengths: Int64) -> Int64:
+    """Return the concatenation of range(start, start + length) over all pieces."""
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)

@@ -1,0 +1,300 @@
+"""The layers of the network: attention pooling and the bidirectional sequence encoder, usable alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from han.backend import keras, tf
+from han.packing import Packing, pack
+from han.recurrence import CELLS, packed_recurrence
+
+
+@keras.saving.register_keras_serializable(package="han")
+class AttentionPooling(keras.layers.Layer):
+    r"""Pool a sequence of states into one vector, weighted by a learned attention.
+
+    Yang et al. 2016, equations 5-7 (words) and 8-10 (sentences), over the real positions t of one sequence:
+
+    .. math:: u_t = \tanh(W h_t + b), \quad \alpha_t = \mathrm{softmax}_t(u_t \cdot c), \quad
+              s = \sum_t \alpha_t h_t
+
+    The number of positions is free: the softmax is over however many states there are. A sequence without real
+    positions pools to zeros.
+
+    Parameters
+    ----------
+    units : int or None, default None
+        Width of the projection u; None takes the width of the states.
+    l2 : float, default 0.0
+        Weight of the L2 penalty on the projection kernel W and on the context vector c.
+    seed : int or None, default None
+        Seed of the initial weights.
+    **kwargs
+        As for any Keras layer (`name`, `dtype`, ...).
+
+    Raises
+    ------
+    ValueError
+        If `units` is below 1, `l2` is negative, or the input has fewer than two axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from han.layers import AttentionPooling
+    >>> states = np.ones((2, 7, 10), dtype="float32")
+    >>> pooled, scores = AttentionPooling()(states, return_attention_scores=True)
+    >>> pooled.shape, scores.shape
+    (TensorShape([2, 10]), TensorShape([2, 7]))
+    """
+
+    def __init__(self, units: int | None = None, l2: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+        if units is not None and units < 1:
+            raise ValueError(f"units must be None or at least 1, got {units!r}")
+        if l2 < 0:
+            raise ValueError(f"l2 must not be negative, got {l2!r}")
+        super().__init__(**kwargs)
+        self.units = units
+        self.l2 = l2
+        self.seed = seed
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create W, b and c for states of width `input_shape[-1]`."""
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(f"inputs must have the shape [..., positions, features], got {input_shape!r}")
+        units = self.units or input_shape[-1]
+        penalty = keras.regularizers.L2(self.l2) if self.l2 else None
+        kernel_seed, context_seed = (None, None) if self.seed is None else (self.seed, self.seed + 1)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(input_shape[-1], units),
+            initializer=keras.initializers.GlorotUniform(kernel_seed),
+            regularizer=penalty,
+        )
+        self.bias = self.add_weight(name="bias", shape=(units,), initializer="zeros")
+        self.context = self.add_weight(
+            name="context",
+            shape=(units,),
+            initializer=keras.initializers.RandomNormal(stddev=0.1, seed=context_seed),
+            regularizer=penalty,
+        )
+
+    def logits(self, states: tf.Tensor) -> tf.Tensor:
+        """Return u . c for states [..., features]: the scores before the softmax, [...]."""
+        projected = keras.ops.tanh(keras.ops.matmul(states, self.kernel) + self.bias)
+        return keras.ops.sum(projected * self.context, axis=-1)
+
+    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, return_attention_scores: bool = False) -> Any:
+        """Pool padded sequences.
+
+        Parameters
+        ----------
+        inputs : float tensor [..., positions, features]
+        mask : bool tensor [..., positions], optional
+            True at real positions.
+        return_attention_scores : bool, default False
+            Also return the weights alpha.
+
+        Returns
+        -------
+        pooled : float tensor [..., features]
+        attention_scores : float tensor [..., positions]
+            Only if asked for. Zero at padding; the rest sum to one.
+        """
+        logits = self.logits(inputs)
+        if mask is None:
+            scores = keras.ops.softmax(logits, axis=-1)
+        else:
+            mask = keras.ops.cast(mask, logits.dtype)
+            peak = keras.ops.max(keras.ops.where(mask > 0, logits, logits.dtype.min), axis=-1, keepdims=True)
+            raised = keras.ops.exp(keras.ops.minimum(logits - peak, 0.0)) * mask
+            total = keras.ops.sum(raised, axis=-1, keepdims=True)
+            scores = raised / keras.ops.where(total > 0, total, 1.0)
+        pooled = keras.ops.sum(inputs * scores[..., None], axis=-2)
+        return (pooled, scores) if return_attention_scores else pooled
+
+    def pool(self, states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pool states in element order [elements, features], without padding.
+
+        Returns the pooled vectors [sequences, features] and the attention scores [elements].
+        """
+        logits = self.logits(states)
+        # Not through the peak: the softmax does not depend on it, and a gradient would only cost.
+        peak = tf.stop_gradient(tf.math.unsorted_segment_max(logits, packing.rows, packing.sequences))
+        raised = tf.exp(logits - tf.gather(peak, packing.rows))
+        total = tf.math.unsorted_segment_sum(raised, packing.rows, packing.sequences)
+        scores = raised / tf.gather(total, packing.rows)
+        return tf.math.unsorted_segment_sum(states * scores[:, None], packing.rows, packing.sequences), scores
+
+    def compute_mask(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> None:
+        """Return None: the positions are gone."""
+        return
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "l2": self.l2, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="han")
+class MeanPooling(keras.layers.Layer):
+    """Pool states into their mean: HN-AVE in Yang et al. 2016. Every position has the same attention score."""
+
+    def pool(self, states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor]:
+        """Pool states in element order; see `AttentionPooling.pool`."""
+        ones = tf.ones_like(states[:, 0])
+        counts = tf.math.unsorted_segment_sum(ones, packing.rows, packing.sequences)
+        scores = ones / tf.gather(counts, packing.rows)
+        return tf.math.unsorted_segment_sum(states * scores[:, None], packing.rows, packing.sequences), scores
+
+
+@keras.saving.register_keras_serializable(package="han")
+class MaxPooling(keras.layers.Layer):
+    """Pool states into their largest value for each feature: HN-MAX in Yang et al. 2016. It has no attention scores."""
+
+    def pool(self, states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, None]:
+        """Pool states in element order; see `AttentionPooling.pool`. A sequence without elements pools to zeros."""
+        pooled = tf.math.unsorted_segment_max(states, packing.rows, packing.sequences)
+        # The identity of the maximum, which an empty segment is left with, is the lowest float.
+        return tf.where(pooled > states.dtype.min, pooled, tf.zeros_like(pooled)), None
+
+
+POOLINGS = {"attention": AttentionPooling, "mean": MeanPooling, "max": MaxPooling}
+
+
+@keras.saving.register_keras_serializable(package="han")
+class BidirectionalEncoder(keras.layers.Layer):
+    """Read sequences from both ends with an LSTM or a GRU; no arithmetic is spent on padding.
+
+    Holds the weights of `keras.layers.Bidirectional(LSTM(units, return_sequences=True))`, or of the same with
+    `GRU`, in Keras' layout, and computes the same outputs.
+
+    Parameters
+    ----------
+    units : int
+        Width of the state in each direction; the output has twice as many features.
+    cell : {"lstm", "gru"}, default "lstm"
+    seed : int or None, default None
+        Seed of the initial weights.
+    **kwargs
+        As for any Keras layer (`name`, `dtype`, ...).
+
+    Raises
+    ------
+    ValueError
+        If `units` is below 1 or `cell` is unknown.
+    """
+
+    def __init__(self, units: int, cell: str = "lstm", seed: int | None = None, **kwargs: Any) -> None:
+        if units < 1:
+            raise ValueError(f"units must be at least 1, got {units!r}")
+        if cell not in CELLS:
+            raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
+        super().__init__(**kwargs)
+        self.units = units
+        self.cell = cell
+        self.seed = seed
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the two directions' weights for inputs of width `input_shape[-1]`."""
+        if input_shape[-1] is None:
+            raise ValueError(f"the last axis of inputs must be known, got {input_shape!r}")
+        seeds = [None] * 4 if self.seed is None else range(self.seed, self.seed + 4)
+        self.forward_weights = self._add_direction("forward", input_shape[-1], *seeds[:2])
+        self.backward_weights = self._add_direction("backward", input_shape[-1], *seeds[2:])
+
+    def _add_direction(
+        self, direction: str, features: int, seed: int | None, recurrent_seed: int | None
+    ) -> list[keras.Variable]:
+        """Create one direction's kernel, recurrent kernel and bias, shaped and initialised as Keras' LSTM or GRU."""
+        lstm = self.cell == "lstm"
+        width = CELLS[self.cell].gates * self.units
+
+        def lstm_bias(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
+            # The forget gate starts open (Jozefowicz et al. 2015).
+            return tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype), self.units)
+
+        return [
+            self.add_weight(
+                name=f"{direction}_kernel",
+                shape=(features, width),
+                initializer=keras.initializers.GlorotUniform(seed),
+            ),
+            self.add_weight(
+                name=f"{direction}_recurrent_kernel",
+                shape=(self.units, width),
+                initializer=keras.initializers.Orthogonal(seed=recurrent_seed),
+            ),
+            self.add_weight(
+                name=f"{direction}_bias",
+                shape=(width,) if lstm else (2, width),
+                initializer=lstm_bias if lstm else "zeros",
+            ),
+        ]
+
+    def encode(self, features: tf.Tensor, packing: Packing, index: tf.Tensor | None = None) -> tf.Tensor:
+        """Encode sequences without padding.
+
+        Parameters
+        ----------
+        features : float tensor [distinct, features]
+            The distinct inputs. Each is projected once, however often it occurs: a batch of 16,800 words of English
+            holds some 3,300 distinct ones.
+        packing : Packing
+        index : int32 tensor [elements], optional
+            The input of each element; None if there is one for each, in element order.
+
+        Returns
+        -------
+        float tensor [elements, 2 * units]
+            The states in element order, forward direction first.
+        """
+        weights = zip(self.forward_weights, self.backward_weights, strict=True)
+        kernels, recurrent_kernels, biases = ([tf.convert_to_tensor(part) for part in pair] for pair in weights)
+        if self.cell == "lstm":
+            input_bias, recurrent_bias = tf.concat(biases, axis=0), None
+        else:
+            input_bias, recurrent_bias = tf.concat([bias[0] for bias in biases], 0), tf.stack([bias[1] for bias in biases])
+        projected = tf.matmul(features, tf.concat(kernels, axis=1)) + input_bias
+        forward, backward = (packing.forward, packing.backward)
+        if index is not None:
+            forward, backward = tf.gather(index, forward), tf.gather(index, backward)
+        from_start, from_end = tf.split(projected, 2, axis=1)
+        states = packed_recurrence(
+            CELLS[self.cell],
+            tf.stack([tf.gather(from_start, forward), tf.gather(from_end, backward)]),
+            tf.stack(recurrent_kernels),
+            recurrent_bias,
+            packing.batch_sizes,
+        )
+        return tf.concat(
+            [tf.gather(states[0], packing.forward_position), tf.gather(states[1], packing.backward_position)], axis=-1
+        )
+
+    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Encode padded sequences.
+
+        Parameters
+        ----------
+        inputs : float tensor [sequences, positions, features]
+        mask : bool tensor [sequences, positions], optional
+            True at real elements.
+
+        Returns
+        -------
+        float tensor [sequences, positions, 2 * units]
+            Zeros at padding.
+        """
+        if mask is None:
+            mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
+        states = self.encode(tf.boolean_mask(inputs, mask), pack(mask))
+        shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
+        return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [sequences, positions, 2 * units]."""
+        return (*input_shape[:-1], 2 * self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "cell": self.cell, "seed": self.seed}

@@ -1,0 +1,174 @@
+"""The hierarchical attention network as a `keras.Model`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from han.backend import keras, tf
+from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder
+from han.packing import pack
+from han.vocabulary import PADDING_ID
+
+
+@keras.saving.register_keras_serializable(package="han")
+class HierarchicalAttentionNetwork(keras.Model):
+    """Words to sentence vectors to a document vector to class probabilities (Yang et al. 2016).
+
+    ::
+
+        words -> embedding -> bidirectional LSTM -> attention pooling -> one vector a sentence
+        sentence vectors   -> bidirectional LSTM -> attention pooling -> one vector a document -> softmax
+
+    No axis of the input has a fixed length, and a document's output does not depend on the others in its batch:
+    padding is left out before anything is computed.
+
+    Parameters
+    ----------
+    vocabulary_size : int
+        Number of word ids, padding (0) included.
+    classes : int
+        Number of classes, at least 2.
+    embedding_dim : int, default 100
+    units : int, default 50
+        Width of the recurrent state in each direction, for words and for sentences.
+    cell : {"lstm", "gru"}, default "lstm"
+    pooling : {"attention", "mean", "max"}, default "attention"
+        The paper's HN-ATT, HN-AVE and HN-MAX, for words and for sentences.
+    dropout : float in [0, 1), default 0.0
+        Rate for the embeddings (one mask for each distinct word of a batch: a feature dropped for a word is dropped
+        at its every occurrence, Gal & Ghahramani 2016), for the sentence vectors and for the document vector.
+    word_dropout : float in [0, 1), default 0.0
+        Probability that a distinct word of a batch is replaced by a zero vector at its every occurrence.
+    l2 : float, default 0.0
+        L2 penalty on each attention's projection kernel and context vector.
+    seed : int or None, default None
+        Seed of the initial weights and of dropout.
+    **kwargs
+        As for any `keras.Model` (`name`, ...).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from han.model import HierarchicalAttentionNetwork
+    >>> model = HierarchicalAttentionNetwork(vocabulary_size=1000, classes=2)
+    >>> documents = np.array([[[5, 7, 2], [4, 0, 0]], [[9, 0, 0], [0, 0, 0]]])
+    >>> model(documents).shape
+    TensorShape([2, 2])
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        classes: int,
+        embedding_dim: int = 100,
+        units: int = 50,
+        cell: str = "lstm",
+        pooling: str = "attention",
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        l2: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
+        super().__init__(**kwargs)
+        self._arguments = {
+            "vocabulary_size": vocabulary_size,
+            "classes": classes,
+            "embedding_dim": embedding_dim,
+            "units": units,
+            "cell": cell,
+            "pooling": pooling,
+            "dropout": dropout,
+            "word_dropout": word_dropout,
+            "l2": l2,
+            "seed": seed,
+        }
+        # Every part gets its own stretch of seeds: equal seeds would give two layers equal weights.
+        seeds = [None] * 8 if seed is None else [8 * seed + part for part in range(0, 64, 8)]
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size, embedding_dim, embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0])
+        )
+        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1])
+        self.word_pooling = _pooling(pooling, l2, seeds[2])
+        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3])
+        self.sentence_pooling = _pooling(pooling, l2, seeds[4])
+        self.classifier = keras.layers.Dense(
+            classes, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seeds[5])
+        )
+        self.dropout = keras.layers.Dropout(dropout, seed=seeds[6])
+        self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create all weights; the axes of the input are free, only their number is checked."""
+        if len(input_shape) != 3:
+            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {input_shape!r}")
+        states = (None, 2 * self._arguments["units"])
+        self.embedding.build((None,))
+        self.word_encoder.build((None, self._arguments["embedding_dim"]))
+        self.word_pooling.build(states)
+        self.sentence_encoder.build(states)
+        self.sentence_pooling.build(states)
+        self.classifier.build(states)
+
+    def call(self, inputs: tf.Tensor, training: bool = False, return_attention_scores: bool = False) -> Any:
+        """Classify documents.
+
+        Parameters
+        ----------
+        inputs : int tensor [documents, sentences, words]
+            Word ids; 0 is padding.
+        training : bool, default False
+            Apply dropout.
+        return_attention_scores : bool, default False
+            Also return both levels' attention.
+
+        Returns
+        -------
+        probabilities : float tensor [documents, classes]
+        word_scores : float tensor [documents, sentences, words]
+            Only if asked for. Each sentence's scores sum to one; zero at padding.
+        sentence_scores : float tensor [documents, sentences]
+            Only if asked for. Each document's scores sum to one; zero at sentences without words.
+        """
+        if return_attention_scores and self._arguments["pooling"] == "max":
+            raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
+        shape = tf.shape(inputs)
+        sentence_rows = tf.reshape(inputs, [shape[0] * shape[1], shape[2]])
+        word_mask = tf.not_equal(sentence_rows, PADDING_ID)
+        sentence_mask = tf.reduce_any(tf.not_equal(inputs, PADDING_ID), axis=2)
+
+        words = pack(word_mask)
+        distinct, index = tf.unique(tf.boolean_mask(sentence_rows, word_mask))
+        embedded = self.dropout(self.word_dropout(self.embedding(distinct), training=training), training=training)
+        word_states = self.word_encoder.encode(embedded, words, index)
+        sentence_vectors, word_scores = self.word_pooling.pool(word_states, words)
+
+        sentences = pack(sentence_mask)
+        sentence_vectors = tf.boolean_mask(sentence_vectors, tf.reshape(sentence_mask, [-1]))
+        sentence_states = self.sentence_encoder.encode(self.dropout(sentence_vectors, training=training), sentences)
+        document_vectors, sentence_scores = self.sentence_pooling.pool(sentence_states, sentences)
+        probabilities = self.classifier(self.dropout(document_vectors, training=training))
+
+        if not return_attention_scores:
+            return probabilities
+        return (
+            probabilities,
+            tf.reshape(_unpack(word_scores, word_mask), shape),
+            _unpack(sentence_scores, sentence_mask),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**self._arguments, "name": self.name}
+
+
+def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
+    layer = POOLINGS[pooling]
+    return layer(l2=l2, seed=seed) if layer is AttentionPooling else layer()
+
+
+def _unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Put scores in element order [elements] back where `mask` is True; zero elsewhere."""
+    return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))

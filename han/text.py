@@ -1,0 +1,138 @@
+"""Text to sentences and words, each with its character offsets in the original string."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import sentencex
+
+T = TypeVar("T")
+Span = tuple[int, int]
+Splitter = Callable[[str], Iterable[str]]
+
+# A word is letters, digits and underscores, with apostrophes inside ("don't"); any other visible character stands alone.
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split English text into sentences, each with the white space that follows it.
+
+    Examples
+    --------
+    >>> from han.text import split_sentences
+    >>> split_sentences("Dr. Smith slept. Nobody minded!")
+    ['Dr. Smith slept. ', 'Nobody minded!']
+    """
+    pieces: list[str] = sentencex.segment("en", text)
+    return pieces
+
+
+def split_words(sentence: str) -> list[str]:
+    """Split a sentence into words and punctuation marks.
+
+    Examples
+    --------
+    >>> from han.text import split_words
+    >>> split_words("It isn't bad, is it?")
+    ['It', "isn't", 'bad', ',', 'is', 'it', '?']
+    """
+    return _WORD.findall(sentence)
+
+
+class DocumentSplitter:
+    """Text to a list of sentences of words, within caps on both.
+
+    Parameters
+    ----------
+    max_sentences : int, default 512
+        Sentences kept of a document; the rest is cut.
+    max_words : int, default 50
+        Words in a sentence; a longer sentence is continued as a further sentence.
+    sentence_splitter : callable str -> iterable of str, default `split_sentences`
+    tokenizer : callable str -> iterable of str, default `split_words`
+        Splits one sentence into words.
+
+    Examples
+    --------
+    >>> from han.text import DocumentSplitter
+    >>> DocumentSplitter()("Dr. Smith slept. Nobody minded!")
+    [['Dr', '.', 'Smith', 'slept', '.'], ['Nobody', 'minded', '!']]
+    >>> DocumentSplitter().spans("So. Good!")
+    [[(0, 2), (2, 3)], [(4, 8), (8, 9)]]
+    """
+
+    def __init__(
+        self,
+        max_sentences: int = 512,
+        max_words: int = 50,
+        sentence_splitter: Splitter = split_sentences,
+        tokenizer: Splitter = split_words,
+    ) -> None:
+        self.max_sentences = max_sentences
+        self.max_words = max_words
+        self.sentence_splitter = sentence_splitter
+        self.tokenizer = tokenizer
+
+    def __call__(self, text: str) -> list[list[str]]:
+        """Return the words of each sentence; sentences without words are left out."""
+        return self.split(text)[0]
+
+    def split(self, text: str) -> tuple[list[list[str]], bool]:
+        """Return the words of each sentence, and whether the document was cut at `max_sentences`."""
+        sentences: list[list[str]] = []
+        for sentence in self.sentence_splitter(text):
+            words = list(self.tokenizer(sentence))
+            if len(words) <= self.max_words:
+                if words:
+                    sentences.append(words)
+            else:
+                sentences += _chunks(words, self.max_words)
+            if len(sentences) > self.max_sentences:
+                return sentences[: self.max_sentences], True
+        return sentences, False
+
+    def spans(self, text: str) -> list[list[Span]]:
+        """Return the character offsets (start, end) of each word, for the same sentences and words as a call.
+
+        Raises
+        ------
+        ValueError
+            If the sentence splitter or the tokenizer returns something that is not in the text, in order.
+        """
+        spans: list[list[Span]] = []
+        cursor = 0
+        for sentence in self.sentence_splitter(text):
+            ((start, cursor),) = locate([sentence], text, cursor, "sentence_splitter")
+            words = locate(self.tokenizer(sentence), sentence, 0, "tokenizer")
+            spans += _chunks([(start + a, start + b) for a, b in words], self.max_words)
+            if len(spans) >= self.max_sentences:
+                return spans[: self.max_sentences]
+        return spans
+
+
+def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list[Span]:
+    """Return the offsets in `text` of pieces that follow one another in it, from `cursor` on.
+
+    Raises
+    ------
+    ValueError
+        If a piece does not occur after the piece before it; the message names `argument`.
+    """
+    spans = []
+    for piece in pieces:
+        start = text.find(piece, cursor)
+        if start < 0:
+            raise ValueError(
+                f"{argument} must return pieces of the text it was given, in order, for character offsets to exist; "
+                f"got {piece!r}, which is not in the rest of the text"
+            )
+        cursor = start + len(piece)
+        spans.append((start, cursor))
+    return spans
+
+
+def _chunks(items: Sequence[T], size: int) -> list[list[T]]:
+    """Cut a sequence into lists of `size` items, the last of which may be shorter."""
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -1,0 +1,88 @@
+"""Words to ids and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+PADDING_ID = 0
+UNKNOWN_ID = 1
+FIRST_WORD_ID = 2
+
+
+class Vocabulary(Mapping[str, int]):
+    """The known words, each with an id from 2 up; id 0 is padding and id 1 any unknown word.
+
+    Words are known in lower case, and looking one up lower-cases it first.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Distinct words; their ids follow their order.
+
+    Raises
+    ------
+    ValueError
+        If a word occurs twice.
+
+    Examples
+    --------
+    >>> from han.vocabulary import Vocabulary
+    >>> vocabulary = Vocabulary(["the", "film"])
+    >>> vocabulary["Film"], vocabulary.encode(["The", "best", "film"])
+    (3, [2, 1, 3])
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = list(words)
+        self._ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
+        if len(self._ids) != len(self.words):
+            raise ValueError("words must be distinct")
+        self._spellings = _Spellings(self._ids)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, max_words: int | None = None) -> Vocabulary:
+        """Keep the words seen at least `min_count` times, and of those the `max_words` most frequent.
+
+        The order is by falling count, then by spelling.
+        """
+        kept = sorted((-count, word) for word, count in counts.items() if count >= min_count)
+        return cls(word for _, word in kept[:max_words])
+
+    @property
+    def size(self) -> int:
+        """Number of ids, with those of padding and of unknown words."""
+        return FIRST_WORD_ID + len(self.words)
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Return the id of each word, in any case; `UNKNOWN_ID` where there is none."""
+        return [*map(self._spellings.__getitem__, words)]
+
+    def __getitem__(self, word: str) -> int:
+        return self._ids[word.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self.words)} words)"
+
+
+class _Spellings(dict[str, int]):
+    """Spelling -> id, where each new spelling of a known word is remembered.
+
+    Lower-casing every word of a corpus costs more than looking it up. Unknown spellings are not remembered: there is
+    no end to them.
+    """
+
+    def __init__(self, ids: dict[str, int]) -> None:
+        super().__init__(ids)
+        self._ids = ids
+
+    def __missing__(self, word: str) -> int:
+        id_ = self._ids.get(word.lower(), UNKNOWN_ID)
+        if id_ != UNKNOWN_ID:
+            self[word] = id_
+        return id_
