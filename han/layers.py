@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from han.backend import keras, tf
 from han.packing import Packing, pack
-from han.recurrence import CELLS, packed_recurrence
+from han.recurrence import CELLS, bidirectional_recurrence
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -122,9 +123,9 @@ class AttentionPooling(keras.layers.Layer):
         # Not through the peak: the softmax does not depend on it, and a gradient would only cost.
         peak = tf.stop_gradient(tf.math.unsorted_segment_max(logits, packing.rows, packing.sequences))
         raised = tf.exp(logits - tf.gather(peak, packing.rows))
-        total = tf.math.unsorted_segment_sum(raised, packing.rows, packing.sequences)
+        total = _segment_sum(raised, packing)
         scores = raised / tf.gather(total, packing.rows)
-        return tf.math.unsorted_segment_sum(states * scores[:, None], packing.rows, packing.sequences), scores
+        return _segment_sum(states * scores[:, None], packing), scores
 
     def compute_mask(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> None:
         """Return None: the positions are gone."""
@@ -142,9 +143,9 @@ class MeanPooling(keras.layers.Layer):
     def pool(self, states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor]:
         """Pool states in element order; see `AttentionPooling.pool`."""
         ones = tf.ones_like(states[:, 0])
-        counts = tf.math.unsorted_segment_sum(ones, packing.rows, packing.sequences)
+        counts = _segment_sum(ones, packing)
         scores = ones / tf.gather(counts, packing.rows)
-        return tf.math.unsorted_segment_sum(states * scores[:, None], packing.rows, packing.sequences), scores
+        return _segment_sum(states * scores[:, None], packing), scores
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -249,27 +250,21 @@ class BidirectionalEncoder(keras.layers.Layer):
         float tensor [elements, 2 * units]
             The states in element order, forward direction first.
         """
+        cell = CELLS[self.cell]
         weights = zip(self.forward_weights, self.backward_weights, strict=True)
-        kernels, recurrent_kernels, biases = ([tf.convert_to_tensor(part) for part in pair] for pair in weights)
-        if self.cell == "lstm":
-            input_bias, recurrent_bias = tf.concat(biases, axis=0), None
-        else:
-            input_bias, recurrent_bias = tf.concat([bias[0] for bias in biases], 0), tf.stack([bias[1] for bias in biases])
-        projected = tf.matmul(features, tf.concat(kernels, axis=1)) + input_bias
-        forward, backward = (packing.forward, packing.backward)
-        if index is not None:
-            forward, backward = tf.gather(index, forward), tf.gather(index, backward)
-        from_start, from_end = tf.split(projected, 2, axis=1)
-        states = packed_recurrence(
-            CELLS[self.cell],
-            tf.stack([tf.gather(from_start, forward), tf.gather(from_end, backward)]),
-            tf.stack(recurrent_kernels),
-            recurrent_bias,
-            packing.batch_sizes,
+        kernels, recurrent_kernels, biases = (cell.arrange(tf.stack([*map(tf.convert_to_tensor, pair)])) for pair in weights)
+        # Keras' GRU has an input and a recurrent bias [2, width], its LSTM a single one.
+        input_bias, recurrent_bias = (biases, tf.zeros_like(biases)) if self.cell == "lstm" else tf.unstack(biases, axis=1)
+        # Both directions' projections of one input are neighbouring rows of the table.
+        table = tf.einsum("rf,dfw->rdw", features, kernels) + input_bias
+        table = tf.reshape(table, [-1, table.shape[-1]])
+        index = tf.range(tf.shape(features)[0]) if index is None else index
+        # Steps of a lane that hold no element read any row; their outputs are never looked at.
+        slots = 2 * tf.gather(tf.pad(index, [[0, 1]]), packing.elements) + [[0], [1]]
+        outputs = bidirectional_recurrence(
+            cell, table, slots, packing.carry, packing.steps, recurrent_kernels, recurrent_bias
         )
-        return tf.concat(
-            [tf.gather(states[0], packing.forward_position), tf.gather(states[1], packing.backward_position)], axis=-1
-        )
+        return _in_element_order(outputs, packing)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Encode padded sequences.
@@ -298,3 +293,32 @@ class BidirectionalEncoder(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "cell": self.cell, "seed": self.seed}
+
+
+def _in_element_order(outputs: tf.Tensor, packing: Packing) -> tf.Tensor:
+    """Collect the outputs [steps_allocated, 2, lanes, units] of the elements, [elements, 2 * units]."""
+    units = outputs.shape[-1]
+
+    @tf.custom_gradient
+    def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        collected = tf.gather(tf.reshape(outputs, [-1, units]), tf.transpose(packing.places))
+
+        def gradient(at_states: tf.Tensor) -> tf.Tensor:
+            # Every output is read at most once: the gradient is again a collection, not a sum.
+            rows = tf.pad(tf.reshape(at_states, [-1, units]), [[0, 2], [0, 0]])
+            return tf.gather(rows, 2 * packing.elements + [[0], [1]])
+
+        return tf.reshape(collected, [-1, 2 * units]), gradient
+
+    states: tf.Tensor = collect(outputs)
+    return states
+
+
+def _segment_sum(values: tf.Tensor, packing: Packing) -> tf.Tensor:
+    """Sum values in element order [elements, ...] over each sequence, [sequences, ...].
+
+    The sorted segment sum is four times as fast as the unsorted one, but stops at the last sequence with an element.
+    """
+    sums = tf.math.segment_sum(values, packing.rows)
+    missing = packing.sequences - tf.shape(sums)[0]
+    return tf.pad(sums, [[0, missing]] + [[0, 0]] * (len(values.shape) - 1))

@@ -141,7 +141,9 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         words = pack(word_mask)
         distinct, index = tf.unique(tf.boolean_mask(sentence_rows, word_mask))
-        embedded = self.dropout(self.word_dropout(self.embedding(distinct), training=training), training=training)
+        # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
+        embedded = tf.gather(self.embedding.embeddings.value, distinct)
+        embedded = self.dropout(self.word_dropout(embedded, training=training), training=training)
         word_states = self.word_encoder.encode(embedded, words, index)
         sentence_vectors, word_scores = self.word_pooling.pool(word_states, words)
 

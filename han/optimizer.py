@@ -27,9 +27,9 @@ class LazyAdam(keras.optimizers.Adam):
         rate *= tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
         index = self._get_variable_index(variable)
         mean, variance = self._momentums[index], self._velocities[index]
-        mean_rows = tf.gather(mean, rows)
+        mean_rows = tf.gather(mean.value, rows)
         mean_rows += (values - mean_rows) * (1.0 - self.beta_1)
-        variance_rows = tf.gather(variance, rows)
+        variance_rows = tf.gather(variance.value, rows)
         variance_rows += (tf.square(values) - variance_rows) * (1.0 - self.beta_2)
         change = -rate * mean_rows / (tf.sqrt(variance_rows) + self.epsilon)
         self.assign(mean, tf.IndexedSlices(mean_rows, rows))

@@ -1,8 +1,8 @@
 """Where the elements of padded sequences go when padding is left out.
 
 Two orders are used. *Element order* is row by row, as the real elements stand in the padded tensor: softmax and sums
-over a sequence are segment operations there. *Packed order* is step by step with sequences sorted by length, longest
-first: the recurrence runs there (`han.recurrence`).
+over a sequence are segment operations there. In *lanes*, sequences stand one behind the other, in a few lanes of nearly
+equal length: the recurrence runs there (`han.recurrence`), all lanes in step.
 """
 
 from __future__ import annotations
@@ -11,31 +11,37 @@ from typing import NamedTuple
 
 from han.backend import tf
 
+# The sizes that the lanes are rounded to, two an octave: XLA compiles once for each size it meets.
+SIZES = sorted({2**k for k in range(31)} | {3 * 2**k for k in range(29)})
+MIN_LANES = 8
+MIN_STEPS = 16
+
 
 class Packing(NamedTuple):
-    """Index tensors between element order and packed order; each int32.
+    """Where each element stands.
 
     Attributes
     ----------
-    sequences : scalar
+    sequences : int32 scalar
         Number of sequences, empty ones included.
-    rows : [elements]
+    rows : int32 [elements]
         The sequence each element belongs to; never decreases.
-    batch_sizes : [steps]
-        How many sequences have an element at each step; at least one step, which may be of size 0.
-    forward, backward : [elements]
-        Element at each packed position, when sequences are read from their start and from their end.
-    forward_position, backward_position : [elements]
-        The inverse permutations: packed position of each element.
+    steps : int32 scalar
+        Length of the longest lane.
+    elements : int32 [steps_allocated, 2, lanes]
+        The element that the forward and the backward direction read at each step of each lane; `size(rows)` if none.
+    carry : float32 [steps_allocated, 2, lanes]
+        0.0 where a direction begins a sequence, else 1.0.
+    places : int32 [2, elements]
+        For each direction, the index in the flattened [steps_allocated, 2, lanes] of each element.
     """
 
     sequences: tf.Tensor
     rows: tf.Tensor
-    batch_sizes: tf.Tensor
-    forward: tf.Tensor
-    backward: tf.Tensor
-    forward_position: tf.Tensor
-    backward_position: tf.Tensor
+    steps: tf.Tensor
+    elements: tf.Tensor
+    carry: tf.Tensor
+    places: tf.Tensor
 
 
 def pack(mask: tf.Tensor) -> Packing:
@@ -46,27 +52,73 @@ def pack(mask: tf.Tensor) -> Packing:
     mask : bool tensor [sequences, positions]
         True at real elements. Padding may stand anywhere: it is passed over, and the order of the rest is kept.
     """
-    sequences = tf.shape(mask)[0]
     lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
     rows = tf.cast(tf.where(mask)[:, 0], tf.int32)
-    order = tf.argsort(lengths, direction="DESCENDING", stable=True)
-    rank = tf.gather(tf.math.invert_permutation(order), rows)
+    count = tf.size(rows)
+    longest = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
+    # The fewest steps are those of the longest sequence. With more lanes than this some would stand empty.
+    lanes = tf.maximum(_round_down(tf.maximum(count // longest, 1)), MIN_LANES)
+    lane, offset, steps = _fill_lanes(lengths, lanes)
+    allocated = tf.maximum(_round_up(steps), MIN_STEPS)
 
-    # batch_sizes[t] counts the sequences longer than t.
-    steps = tf.maximum(tf.reduce_max(tf.concat([lengths, [0]], axis=0)), 1)
-    ended = tf.cumsum(tf.math.bincount(lengths, minlength=steps, maxlength=steps))
-    batch_sizes = sequences - ended
+    position = tf.range(count) - tf.gather(tf.cumsum(lengths, exclusive=True), rows)
+    step = tf.gather(offset, rows) + position
+    # The backward direction reads the lanes from their end.
+    lane = tf.gather(lane, rows)
+    places = tf.stack([2 * step * lanes + lane, (2 * (steps - 1 - step) + 1) * lanes + lane])
+    firsts = tf.stack([position == 0, position == tf.gather(lengths, rows) - 1])
 
-    position = tf.range(tf.size(rows)) - tf.gather(tf.cumsum(lengths, exclusive=True), rows)
-    starts = tf.cumsum(batch_sizes, exclusive=True)
-    forward_position = tf.gather(starts, position) + rank
-    backward_position = tf.gather(starts, tf.gather(lengths, rows) - 1 - position) + rank
+    grid = [allocated, 2, lanes]
+    index = tf.reshape(places, [-1, 1])
+    size = [allocated * 2 * lanes]
+    element = tf.tile(tf.range(count), [2])
+    elements = tf.tensor_scatter_nd_update(tf.fill(size, count), index, element)
+    carry = 1.0 - tf.scatter_nd(index, tf.cast(tf.reshape(firsts, [-1]), tf.float32), size)
     return Packing(
-        sequences=sequences,
+        sequences=tf.shape(mask)[0],
         rows=rows,
-        batch_sizes=batch_sizes,
-        forward=tf.math.invert_permutation(forward_position),
-        backward=tf.math.invert_permutation(backward_position),
-        forward_position=forward_position,
-        backward_position=backward_position,
+        steps=steps,
+        elements=tf.reshape(elements, grid),
+        carry=tf.reshape(carry, grid),
+        places=places,
     )
+
+
+def _fill_lanes(lengths: tf.Tensor, lanes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Distribute sequences over lanes, longest first, always a round of them onto the lanes from the emptiest up.
+
+    Returns the lane and the offset in it of each sequence [sequences], and the length of the longest lane.
+    """
+    order = tf.argsort(lengths, direction="DESCENDING", stable=True)
+    rounds = tf.math.count_nonzero(lengths, dtype=tf.int32) // lanes + 1
+    sequences = tf.size(lengths)
+    # Empty sequences do not matter: they fill up the last round or are left over.
+    ordered = tf.pad(tf.gather(lengths, order), [[0, tf.maximum(rounds * lanes - sequences, 0)]])
+
+    def fill(
+        turn: tf.Tensor, loads: tf.Tensor, names: tf.Tensor, lane: tf.TensorArray, offset: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray, tf.TensorArray]:
+        emptiest = tf.argsort(loads, stable=True)
+        loads, names = tf.gather(loads, emptiest), tf.gather(names, emptiest)
+        lane, offset = lane.write(turn, names), offset.write(turn, loads)
+        return turn + 1, loads + ordered[turn * lanes : (turn + 1) * lanes], names, lane, offset
+
+    logs = [tf.TensorArray(tf.int32, size=rounds, element_shape=[None]) for _ in range(2)]
+    _, loads, _, lane, offset = tf.while_loop(
+        lambda turn, *_: turn < rounds,
+        fill,
+        (0, tf.zeros([lanes], tf.int32), tf.range(lanes), *logs),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]), tf.TensorShape([None]), None, None),
+    )
+    rank = tf.minimum(tf.math.invert_permutation(order), rounds * lanes - 1)
+    return tf.gather(lane.concat(), rank), tf.gather(offset.concat(), rank), tf.reduce_max(loads)
+
+
+def _round_up(size: tf.Tensor) -> tf.Tensor:
+    """Return the smallest of `SIZES` that is not below `size`."""
+    return tf.gather(SIZES, tf.searchsorted(SIZES, [size], side="left"))[0]
+
+
+def _round_down(size: tf.Tensor) -> tf.Tensor:
+    """Return the largest of `SIZES` that is not above `size`, which is at least 1."""
+    return tf.gather(SIZES, tf.searchsorted(SIZES, [size], side="right") - 1)[0]

@@ -1,18 +1,19 @@
-"""Bidirectional LSTM and GRU recurrences over packed sequences.
+"""Bidirectional LSTM and GRU recurrences over sequences laid out in lanes, compiled by XLA.
 
-A batch of sequences is *packed*: sorted by length, longest first, and laid out step by step, so that step `t` holds
-one row for each sequence that is still running and the rows of a step are a prefix of the rows of the step before.
-No arithmetic is spent on padding, and no mask is needed. Both directions advance in one step through a batched
-product; the backward direction simply reads each sequence from its other end.
+The sequences of a batch stand one behind the other in lanes of nearly equal length (`han.packing`), and all lanes
+advance together: each step is one product for the two directions and a fused block of arithmetic, with next to no work
+spent on padding. Where a sequence begins, the state that the lane carries is zeroed.
 
-The gradient is written by hand: the forward pass keeps the activated gates, the backward pass walks the steps once and
-collects the gradient at the gates, and the gradient of the recurrent kernel is then one large product over all steps
-instead of one small product a step.
+The gradient is written by hand: the forward loop keeps the activated gates, the backward loop walks the steps once, and
+the gradients of the recurrent kernel and of the input table are summed up as it goes.
+
+XLA compiles once for each shape of its inputs. The number of steps that are really run is a value, not a shape.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from han.backend import tf
@@ -23,224 +24,272 @@ State = tuple[tf.Tensor, ...]
 class Cell(ABC):
     """The equations of one recurrent step, forward and backward.
 
-    Shapes: `inputs` and `projected` are [2, rows, gates * units], a state is a tuple of [2, rows, units] whose first
-    element is the output of the cell. `projected` is the previous output times the recurrent kernel, plus the
-    recurrent bias if there is one. `kept` is what the backward step needs of the forward step, in one tensor
-    [2, rows, kept * units].
+    Shapes: `inputs` and `projected` are [2, lanes, gates * units], a state is a tuple of [2, lanes, units] whose first
+    element is the cell's output. `projected` is the previous output times the recurrent kernel, plus the recurrent
+    bias if there is one. `kept` [2, lanes, kept * units] is what the backward step needs of the forward step.
+
+    Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that one tanh serves all gates: XLA vectorises tanh,
+    not exp. The halving is done once, on the weights, by `arrange`.
     """
 
     gates: ClassVar[int]
-    kept: ClassVar[int]
     states: ClassVar[int]
+    kept: ClassVar[int]
+
+    @staticmethod
+    @abstractmethod
+    def arrange(weights: tf.Tensor) -> tf.Tensor:
+        """Bring weights [..., gates * units] from Keras' layout into that of `step`."""
 
     @staticmethod
     @abstractmethod
     def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
-        """Return the next state and what the backward step needs."""
+        """Return the next state and `kept`."""
 
     @staticmethod
     @abstractmethod
-    def step_gradient(kept: tf.Tensor, state: State, gradient: State) -> tuple[tf.Tensor, tf.Tensor, State]:
-        """Return the gradients at `inputs` and `projected`, and the direct gradient at the previous `state`.
-
-        `gradient` is the gradient at the next state. What reaches the previous output through `projected` is left
-        out: the caller adds it.
-        """
+    def step_gradient(
+        kept: tf.Tensor, previous: State, state: State, gradient: State
+    ) -> tuple[tf.Tensor, tf.Tensor, State]:
+        """Return the gradients at `inputs`, at `projected` and, not counting what flows through it, at `previous`."""
 
 
 class LSTMCell(Cell):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997, with forget gates), gates in Keras' order i, f, c, o."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates; Keras' gates i, f, c, o as i, f, o, c."""
 
     gates = 4
-    kept = 5
     states = 2
+    kept = 4
+
+    @staticmethod
+    def arrange(weights: tf.Tensor) -> tf.Tensor:
+        i, f, g, o = tf.split(weights, 4, axis=-1)
+        return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
 
     @staticmethod
     def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
-        _, carry = state
-        i, f, g, o = tf.split(inputs + projected, 4, axis=-1)
-        i, f, g, o = tf.sigmoid(i), tf.sigmoid(f), tf.tanh(g), tf.sigmoid(o)
-        carry = f * carry + i * g
-        squashed = tf.tanh(carry)
-        return (o * squashed, carry), tf.concat([i, f, g, o, squashed], axis=-1)
+        activated = tf.tanh(inputs + projected)
+        i, f, o, g = LSTMCell._gates(activated)
+        carry = f * state[1] + i * g
+        return (o * tf.tanh(carry), carry), activated
 
     @staticmethod
-    def step_gradient(kept: tf.Tensor, state: State, gradient: State) -> tuple[tf.Tensor, tf.Tensor, State]:
-        i, f, g, o, squashed = tf.split(kept, 5, axis=-1)
-        _, carry = state
-        output_gradient, carry_gradient = gradient
-        carry_gradient += output_gradient * o * (1.0 - squashed * squashed)
-        # sigmoid' = s (1 - s), tanh' = 1 - t^2, each from the activated value.
-        at_gates = tf.concat(
-            [
-                carry_gradient * g * i * (1.0 - i),
-                carry_gradient * carry * f * (1.0 - f),
-                carry_gradient * i * (1.0 - g * g),
-                output_gradient * squashed * o * (1.0 - o),
-            ],
-            axis=-1,
+    def step_gradient(
+        kept: tf.Tensor, previous: State, state: State, gradient: State
+    ) -> tuple[tf.Tensor, tf.Tensor, State]:
+        i, f, o, g = LSTMCell._gates(kept)
+        squashed = tf.tanh(state[1])
+        at_output, at_carry = gradient
+        at_carry += at_output * o * (1.0 - squashed * squashed)
+        at_activated = tf.concat(
+            [0.5 * at_carry * g, 0.5 * at_carry * previous[1], 0.5 * at_output * squashed, at_carry * i], axis=-1
         )
-        return at_gates, at_gates, (tf.zeros_like(output_gradient), carry_gradient * f)
+        at_inputs = (1.0 - kept * kept) * at_activated
+        return at_inputs, at_inputs, (tf.zeros_like(at_output), at_carry * f)
+
+    @staticmethod
+    def _gates(activated: tf.Tensor) -> list[tf.Tensor]:
+        units = activated.shape[-1] // 4
+        sigmoids = 0.5 * activated[..., : 3 * units] + 0.5
+        return [*(sigmoids[..., k * units : (k + 1) * units] for k in range(3)), activated[..., 3 * units :]]
 
 
 class GRUCell(Cell):
-    """Gated recurrent unit with the reset gate after the product, as Keras and cuDNN have it; gates z, r, h."""
+    """Gated recurrent unit with the reset gate after the product, as in Keras and cuDNN; gates z, r, h."""
 
     gates = 3
-    kept = 4
     states = 1
+    kept = 4
+
+    @staticmethod
+    def arrange(weights: tf.Tensor) -> tf.Tensor:
+        z, r, h = tf.split(weights, 3, axis=-1)
+        return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
 
     @staticmethod
     def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
-        (output,) = state
-        input_z, input_r, input_h = tf.split(inputs, 3, axis=-1)
-        projected_z, projected_r, projected_h = tf.split(projected, 3, axis=-1)
-        z = tf.sigmoid(input_z + projected_z)
-        r = tf.sigmoid(input_r + projected_r)
-        candidate = tf.tanh(input_h + r * projected_h)
-        return (z * output + (1.0 - z) * candidate,), tf.concat([z, r, candidate, projected_h], axis=-1)
+        units = state[0].shape[-1]
+        activated = tf.tanh(inputs[..., : 2 * units] + projected[..., : 2 * units])
+        z, r = GRUCell._gates(activated)
+        projected_h = projected[..., 2 * units :]
+        candidate = tf.tanh(inputs[..., 2 * units :] + r * projected_h)
+        return (candidate + z * (state[0] - candidate),), tf.concat([activated, candidate, projected_h], axis=-1)
 
     @staticmethod
-    def step_gradient(kept: tf.Tensor, state: State, gradient: State) -> tuple[tf.Tensor, tf.Tensor, State]:
-        z, r, candidate, projected_h = tf.split(kept, 4, axis=-1)
-        (output,) = state
-        (output_gradient,) = gradient
-        at_candidate = output_gradient * (1.0 - z) * (1.0 - candidate * candidate)
-        at_z = output_gradient * (output - candidate) * z * (1.0 - z)
-        at_r = at_candidate * projected_h * r * (1.0 - r)
-        at_inputs = tf.concat([at_z, at_r, at_candidate], axis=-1)
-        at_projected = tf.concat([at_z, at_r, at_candidate * r], axis=-1)
-        return at_inputs, at_projected, (output_gradient * z,)
+    def step_gradient(
+        kept: tf.Tensor, previous: State, state: State, gradient: State
+    ) -> tuple[tf.Tensor, tf.Tensor, State]:
+        units = kept.shape[-1] // 4
+        activated, candidate, projected_h = kept[..., : 2 * units], kept[..., 2 * units : -units], kept[..., -units:]
+        z, r = GRUCell._gates(activated)
+        (at_output,) = gradient
+        at_candidate = at_output * (1.0 - z) * (1.0 - candidate * candidate)
+        at_gates = tf.concat([0.5 * at_output * (previous[0] - candidate), 0.5 * at_candidate * projected_h], axis=-1)
+        at_gates *= 1.0 - activated * activated
+        at_inputs = tf.concat([at_gates, at_candidate], axis=-1)
+        at_projected = tf.concat([at_gates, at_candidate * r], axis=-1)
+        return at_inputs, at_projected, (at_output * z,)
+
+    @staticmethod
+    def _gates(activated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        units = activated.shape[-1] // 2
+        sigmoids = 0.5 * activated + 0.5
+        return sigmoids[..., :units], sigmoids[..., units:]
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}
 
 
-def packed_recurrence(
+def bidirectional_recurrence(
     cell: type[Cell],
-    inputs: tf.Tensor,
-    recurrent_kernel: tf.Tensor,
-    recurrent_bias: tf.Tensor | None,
-    batch_sizes: tf.Tensor,
+    table: tf.Tensor,
+    slots: tf.Tensor,
+    carry: tf.Tensor,
+    steps: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor,
 ) -> tf.Tensor:
-    """Run a cell over packed sequences in both directions, starting each from a zero state.
+    """Run a cell over lanes of sequences in both directions.
 
     Parameters
     ----------
     cell : type[Cell]
         `LSTMCell` or `GRUCell`.
-    inputs : float tensor [2, steps_rows, gates * units]
-        Input projections, bias included, for the two directions; `steps_rows` is `sum(batch_sizes)`.
-    recurrent_kernel : float tensor [2, units, gates * units]
-    recurrent_bias : float tensor [2, gates * units] or None
-        Added to the recurrent product; the GRU needs it inside the reset gate.
-    batch_sizes : int32 tensor [steps], steps >= 1
-        The number of rows of each step; never increases, may be 0.
+    table : float tensor [rows, gates * units]
+        The distinct input projections of both directions, input bias included, in the layout of `cell.arrange`.
+    slots : int32 tensor [steps_allocated, 2, lanes]
+        The row of `table` that each direction of each lane reads at each step.
+    carry : float tensor [steps_allocated, 2, lanes]
+        0.0 where a sequence begins, else 1.0: what the state of the step before is multiplied with.
+    steps : int32 scalar
+        The steps to run; at most `steps_allocated`.
+    kernel : float tensor [2, units, gates * units]
+        The recurrent kernels, arranged.
+    bias : float tensor [2, gates * units]
+        The recurrent biases, arranged; zeros for an LSTM.
 
     Returns
     -------
-    float tensor [2, steps_rows, units]
-        The outputs, in the order of `inputs`.
+    float tensor [steps_allocated, 2, lanes, units]
+        The outputs. Those of steps that were not run are undefined.
     """
 
     @tf.custom_gradient
-    def run(inputs: tf.Tensor, kernel: tf.Tensor, *bias: tf.Tensor) -> tuple[tf.Tensor, object]:
-        states, kept = _forward(cell, inputs, kernel, bias[0] if bias else None, batch_sizes)
+    def run(table: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
+        *states, kept = _forward(cell, table, slots, carry, steps, kernel, bias)
 
-        def gradient(at_outputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            previous = tuple(_previous_rows(state, batch_sizes) for state in states)
-            at_inputs, at_projected = _backward(cell, kernel, at_outputs, previous, kept, batch_sizes)
-            at_kernel = tf.matmul(previous[0], at_projected, transpose_a=True)
-            return at_inputs, at_kernel, *(tf.reduce_sum(at_projected, axis=1) for _ in bias)
+        def gradient(at_outputs: tf.Tensor) -> State:
+            at_table = tf.zeros_like(table)
+            return _backward(cell, at_table, slots, carry, steps, kernel, tuple(states), kept, at_outputs)
 
         return states[0], gradient
 
-    outputs: tf.Tensor = run(inputs, recurrent_kernel, *([] if recurrent_bias is None else [recurrent_bias]))
+    outputs: tf.Tensor = run(table, kernel, bias)
     return outputs
 
 
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _forward(
-    cell: type[Cell], inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None, batch_sizes: tf.Tensor
-) -> tuple[State, tf.Tensor]:
-    """Return every step's states ([2, steps_rows, units] each) and what was kept for the gradient."""
+    cell: type[Cell],
+    table: tf.Tensor,
+    slots: tf.Tensor,
+    carry: tf.Tensor,
+    steps: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor,
+) -> State:
+    """Return each of the cell's states and what it kept, for all steps [steps_allocated, 2, lanes, ...]."""
     units = kernel.shape[1]
-    steps = tf.size(batch_sizes)
-    starts = tf.cumsum(batch_sizes, exclusive=True)
-    widths = [units] * cell.states + [cell.kept * units]
-    logs = [tf.TensorArray(inputs.dtype, steps, element_shape=[None, 2, width], infer_shape=False) for width in widths]
-    state = tuple(tf.zeros([2, batch_sizes[0], units], inputs.dtype) for _ in range(cell.states))
+    logs = [_Log(slots, width, table.dtype) for width in [units] * cell.states + [cell.kept * units]]
 
-    def body(t: tf.Tensor, state: State, logs: list[tf.TensorArray]) -> tuple[tf.Tensor, State, list[tf.TensorArray]]:
-        size = batch_sizes[t]
-        state = tuple(part[:, :size] for part in state)
-        projected = tf.matmul(state[0], kernel)
-        if bias is not None:
-            projected += bias[:, None]
-        state, kept = cell.step(inputs[:, starts[t] : starts[t] + size], projected, state)
-        # [rows, 2, width], so that the steps can be joined along the first axis.
-        values = [tf.transpose(value, [1, 0, 2]) for value in (*state, kept)]
-        return t + 1, state, [log.write(t, value) for log, value in zip(logs, values, strict=True)]
+    def body(t: tf.Tensor, state: State, lists: State) -> tuple[tf.Tensor, State, State]:
+        carried = carry[t][..., None]
+        projected = tf.matmul(state[0], kernel) * carried + bias[:, None]
+        state = tuple(part * carried for part in state)
+        state, kept = cell.step(tf.gather(table, slots[t]), projected, state)
+        return t + 1, state, _Log.write(lists, t, (*state, kept))
 
-    _, _, logs = tf.while_loop(
-        lambda t, *_: t < steps,
-        body,
-        (0, state, logs),
-        shape_invariants=(
-            tf.TensorShape([]),
-            tuple(tf.TensorShape([2, None, units]) for _ in state),
-            [tf.TensorShape(None) for _ in logs],
-        ),
-    )
-    joined = [tf.transpose(log.concat(), [1, 0, 2]) for log in logs]
-    return tuple(joined[:-1]), joined[-1]
+    zeros = tuple(tf.zeros([2, tf.shape(slots)[2], units], table.dtype) for _ in range(cell.states))
+    _, _, lists = _loop(lambda t: t < steps, body, tf.constant(0), zeros, tuple(log.empty for log in logs))
+    return tuple(log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
 
 
+@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
 def _backward(
-    cell: type[Cell], kernel: tf.Tensor, at_outputs: tf.Tensor, previous: State, kept: tf.Tensor, batch_sizes: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the gradients at the inputs and at the recurrent products, [2, steps_rows, gates * units] each."""
-    units = kernel.shape[1]
-    steps = tf.size(batch_sizes)
-    starts = tf.cumsum(batch_sizes, exclusive=True)
-    width = cell.gates * units
-    logs = [tf.TensorArray(kernel.dtype, steps, element_shape=[None, 2, width], infer_shape=False) for _ in range(2)]
-    gradient = tuple(tf.zeros([2, 0, units], kernel.dtype) for _ in previous)
+    cell: type[Cell],
+    at_table: tf.Tensor,
+    slots: tf.Tensor,
+    carry: tf.Tensor,
+    steps: tf.Tensor,
+    kernel: tf.Tensor,
+    states: State,
+    kept: tf.Tensor,
+    at_outputs: tf.Tensor,
+) -> State:
+    """Return the gradients at the table, the recurrent kernels and the recurrent biases."""
 
-    def body(
-        t: tf.Tensor, gradient: State, logs: list[tf.TensorArray]
-    ) -> tuple[tf.Tensor, State, list[tf.TensorArray]]:
-        start, size = starts[t], batch_sizes[t]
-        # Sequences whose last step is t join the running ones here, with nothing yet from later steps.
-        gradient = tuple(tf.pad(part, [[0, 0], [0, size - tf.shape(part)[1]], [0, 0]]) for part in gradient)
-        gradient = (gradient[0] + at_outputs[:, start : start + size], *gradient[1:])
+    def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[tf.Tensor, State, State]:
+        at_table, at_kernel, at_bias = sums
+        carried = carry[t][..., None]
+        previous = tuple(part[tf.maximum(t - 1, 0)] * carried for part in states)
+        gradient = (gradient[0] + at_outputs[t], *gradient[1:])
         at_inputs, at_projected, gradient = cell.step_gradient(
-            kept[:, start : start + size], tuple(part[:, start : start + size] for part in previous), gradient
+            kept[t], previous, tuple(part[t] for part in states), gradient
+        )
+        sums = (
+            tf.tensor_scatter_nd_add(
+                at_table, tf.reshape(slots[t], [-1, 1]), tf.reshape(at_inputs, [-1, at_inputs.shape[-1]])
+            ),
+            at_kernel + tf.matmul(previous[0], at_projected, transpose_a=True),
+            at_bias + tf.reduce_sum(at_projected, axis=1),
         )
         gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
-        values = [tf.transpose(value, [1, 0, 2]) for value in (at_inputs, at_projected)]
-        return t - 1, gradient, [log.write(t, value) for log, value in zip(logs, values, strict=True)]
+        return t - 1, tuple(part * carried for part in gradient), sums
 
-    _, _, logs = tf.while_loop(
-        lambda t, *_: t >= 0,
-        body,
-        (steps - 1, gradient, logs),
-        shape_invariants=(
-            tf.TensorShape([]),
-            tuple(tf.TensorShape([2, None, units]) for _ in gradient),
-            [tf.TensorShape(None) for _ in logs],
-        ),
+    zeros = tuple(tf.zeros_like(part[0]) for part in states)
+    sums = (at_table, tf.zeros_like(kernel), tf.zeros_like(kernel[:, 0]))
+    _, _, sums = _loop(lambda t: t >= 0, body, steps - 1, zeros, sums)
+    return sums
+
+
+def _loop(
+    condition: Callable[[tf.Tensor], tf.Tensor],
+    body: Callable[[tf.Tensor, State, State], tuple[tf.Tensor, State, State]],
+    start: tf.Tensor,
+    state: State,
+    results: State,
+) -> tuple[tf.Tensor, State, State]:
+    """Run `body` while `condition(step)` holds; the number of lanes may be unknown until XLA compiles."""
+    invariants = (start.shape, tuple(part.shape for part in state), tuple(part.shape for part in results))
+    result: tuple[tf.Tensor, State, State] = tf.while_loop(
+        lambda t, *_: condition(t), body, (start, state, results), shape_invariants=invariants
     )
-    at_inputs, at_projected = (tf.transpose(log.concat(), [1, 0, 2]) for log in logs)
-    return at_inputs, at_projected
+    return result
 
 
-def _previous_rows(states: tf.Tensor, batch_sizes: tf.Tensor) -> tf.Tensor:
-    """Return each row's state one step before (zero at the first step), [2, steps_rows, units]."""
-    starts = tf.cumsum(batch_sizes, exclusive=True)
-    rows = tf.shape(states)[1]
-    first = batch_sizes[0]
-    # Row k of step t is row k of step t - 1: batch_sizes[t - 1] rows earlier in the packed order.
-    step = tf.repeat(tf.range(tf.size(batch_sizes)), batch_sizes)
-    index = tf.range(rows) - tf.gather(starts, step) + tf.gather(tf.concat([[0], starts], axis=0), step)
-    zeros = tf.zeros([2, first, tf.shape(states)[2]], states.dtype)
-    return tf.concat([zeros, tf.gather(states, index[first:], axis=1)], axis=1)
+class _Log:
+    """A tensor [steps_allocated, 2, lanes, width] that a loop writes step by step.
+
+    `tf.TensorArray` wants to know the number of lanes when it is traced; these are the operations below it.
+    """
+
+    def __init__(self, slots: tf.Tensor, width: int, dtype: tf.DType) -> None:
+        self.shape = tf.stack([2, tf.shape(slots)[2], width])
+        self.width = width
+        self.dtype = dtype
+        self.empty = tf.raw_ops.TensorListReserve(
+            element_shape=self.shape, num_elements=tf.shape(slots)[0], element_dtype=dtype
+        )
+
+    @staticmethod
+    def write(lists: State, step: tf.Tensor, values: State) -> State:
+        """Set one step of several logs."""
+        return tuple(
+            tf.raw_ops.TensorListSetItem(input_handle=list_, index=step, item=value)
+            for list_, value in zip(lists, values, strict=True)
+        )
+
+    def stack(self, list_: tf.Tensor) -> tf.Tensor:
+        """Return the whole log."""
+        stacked = tf.raw_ops.TensorListStack(input_handle=list_, element_shape=self.shape, element_dtype=self.dtype)
+        return tf.ensure_shape(stacked, [None, 2, None, self.width])

@@ -1,0 +1,167 @@
+"""Checks of what users pass in, before any work is done. Every error names the argument, what it got and what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Labels = npt.NDArray[Any]
+
+
+class Range(NamedTuple):
+    """Numbers that a hyper-parameter may take; `stop` is left out of the range."""
+
+    kind: type[Integral] | type[Real]
+    start: float
+    stop: float = float("inf")
+    optional: bool = False
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is a number of the right kind within the range."""
+        if value is None:
+            return self.optional
+        return isinstance(value, self.kind) and not isinstance(value, bool) and self.start <= value < self.stop  # type: ignore[operator]
+
+    def __str__(self) -> str:
+        kind = "an int" if self.kind is Integral else "a number"
+        bounds = f"of at least {self.start:g}" if self.stop == float("inf") else f"in [{self.start:g}, {self.stop:g})"
+        return f"{kind} {bounds}" + (" or None" if self.optional else "")
+
+
+class Choice(tuple[object, ...]):
+    """Values that a hyper-parameter may take."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is one of the choices."""
+        return any(type(value) is type(choice) and value == choice for choice in self)
+
+    def __str__(self) -> str:
+        return "one of " + ", ".join(map(repr, self))
+
+
+class CallableOrNone:
+    """A function, or None for the default."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is None or can be called."""
+        return value is None or callable(value)
+
+    def __str__(self) -> str:
+        return "a callable or None"
+
+
+def check_parameters(values: Mapping[str, object], allowed: Mapping[str, Range | Choice | CallableOrNone]) -> None:
+    """Raise a ValueError for the first hyper-parameter outside what is allowed."""
+    for name, rule in allowed.items():
+        if not rule.accepts(values[name]):
+            raise ValueError(f"{name} must be {rule}, got {values[name]!r}")
+
+
+def check_texts(texts: object, name: str = "X") -> list[str]:
+    """Return texts as a list of `str`.
+
+    Raises
+    ------
+    TypeError
+        If `texts` is not a list, tuple, NumPy array or pandas Series, or a document is not a `str`.
+    ValueError
+        If it is empty, has more than one axis, or a document is missing (None or NaN).
+    """
+    expected = f"{name} must be a list, tuple, NumPy array or pandas Series of str"
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
+    if isinstance(texts, pd.DataFrame):
+        raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the text")
+    if isinstance(texts, np.ndarray) and texts.ndim != 1:
+        raise ValueError(f"{expected}, one document an element, got an array of shape {texts.shape}")
+    if not isinstance(texts, list | tuple | np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        raise TypeError(f"{expected}, got {type(texts).__name__}")
+    documents = list(texts)
+    if not documents:
+        raise ValueError(f"{expected}, got no documents")
+    for index, document in enumerate(documents):
+        if not isinstance(document, str):
+            if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
+                raise ValueError(f"{expected}, but document {index} is missing ({document!r})")
+            raise TypeError(f"{expected}, but document {index} is of type {type(document).__name__}: {_short(document)}")
+    return documents
+
+
+def check_labels(labels: object, documents: int, name: str = "y", texts_name: str = "X") -> Labels:
+    """Return labels as an array [documents] of strings, ints or bools.
+
+    Raises
+    ------
+    TypeError
+        If `labels` is not array-like, or holds anything but strings, whole numbers and bools, or a mixture.
+    ValueError
+        If its length is not `documents`, it has more than one axis, or a label is missing.
+    """
+    expected = f"{name} must hold one string, int or bool for each document"
+    if labels is None or isinstance(labels, str | bytes | Mapping) or not hasattr(labels, "__len__"):
+        raise TypeError(f"{expected}, got {type(labels).__name__}")
+    if isinstance(labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        array = labels.to_numpy()
+    elif isinstance(labels, np.ndarray):
+        array = labels
+    else:  # object, so that [1, "a"] does not silently become strings
+        array = np.empty(len(labels), object)
+        array[:] = list(labels)  # type: ignore[call-overload]
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(f"{expected}, got an array of shape {array.shape}")
+    if len(array) != documents:
+        raise ValueError(f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels")
+    missing = np.flatnonzero(pd.isna(array))
+    if len(missing):
+        raise ValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
+    kinds = {_kind(label) for label in array}
+    if len(kinds) > 1 or None in kinds:
+        odd = next((label for label in array if _kind(label) is None), array[0])
+        found = " and ".join(sorted({type(label).__name__ for label in array}))
+        raise TypeError(f"{expected}, all of one kind, got {found} (for example {_short(odd)})")
+    kind = kinds.pop() if kinds else str
+    return array if array.dtype != object or kind is str else array.astype(kind)
+
+
+def check_sample_weight(sample_weight: object, documents: int, name: str = "sample_weight") -> npt.NDArray[np.float32]:
+    """Return weights as float32 [documents]; ones for None.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not one finite, non-negative number for each document, or are all zero.
+    """
+    if sample_weight is None:
+        return np.ones(documents, np.float32)
+    expected = f"{name} must hold one finite number of at least 0 for each of the {documents} documents"
+    try:
+        weights = np.asarray(sample_weight, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{expected}, got {_short(sample_weight)}") from error
+    if weights.shape != (documents,):
+        raise ValueError(f"{expected}, got an array of shape {weights.shape}")
+    if not np.isfinite(weights).all() or weights.min() < 0:
+        raise ValueError(f"{expected}, got {weights[~np.isfinite(weights) | (weights < 0)][0]}")
+    if not weights.any():
+        raise ValueError(f"{expected}, and not all 0")
+    return weights
+
+
+def _kind(label: object) -> type | None:
+    if isinstance(label, bool | np.bool_):
+        return bool
+    if isinstance(label, Integral) or (isinstance(label, Real) and float(label).is_integer()):
+        return int
+    return str if isinstance(label, str) else None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
