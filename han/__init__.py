@@ -1,0 +1,36 @@
+"""A hierarchical attention network (Yang et al. 2016) that classifies documents of any length.
+
+Names are imported when they are first used: `import han` alone loads neither TensorFlow nor Keras.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from han.classifier import HANClassifier
+    from han.datasets import Dataset, load_dataset
+    from han.layers import AttentionPooling
+    from han.model import HierarchicalAttentionNetwork
+
+__version__ = "0.1.0"
+__all__ = ["AttentionPooling", "Dataset", "HANClassifier", "HierarchicalAttentionNetwork", "load_dataset"]
+
+_HOMES = {
+    "AttentionPooling": "han.layers",
+    "Dataset": "han.datasets",
+    "HANClassifier": "han.classifier",
+    "HierarchicalAttentionNetwork": "han.model",
+    "load_dataset": "han.datasets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'han' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

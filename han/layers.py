@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from han.backend import keras, tf
-from han.packing import Packing, pack
+from han.packing import Packing, pack, pad_table
 from han.recurrence import CELLS, bidirectional_recurrence
 
 
@@ -211,7 +211,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         lstm = self.cell == "lstm"
         width = CELLS[self.cell].gates * self.units
 
-        def lstm_bias(shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
+        def lstm_bias(_shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
             # The forget gate starts open (Jozefowicz et al. 2015).
             return tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype), self.units)
 
@@ -252,13 +252,18 @@ class BidirectionalEncoder(keras.layers.Layer):
         """
         cell = CELLS[self.cell]
         weights = zip(self.forward_weights, self.backward_weights, strict=True)
-        kernels, recurrent_kernels, biases = (cell.arrange(tf.stack([*map(tf.convert_to_tensor, pair)])) for pair in weights)
+        kernels, recurrent_kernels, biases = (
+            cell.arrange(tf.stack([*map(tf.convert_to_tensor, pair)])) for pair in weights
+        )
         # Keras' GRU has an input and a recurrent bias [2, width], its LSTM a single one.
-        input_bias, recurrent_bias = (biases, tf.zeros_like(biases)) if self.cell == "lstm" else tf.unstack(biases, axis=1)
+        input_bias, recurrent_bias = (
+            (biases, tf.zeros_like(biases)) if self.cell == "lstm" else tf.unstack(biases, axis=1)
+        )
+        index = tf.range(tf.shape(features)[0]) if index is None else index
+        features = pad_table(features, packing)
         # Both directions' projections of one input are neighbouring rows of the table.
         table = tf.einsum("rf,dfw->rdw", features, kernels) + input_bias
         table = tf.reshape(table, [-1, table.shape[-1]])
-        index = tf.range(tf.shape(features)[0]) if index is None else index
         # Steps of a lane that hold no element read any row; their outputs are never looked at.
         slots = 2 * tf.gather(tf.pad(index, [[0, 1]]), packing.elements) + [[0], [1]]
         outputs = bidirectional_recurrence(

@@ -73,7 +73,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
         super().__init__(**kwargs)
-        self._arguments = {
+        self._arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "classes": classes,
             "embedding_dim": embedding_dim,
@@ -160,6 +160,11 @@ class HierarchicalAttentionNetwork(keras.Model):
             tf.reshape(_unpack(word_scores, word_mask), shape),
             _unpack(sentence_scores, sentence_mask),
         )
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32)], autograph=False)
+    def probabilities(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return class probabilities as a call does, from a graph traced once for inputs of any shape."""
+        return self(inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

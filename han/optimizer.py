@@ -14,7 +14,9 @@ class LazyAdam(keras.optimizers.Adam):
     arguments of `keras.optimizers.Adam`, but for `amsgrad`.
     """
 
-    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: float) -> None:
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: float
+    ) -> None:
         """Update one variable; the rows of a sparse gradient only."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from han.backend import tf
 
-# The sizes that the lanes are rounded to, two an octave: XLA compiles once for each size it meets.
-SIZES = sorted({2**k for k in range(31)} | {3 * 2**k for k in range(29)})
-MIN_LANES = 8
-MIN_STEPS = 16
+# XLA compiles once for each shape it meets, which takes about half a second, so shapes are rounded to few sizes.
+LANES = [2**k for k in range(3, 31)]
+STEPS = [16, 32, *sorted(scale * 2**k for scale in (2, 3) for k in range(5, 29))]
+# A lane may be this much shorter than the longest sequence, on average: a few more steps that do not fill all lanes
+# are cheaper than many steps with few lanes.
+MIN_FILL = 0.7
 
 
 class Packing(NamedTuple):
@@ -56,10 +58,12 @@ def pack(mask: tf.Tensor) -> Packing:
     rows = tf.cast(tf.where(mask)[:, 0], tf.int32)
     count = tf.size(rows)
     longest = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
-    # The fewest steps are those of the longest sequence. With more lanes than this some would stand empty.
-    lanes = tf.maximum(_round_down(tf.maximum(count // longest, 1)), MIN_LANES)
+    # The longest sequence sets the fewest steps that there can be.
+    lanes = _round_down(
+        tf.cast(tf.cast(count, tf.float32) / (MIN_FILL * tf.cast(longest, tf.float32)), tf.int32), LANES
+    )
     lane, offset, steps = _fill_lanes(lengths, lanes)
-    allocated = tf.maximum(_round_up(steps), MIN_STEPS)
+    allocated = _round_up(steps, STEPS)
 
     position = tf.range(count) - tf.gather(tf.cumsum(lengths, exclusive=True), rows)
     step = tf.gather(offset, rows) + position
@@ -114,11 +118,22 @@ def _fill_lanes(lengths: tf.Tensor, lanes: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     return tf.gather(lane.concat(), rank), tf.gather(offset.concat(), rank), tf.reduce_max(loads)
 
 
-def _round_up(size: tf.Tensor) -> tf.Tensor:
-    """Return the smallest of `SIZES` that is not below `size`."""
-    return tf.gather(SIZES, tf.searchsorted(SIZES, [size], side="left"))[0]
+def pad_table(values: tf.Tensor, packing: Packing) -> tf.Tensor:
+    """Append rows of zeros to [distinct, width], so that the number of rows follows from the shape of the lanes.
+
+    There are at most as many distinct values as slots; a quarter of that will do for the words of a large batch.
+    """
+    rows = tf.shape(values)[0]
+    slots = tf.size(packing.elements) // 2
+    size = tf.where(rows <= slots // 4, slots // 4, slots)
+    return tf.pad(values, [[0, size - rows], [0, 0]])
 
 
-def _round_down(size: tf.Tensor) -> tf.Tensor:
-    """Return the largest of `SIZES` that is not above `size`, which is at least 1."""
-    return tf.gather(SIZES, tf.searchsorted(SIZES, [size], side="right") - 1)[0]
+def _round_up(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:
+    """Return the smallest of the sizes that is not below `size`."""
+    return tf.gather(sizes, tf.searchsorted(sizes, [size], side="left"))[0]
+
+
+def _round_down(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:
+    """Return the largest of the sizes that is not above `size`, or the smallest of all."""
+    return tf.gather(sizes, tf.maximum(tf.searchsorted(sizes, [size], side="right") - 1, 0))[0]

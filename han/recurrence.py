@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cache
 from typing import ClassVar
 
 from han.backend import tf
@@ -55,7 +56,7 @@ class Cell(ABC):
 
 
 class LSTMCell(Cell):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates; Keras' gates i, f, c, o as i, f, o, c."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates: i, f, o, c, in Keras i, f, c, o."""
 
     gates = 4
     states = 2
@@ -63,11 +64,13 @@ class LSTMCell(Cell):
 
     @staticmethod
     def arrange(weights: tf.Tensor) -> tf.Tensor:
+        """See `Cell.arrange`."""
         i, f, g, o = tf.split(weights, 4, axis=-1)
         return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
 
     @staticmethod
     def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
+        """See `Cell.step`."""
         activated = tf.tanh(inputs + projected)
         i, f, o, g = LSTMCell._gates(activated)
         carry = f * state[1] + i * g
@@ -77,6 +80,7 @@ class LSTMCell(Cell):
     def step_gradient(
         kept: tf.Tensor, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
+        """See `Cell.step_gradient`."""
         i, f, o, g = LSTMCell._gates(kept)
         squashed = tf.tanh(state[1])
         at_output, at_carry = gradient
@@ -103,11 +107,13 @@ class GRUCell(Cell):
 
     @staticmethod
     def arrange(weights: tf.Tensor) -> tf.Tensor:
+        """See `Cell.arrange`."""
         z, r, h = tf.split(weights, 3, axis=-1)
         return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
 
     @staticmethod
     def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
+        """See `Cell.step`."""
         units = state[0].shape[-1]
         activated = tf.tanh(inputs[..., : 2 * units] + projected[..., : 2 * units])
         z, r = GRUCell._gates(activated)
@@ -119,6 +125,7 @@ class GRUCell(Cell):
     def step_gradient(
         kept: tf.Tensor, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
+        """See `Cell.step_gradient`."""
         units = kept.shape[-1] // 4
         activated, candidate, projected_h = kept[..., : 2 * units], kept[..., 2 * units : -units], kept[..., -units:]
         z, r = GRUCell._gates(activated)
@@ -174,13 +181,17 @@ def bidirectional_recurrence(
         The outputs. Those of steps that were not run are undefined.
     """
 
+    units = kernel.shape[1]
+
     @tf.custom_gradient
     def run(table: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
-        *states, kept = _forward(cell, table, slots, carry, steps, kernel, bias)
+        states, kept = _forward(cell, units)(table, slots, carry, steps, kernel, bias)
 
         def gradient(at_outputs: tf.Tensor) -> State:
-            at_table = tf.zeros_like(table)
-            return _backward(cell, at_table, slots, carry, steps, kernel, tuple(states), kept, at_outputs)
+            sums: State = _backward(cell, units)(
+                tf.zeros_like(table), slots, carry, steps, kernel, states, kept, at_outputs
+            )
+            return sums
 
         return states[0], gradient
 
@@ -188,68 +199,88 @@ def bidirectional_recurrence(
     return outputs
 
 
-@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _forward(
-    cell: type[Cell],
-    table: tf.Tensor,
-    slots: tf.Tensor,
-    carry: tf.Tensor,
-    steps: tf.Tensor,
-    kernel: tf.Tensor,
-    bias: tf.Tensor,
-) -> State:
-    """Return each of the cell's states and what it kept, for all steps [steps_allocated, 2, lanes, ...]."""
-    units = kernel.shape[1]
-    logs = [_Log(slots, width, table.dtype) for width in [units] * cell.states + [cell.kept * units]]
-
-    def body(t: tf.Tensor, state: State, lists: State) -> tuple[tf.Tensor, State, State]:
-        carried = carry[t][..., None]
-        projected = tf.matmul(state[0], kernel) * carried + bias[:, None]
-        state = tuple(part * carried for part in state)
-        state, kept = cell.step(tf.gather(table, slots[t]), projected, state)
-        return t + 1, state, _Log.write(lists, t, (*state, kept))
-
-    zeros = tuple(tf.zeros([2, tf.shape(slots)[2], units], table.dtype) for _ in range(cell.states))
-    _, _, lists = _loop(lambda t: t < steps, body, tf.constant(0), zeros, tuple(log.empty for log in logs))
-    return tuple(log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
+def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
+    """Return what both compiled functions take first: table, slots, carry, steps, kernel."""
+    width = cell.gates * units
+    return [
+        tf.TensorSpec([None, width], tf.float32),
+        tf.TensorSpec([None, 2, None], tf.int32),
+        tf.TensorSpec([None, 2, None], tf.float32),
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([2, units, width], tf.float32),
+    ]
 
 
-@tf.function(jit_compile=True, autograph=False, reduce_retracing=True)
-def _backward(
-    cell: type[Cell],
-    at_table: tf.Tensor,
-    slots: tf.Tensor,
-    carry: tf.Tensor,
-    steps: tf.Tensor,
-    kernel: tf.Tensor,
-    states: State,
-    kept: tf.Tensor,
-    at_outputs: tf.Tensor,
-) -> State:
-    """Return the gradients at the table, the recurrent kernels and the recurrent biases."""
+@cache
+def _forward(cell: type[Cell], units: int) -> Callable[..., tuple[State, tf.Tensor]]:
+    """Compile the loop that returns the cell's states and what it kept, [steps_allocated, 2, lanes, ...] each."""
+    signature = [*_signature(cell, units), tf.TensorSpec([2, cell.gates * units], tf.float32)]
 
-    def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[tf.Tensor, State, State]:
-        at_table, at_kernel, at_bias = sums
-        carried = carry[t][..., None]
-        previous = tuple(part[tf.maximum(t - 1, 0)] * carried for part in states)
-        gradient = (gradient[0] + at_outputs[t], *gradient[1:])
-        at_inputs, at_projected, gradient = cell.step_gradient(
-            kept[t], previous, tuple(part[t] for part in states), gradient
-        )
-        sums = (
-            tf.tensor_scatter_nd_add(
-                at_table, tf.reshape(slots[t], [-1, 1]), tf.reshape(at_inputs, [-1, at_inputs.shape[-1]])
-            ),
-            at_kernel + tf.matmul(previous[0], at_projected, transpose_a=True),
-            at_bias + tf.reduce_sum(at_projected, axis=1),
-        )
-        gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
-        return t - 1, tuple(part * carried for part in gradient), sums
+    @tf.function(jit_compile=True, autograph=False, input_signature=signature)
+    def forward(
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, steps: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
+    ) -> tuple[State, tf.Tensor]:
+        logs = [_Log(slots, width) for width in [units] * cell.states + [cell.kept * units]]
 
-    zeros = tuple(tf.zeros_like(part[0]) for part in states)
-    sums = (at_table, tf.zeros_like(kernel), tf.zeros_like(kernel[:, 0]))
-    _, _, sums = _loop(lambda t: t >= 0, body, steps - 1, zeros, sums)
-    return sums
+        def body(t: tf.Tensor, state: State, lists: State) -> tuple[tf.Tensor, State, State]:
+            carried = carry[t][..., None]
+            projected = tf.matmul(state[0], kernel) * carried + bias[:, None]
+            state = tuple(part * carried for part in state)
+            state, kept = cell.step(tf.gather(table, slots[t]), projected, state)
+            return t + 1, state, _Log.write(lists, t, (*state, kept))
+
+        zeros = tuple(tf.zeros([2, tf.shape(slots)[2], units]) for _ in range(cell.states))
+        _, _, lists = _loop(lambda t: t < steps, body, tf.constant(0), zeros, tuple(log.empty for log in logs))
+        *states, kept = (log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
+        return tuple(states), kept
+
+    return forward  # type: ignore[no-any-return]
+
+
+@cache
+def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
+    """Compile the loop that returns the gradients at the table, the recurrent kernels and the recurrent biases.
+
+    The first argument is the table's gradient to begin with: zeros.
+    """
+    state = tf.TensorSpec([None, 2, None, units], tf.float32)
+    kept = tf.TensorSpec([None, 2, None, cell.kept * units], tf.float32)
+    signature = [*_signature(cell, units), (state,) * cell.states, kept, state]
+
+    @tf.function(jit_compile=True, autograph=False, input_signature=signature)
+    def backward(
+        at_table: tf.Tensor,
+        slots: tf.Tensor,
+        carry: tf.Tensor,
+        steps: tf.Tensor,
+        kernel: tf.Tensor,
+        states: State,
+        kept: tf.Tensor,
+        at_outputs: tf.Tensor,
+    ) -> State:
+        def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[tf.Tensor, State, State]:
+            at_table, at_kernel, at_bias = sums
+            carried = carry[t][..., None]
+            previous = tuple(part[tf.maximum(t - 1, 0)] * carried for part in states)
+            gradient = (gradient[0] + at_outputs[t], *gradient[1:])
+            at_inputs, at_projected, gradient = cell.step_gradient(
+                kept[t], previous, tuple(part[t] for part in states), gradient
+            )
+            rows, updates = tf.reshape(slots[t], [-1, 1]), tf.reshape(at_inputs, [-1, cell.gates * units])
+            sums = (
+                tf.tensor_scatter_nd_add(at_table, rows, updates),
+                at_kernel + tf.matmul(previous[0], at_projected, transpose_a=True),
+                at_bias + tf.reduce_sum(at_projected, axis=1),
+            )
+            gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
+            return t - 1, tuple(part * carried for part in gradient), sums
+
+        zeros = tuple(tf.zeros_like(part[0]) for part in states)
+        sums = (at_table, tf.zeros_like(kernel), tf.zeros_like(kernel[:, 0]))
+        _, _, sums = _loop(lambda t: t >= 0, body, steps - 1, zeros, sums)
+        return sums
+
+    return backward  # type: ignore[no-any-return]
 
 
 def _loop(
@@ -273,12 +304,11 @@ class _Log:
     `tf.TensorArray` wants to know the number of lanes when it is traced; these are the operations below it.
     """
 
-    def __init__(self, slots: tf.Tensor, width: int, dtype: tf.DType) -> None:
+    def __init__(self, slots: tf.Tensor, width: int) -> None:
         self.shape = tf.stack([2, tf.shape(slots)[2], width])
         self.width = width
-        self.dtype = dtype
         self.empty = tf.raw_ops.TensorListReserve(
-            element_shape=self.shape, num_elements=tf.shape(slots)[0], element_dtype=dtype
+            element_shape=self.shape, num_elements=tf.shape(slots)[0], element_dtype=tf.float32
         )
 
     @staticmethod
@@ -291,5 +321,5 @@ class _Log:
 
     def stack(self, list_: tf.Tensor) -> tf.Tensor:
         """Return the whole log."""
-        stacked = tf.raw_ops.TensorListStack(input_handle=list_, element_shape=self.shape, element_dtype=self.dtype)
+        stacked = tf.raw_ops.TensorListStack(input_handle=list_, element_shape=self.shape, element_dtype=tf.float32)
         return tf.ensure_shape(stacked, [None, 2, None, self.width])

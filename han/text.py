@@ -12,7 +12,7 @@ T = TypeVar("T")
 Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[str]]
 
-# A word is letters, digits and underscores, with apostrophes inside ("don't"); any other visible character stands alone.
+# A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 

@@ -1,4 +1,4 @@
-"""Checks of what users pass in, before any work is done. Every error names the argument, what it got and what it needs."""
+"""Checks of what users pass in; every error names the argument, what was given and what is expected."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ class CallableOrNone:
         return "a callable or None"
 
 
-def check_parameters(values: Mapping[str, object], allowed: Mapping[str, Range | Choice | CallableOrNone]) -> None:
+Rule = Range | Choice | CallableOrNone
+
+
+def check_parameters(values: Mapping[str, object], allowed: Mapping[str, Rule]) -> None:
     """Raise a ValueError for the first hyper-parameter outside what is allowed."""
     for name, rule in allowed.items():
         if not rule.accepts(values[name]):
@@ -88,7 +91,9 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         if not isinstance(document, str):
             if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
                 raise ValueError(f"{expected}, but document {index} is missing ({document!r})")
-            raise TypeError(f"{expected}, but document {index} is of type {type(document).__name__}: {_short(document)}")
+            raise TypeError(
+                f"{expected}, but document {index} is of type {type(document).__name__}: {_short(document)}"
+            )
     return documents
 
 
@@ -112,12 +117,14 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
     else:  # object, so that [1, "a"] does not silently become strings
         array = np.empty(len(labels), object)
         array[:] = list(labels)  # type: ignore[call-overload]
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+    if array.ndim == 2 and array.size == len(array):
+        array = array.reshape(-1)
     if array.ndim != 1:
         raise ValueError(f"{expected}, got an array of shape {array.shape}")
     if len(array) != documents:
-        raise ValueError(f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels")
+        raise ValueError(
+            f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels"
+        )
     missing = np.flatnonzero(pd.isna(array))
     if len(missing):
         raise ValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")

@@ -1,0 +1,47 @@
+# Everything runs in .venv, which `make install` builds from requirements.lock.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DATASET ?= imdb
+TEXT ?= text
+LABEL ?= label
+
+.PHONY: help install train test lint format lock bench clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed  ## Make .venv from the lock file; quick when nothing changed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "han needs Python 3.11 or newer; set PYTHON=")'
+	@echo "installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder with TEXT= and LABEL=
+	@$(BIN)/han train "$(DATASET)" --text "$(TEXT)" --label "$(LABEL)" $(ARGS)
+
+test: install  ## Run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: install  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: install  ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: install  ## Measure words a second in fit and predict
+	@$(BIN)/python benchmarks/speed.py $(ARGS)
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml --extra datasets --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:  ## Remove .venv and caches, not models
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,79 @@
+"""Words a second in `HANClassifier.fit` and `predict` on IMDB: `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from han import HANClassifier, load_dataset
+from han.text import DocumentSplitter
+
+RESULTS = Path(__file__).parent / "results" / "speed.json"
+
+
+def main() -> None:
+    """Fit and predict several times, print and store the median rates and their spread."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="fits and predictions, after one of each to warm up")
+    parser.add_argument("--documents", type=int, help="training documents, of all")
+    arguments = parser.parse_args()
+
+    dataset = load_dataset("imdb")
+    order = np.random.default_rng(0).permutation(len(dataset.X_train))[: arguments.documents]
+    texts, labels = [dataset.X_train[index] for index in order], dataset.y_train[order]
+    splitter = DocumentSplitter()
+    train_words, test_words = _words(texts, splitter), _words(dataset.X_test, splitter)
+
+    rates: dict[str, list[float]] = {"fit": [], "predict": []}
+    for round_ in range(arguments.rounds + 1):
+        classifier = HANClassifier(
+            embedding_dim=100, units=50, epochs=1, validation_fraction=0, random_state=round_, verbose=0
+        )
+        fit_seconds = _seconds(lambda classifier=classifier: classifier.fit(texts, labels))
+        predict_seconds = _seconds(lambda classifier=classifier: classifier.predict(dataset.X_test))
+        print(
+            f"round {round_}: fit {train_words / fit_seconds:,.0f} words/s, predict {test_words / predict_seconds:,.0f} words/s",
+            file=sys.stderr,
+        )
+        if round_:  # the first round also traces and compiles
+            rates["fit"].append(train_words / fit_seconds)
+            rates["predict"].append(test_words / predict_seconds)
+
+    results = {
+        "command": "make bench",
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
+        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50, batch 64; a warmed-up process",
+        "rounds": arguments.rounds,
+        "words_per_second": {
+            name: {"median": round(float(np.median(values))), "min": round(min(values)), "max": round(max(values))}
+            for name, values in rates.items()
+        },
+    }
+    print(json.dumps(results, indent=1))
+    if arguments.documents is None:
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _words(texts: list[str], splitter: DocumentSplitter) -> int:
+    return sum(len(words) for text in texts for words in splitter(text))
+
+
+def _seconds(action: object) -> float:
+    started = time.perf_counter()
+    action()  # type: ignore[operator]
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,466 @@
+"""`HANClassifier`: the network as a scikit-learn classifier over raw text."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from han.backend import keras, tf
+from han.corpus import Corpus, prediction_batches, training_batches
+from han.layers import POOLINGS
+from han.model import HierarchicalAttentionNetwork
+from han.optimizer import LazyAdam
+from han.persistence import SavedModel, read_model, write_model
+from han.progress import Progress
+from han.recurrence import CELLS
+from han.splits import stratified_split
+from han.text import DocumentSplitter, Splitter, split_sentences, split_words
+from han.validation import (
+    CallableOrNone,
+    Choice,
+    Labels,
+    Range,
+    Rule,
+    check_labels,
+    check_parameters,
+    check_sample_weight,
+    check_texts,
+)
+
+# Documents that are split and encoded together at prediction, while the network works on those before them.
+CHUNK = 2048
+
+ALLOWED: dict[str, Rule] = {
+    "embedding_dim": Range(Integral, 1),
+    "units": Range(Integral, 1),
+    "cell": Choice(CELLS),
+    "pooling": Choice(POOLINGS),
+    "dropout": Range(Real, 0, 1),
+    "word_dropout": Range(Real, 0, 1),
+    "l2": Range(Real, 0),
+    "learning_rate": Range(Real, 1e-12),
+    "batch_size": Range(Integral, 1),
+    "epochs": Range(Integral, 1),
+    "patience": Range(Integral, 1, optional=True),
+    "validation_fraction": Range(Real, 0, 1),
+    "min_count": Range(Integral, 1),
+    "max_vocabulary": Range(Integral, 1, optional=True),
+    "max_sentences": Range(Integral, 1),
+    "max_words": Range(Integral, 1),
+    "sentence_splitter": CallableOrNone(),
+    "tokenizer": CallableOrNone(),
+    "verbose": Choice((0, 1, False, True)),
+}
+
+
+class HANClassifier(ClassifierMixin, BaseEstimator):
+    """Classify documents with a hierarchical attention network (Yang et al. 2016).
+
+    Parameters
+    ----------
+    embedding_dim : int, default 100
+        Width of the word vectors, learned with the rest.
+    units : int, default 50
+        Width of the recurrent state in each direction.
+    cell : {"lstm", "gru"}, default "lstm"
+    pooling : {"attention", "mean", "max"}, default "attention"
+    dropout : float in [0, 1), default 0.5
+        See `HierarchicalAttentionNetwork`.
+    word_dropout : float in [0, 1), default 0.3
+        See `HierarchicalAttentionNetwork`.
+    l2 : float, default 1e-5
+        L2 penalty on the attentions' projection kernels and context vectors.
+    learning_rate : float, default 3e-3
+        Peak learning rate of Adam.
+    batch_size : int, default 64
+        Documents in a training batch.
+    epochs : int, default 6
+        Passes over the training documents at most.
+    patience : int or None, default 2
+        Stop after this many epochs without a better validation loss and keep the best weights; None never stops early,
+        but keeps the best weights all the same.
+    validation_fraction : float in [0, 1), default 0.1
+        Share of each class held out of the training documents for early stopping, if `fit` is not given
+        `validation_data`; 0 for none.
+    min_count : int, default 2
+        Words seen less often in the training documents are unknown words.
+    max_vocabulary : int or None, default 30000
+        Most words known.
+    max_sentences : int, default 512
+        Sentences read of a document; the rest is cut, with a warning.
+    max_words : int, default 50
+        Words in a sentence; a longer sentence is continued as a further sentence.
+    sentence_splitter : callable str -> iterable of str, or None, default None
+        None splits English.
+    tokenizer : callable str -> iterable of str, or None, default None
+        Splits a sentence into words; None takes letters and digits together, other characters one by one.
+    random_state : int, RandomState instance or None, default None
+        With an int, two fits on the same machine give identical predictions.
+    verbose : {0, 1}, default 1
+        1 shows progress on standard error; 0 is silent.
+
+    Attributes
+    ----------
+    classes_ : ndarray [classes]
+        The class labels, sorted.
+    vocabulary_ : Vocabulary
+        The known words and their ids, a mapping.
+    history_ : dict of lists
+        Training and validation loss and accuracy of each epoch.
+    model_ : keras.Model
+        The network, a `HierarchicalAttentionNetwork`.
+
+    Examples
+    --------
+    >>> from han import HANClassifier
+    >>> X = ["A wonderful film. I loved it.", "Dull. I left early."] * 20
+    >>> y = ["good", "bad"] * 20
+    >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, y)
+    >>> classifier.predict(["I loved it."]).tolist()
+    ['good']
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_dim: int = 100,
+        units: int = 50,
+        cell: str = "lstm",
+        pooling: str = "attention",
+        dropout: float = 0.5,
+        word_dropout: float = 0.3,
+        l2: float = 1e-5,
+        learning_rate: float = 3e-3,
+        batch_size: int = 64,
+        epochs: int = 6,
+        patience: int | None = 2,
+        validation_fraction: float = 0.1,
+        min_count: int = 2,
+        max_vocabulary: int | None = 30_000,
+        max_sentences: int = 512,
+        max_words: int = 50,
+        sentence_splitter: Splitter | None = None,
+        tokenizer: Splitter | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 1,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.units = units
+        self.cell = cell
+        self.pooling = pooling
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.l2 = l2
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.min_count = min_count
+        self.max_vocabulary = max_vocabulary
+        self.max_sentences = max_sentences
+        self.max_words = max_words
+        self.sentence_splitter = sentence_splitter
+        self.tokenizer = tokenizer
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: tuple[Any, Any] | None = None,
+    ) -> HANClassifier:
+        """Train on labelled documents.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+        y : array-like of str, int or bool [documents]
+        sample_weight : array-like of float [documents], optional
+            Weight of each document in the loss; not below 0.
+        validation_data : tuple (X, y), optional
+            Documents for early stopping; without it `validation_fraction` of the training documents is held out.
+
+        Returns
+        -------
+        HANClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For documents that are not text, labels that do not match them, a single class, weights that are not
+            numbers of at least 0, or a hyper-parameter outside its range. Nothing has changed then.
+        """
+        check_parameters(self.get_params(deep=False), ALLOWED)
+        texts = check_texts(X)
+        labels = check_labels(y, len(texts))
+        weights = check_sample_weight(sample_weight, len(texts))
+        classes, targets = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"y must hold at least two classes, got only {classes.tolist()[0]!r}")
+        held_out = None if validation_data is None else _check_validation_data(validation_data, classes)
+        seed = int(check_random_state(self.random_state).randint(2**24))
+        rng = np.random.default_rng(seed)
+
+        if held_out is None:
+            kept, held = stratified_split(targets, self.validation_fraction, rng)
+            validation_texts, validation_targets = [texts[index] for index in held], targets[held]
+            texts, targets, weights = [texts[index] for index in kept], targets[kept], weights[kept]
+        else:
+            validation_texts, validation_targets = held_out
+        splitter = self._splitter()
+        corpus, vocabulary = Corpus.learn(texts, splitter, self.min_count, self.max_vocabulary)
+        validation = Corpus.encode(validation_texts, splitter, vocabulary)
+        self._warn_of_cut(corpus.cut + validation.cut, len(corpus) + len(validation))
+
+        model = HierarchicalAttentionNetwork(
+            vocabulary_size=vocabulary.size,
+            classes=len(classes),
+            embedding_dim=self.embedding_dim,
+            units=self.units,
+            cell=self.cell,
+            pooling=self.pooling,
+            dropout=self.dropout,
+            word_dropout=self.word_dropout,
+            l2=self.l2,
+            seed=seed,
+        )
+        model.build((None, None, None))
+        steps = -(-len(corpus) // self.batch_size)
+        model.compile(
+            optimizer=LazyAdam(self._schedule(steps), global_clipnorm=1.0),
+            loss="sparse_categorical_crossentropy",
+            weighted_metrics=["accuracy"],
+            jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
+        )
+        callbacks = [Progress()] if self.verbose else []
+        if len(validation):
+            patience = self.epochs if self.patience is None else self.patience
+            callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
+        history = model.fit(
+            _dataset(corpus, targets, weights, lambda: iter(training_batches(corpus, self.batch_size, rng)), steps),
+            validation_data=_validation_dataset(validation, validation_targets) if len(validation) else None,
+            epochs=self.epochs,
+            callbacks=callbacks,
+            shuffle=False,  # `training_batches` has done it
+            verbose=0,
+        )
+
+        self.classes_ = classes
+        self.vocabulary_ = vocabulary
+        self.model_ = model
+        self.history_ = {name: [float(value) for value in values] for name, values in history.history.items()}
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return each document's class probabilities.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+
+        Returns
+        -------
+        float32 [documents, classes]
+            In the order of `classes_`; each row sums to one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text.
+        """
+        check_is_fitted(self)
+        texts = check_texts(X)
+        probabilities = np.empty((len(texts), len(self.classes_)), np.float32)
+        cut = 0
+        for start, corpus in self._encoded_chunks(texts):
+            cut += corpus.cut
+            for batch in prediction_batches(corpus):
+                probabilities[start + batch] = self.model_.probabilities(corpus.dense(batch))
+        self._warn_of_cut(cut, len(texts))
+        return probabilities
+
+    def predict(self, X: Any) -> Labels:  # noqa: N803
+        """Return each document's most probable class.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        ndarray [documents]
+            Labels as they were given to `fit`.
+        """
+        check_is_fitted(self)
+        labels: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to a folder.
+
+        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json` and `settings.json`.
+        Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
+
+        Parameters
+        ----------
+        path : path
+            A new folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        FileExistsError
+            If there is something at `path` that is not a saved classifier.
+        """
+        check_is_fitted(self)
+        functions = {
+            name: f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
+            for name, value in (("sentence_splitter", self.sentence_splitter), ("tokenizer", self.tokenizer))
+            if value is not None
+        }
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in functions}
+        if not isinstance(self.random_state, Integral):
+            parameters["random_state"] = None
+        saved = SavedModel(parameters, functions, self.classes_, self.vocabulary_, self.history_, self.model_)
+        write_model(path, saved)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        sentence_splitter: Splitter | None = None,
+        tokenizer: Splitter | None = None,
+    ) -> HANClassifier:
+        """Read a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        sentence_splitter, tokenizer : callable, optional
+            The functions that the classifier was trained with, if it was given any.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If `path` is not a saved classifier of a known format, or a function is missing or not expected.
+        """
+        saved = read_model(path)
+        for name, value in (("sentence_splitter", sentence_splitter), ("tokenizer", tokenizer)):
+            if value is None and name in saved.functions:
+                raise ValueError(f"{name} must be given: the classifier was trained with {saved.functions[name]}")
+            if value is not None and name not in saved.functions:
+                raise ValueError(f"{name} must not be given: the classifier was trained with the default one")
+        classifier = cls(**saved.parameters, sentence_splitter=sentence_splitter, tokenizer=tokenizer)
+        classifier.classes_ = saved.classes
+        classifier.vocabulary_ = saved.vocabulary
+        classifier.history_ = saved.history
+        classifier.model_ = saved.model
+        return classifier
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def _splitter(self) -> DocumentSplitter:
+        return DocumentSplitter(
+            self.max_sentences,
+            self.max_words,
+            self.sentence_splitter or split_sentences,
+            self.tokenizer or split_words,
+        )
+
+    def _schedule(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        """Half an epoch of warm-up, then a cosine down to nothing at the last of `epochs`."""
+        warmup = max(steps // 2, 1)
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=self.learning_rate / 100,
+            warmup_target=self.learning_rate,
+            warmup_steps=warmup,
+            decay_steps=max(self.epochs * steps - warmup, 1),
+        )
+
+    def _encoded_chunks(self, texts: list[str]) -> Iterator[tuple[int, Corpus]]:
+        """Yield the first document's position and the corpus of each chunk; the next is encoded meanwhile."""
+        splitter = self._splitter()
+
+        def encode(start: int) -> Corpus:
+            return Corpus.encode(texts[start : start + CHUNK], splitter, self.vocabulary_)
+
+        if len(texts) <= CHUNK:
+            yield 0, encode(0)
+            return
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            pending = executor.submit(encode, 0)
+            for start in range(0, len(texts), CHUNK):
+                corpus = pending.result()
+                if start + CHUNK < len(texts):
+                    pending = executor.submit(encode, start + CHUNK)
+                yield start, corpus
+
+    def _warn_of_cut(self, cut: int, documents: int) -> None:
+        if cut:
+            warnings.warn(
+                f"{cut} of {documents} documents have more than max_sentences={self.max_sentences} sentences "
+                "and were cut there",
+                UserWarning,
+                stacklevel=3,
+            )
+
+
+def _check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the texts and the class indices of held-out documents."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        raise ValueError(f"validation_data must be a tuple (X, y), got {type(validation_data).__name__}")
+    texts = check_texts(validation_data[0], "validation_data[0]")
+    labels = check_labels(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
+    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise ValueError(f"validation_data[1] must hold classes that y holds, got {unknown}")
+    return texts, np.searchsorted(classes, labels)
+
+
+def _dataset(
+    corpus: Corpus,
+    targets: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float32],
+    batches: Callable[[], Iterator[npt.NDArray[np.int64]]],
+    steps: int,
+) -> tf.data.Dataset:
+    """Return one epoch of (documents, targets, weights); `batches` is called anew for each epoch."""
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        for batch in batches():
+            yield corpus.dense(batch), targets[batch], weights[batch]
+
+    signature = (
+        tf.TensorSpec([None, None, None], tf.int32),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.float32),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+
+
+def _validation_dataset(corpus: Corpus, targets: npt.NDArray[np.int64]) -> tf.data.Dataset:
+    batches = list(prediction_batches(corpus))
+    return _dataset(corpus, targets, np.ones(len(corpus), np.float32), lambda: iter(batches), len(batches))

