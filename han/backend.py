@@ -2,7 +2,7 @@
 
 TensorFlow's libraries write to the process's standard error while they load, before any logging setting is read, and
 report a missing GPU as an error. Here that text is held back while the import succeeds and shown if it fails. Set
-`TF_CPP_MIN_LOG_LEVEL` yourself to see everything.
+`TF_CPP_MIN_LOG_LEVEL` below 3 to see everything.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def _standard_error_held() -> Iterator[None]:
             os.close(original)
 
 
-if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+QUIET = "3"  # the failed search for a GPU is logged at the level of errors
+
+if "tensorflow" in sys.modules or os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) != QUIET:
     import keras
     import tensorflow as tf
 else:
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # the failed search for a GPU is logged at the level of errors
     with _standard_error_held():
         import keras
         import tensorflow as tf

@@ -80,13 +80,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         See `HierarchicalAttentionNetwork`.
     l2 : float, default 1e-5
         L2 penalty on the attentions' projection kernels and context vectors.
-    learning_rate : float, default 3e-3
-        Peak learning rate of Adam.
-    batch_size : int, default 64
+    learning_rate : float, default 2e-3
+        Peak learning rate of Adam; it warms up over half an epoch and falls along a cosine to nothing at `epochs`.
+    batch_size : int, default 32
         Documents in a training batch.
-    epochs : int, default 6
+    epochs : int, default 10
         Passes over the training documents at most.
-    patience : int or None, default 2
+    patience : int or None, default 3
         Stop after this many epochs without a better validation loss and keep the best weights; None never stops early,
         but keeps the best weights all the same.
     validation_fraction : float in [0, 1), default 0.1
@@ -140,10 +140,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         dropout: float = 0.5,
         word_dropout: float = 0.3,
         l2: float = 1e-5,
-        learning_rate: float = 3e-3,
-        batch_size: int = 64,
-        epochs: int = 6,
-        patience: int | None = 2,
+        learning_rate: float = 2e-3,
+        batch_size: int = 32,
+        epochs: int = 10,
+        patience: int | None = 3,
         validation_fraction: float = 0.1,
         min_count: int = 2,
         max_vocabulary: int | None = 30_000,
@@ -328,12 +328,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             If there is something at `path` that is not a saved classifier.
         """
         check_is_fitted(self)
-        functions = {
-            name: f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else repr(value)
-            for name, value in (("sentence_splitter", self.sentence_splitter), ("tokenizer", self.tokenizer))
-            if value is not None
-        }
-        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in functions}
+        parameters = self.get_params(deep=False)
+        functions = {name: parameters.pop(name) for name in ("sentence_splitter", "tokenizer")}
+        functions = {name: _name(function) for name, function in functions.items() if function is not None}
         if not isinstance(self.random_state, Integral):
             parameters["random_state"] = None
         saved = SavedModel(parameters, functions, self.classes_, self.vocabulary_, self.history_, self.model_)
@@ -425,6 +422,12 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """Return what a function is called, for people."""
+    name = getattr(function, "__qualname__", repr(function))
+    return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name
 
 
 def _check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:

@@ -103,14 +103,12 @@ class AttentionPooling(keras.layers.Layer):
             Only if asked for. Zero at padding; the rest sum to one.
         """
         logits = self.logits(inputs)
-        if mask is None:
-            scores = keras.ops.softmax(logits, axis=-1)
-        else:
-            mask = keras.ops.cast(mask, logits.dtype)
-            peak = keras.ops.max(keras.ops.where(mask > 0, logits, logits.dtype.min), axis=-1, keepdims=True)
-            raised = keras.ops.exp(keras.ops.minimum(logits - peak, 0.0)) * mask
-            total = keras.ops.sum(raised, axis=-1, keepdims=True)
-            scores = raised / keras.ops.where(total > 0, total, 1.0)
+        real = keras.ops.ones_like(logits) if mask is None else keras.ops.cast(mask, logits.dtype)
+        # The softmax does not depend on the peak, which keeps exp from overflowing.
+        peak = keras.ops.max(keras.ops.where(real > 0, logits, logits.dtype.min), axis=-1, keepdims=True)
+        raised = keras.ops.exp(keras.ops.minimum(logits - keras.ops.stop_gradient(peak), 0.0)) * real
+        total = keras.ops.sum(raised, axis=-1, keepdims=True)
+        scores = raised / keras.ops.where(total > 0, total, 1.0)
         pooled = keras.ops.sum(inputs * scores[..., None], axis=-2)
         return (pooled, scores) if return_attention_scores else pooled
 
@@ -120,7 +118,6 @@ class AttentionPooling(keras.layers.Layer):
         Returns the pooled vectors [sequences, features] and the attention scores [elements].
         """
         logits = self.logits(states)
-        # Not through the peak: the softmax does not depend on it, and a gradient would only cost.
         peak = tf.stop_gradient(tf.math.unsorted_segment_max(logits, packing.rows, packing.sequences))
         raised = tf.exp(logits - tf.gather(peak, packing.rows))
         total = _segment_sum(raised, packing)

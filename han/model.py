@@ -101,9 +101,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create all weights; the axes of the input are free, only their number is checked."""
-        if len(input_shape) != 3:
-            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {input_shape!r}")
+        """Create all weights; none depends on the shape of the input."""
         states = (None, 2 * self._arguments["units"])
         self.embedding.build((None,))
         self.word_encoder.build((None, self._arguments["embedding_dim"]))
@@ -132,6 +130,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         sentence_scores : float tensor [documents, sentences]
             Only if asked for. Each document's scores sum to one; zero at sentences without words.
         """
+        if len(inputs.shape) != 3:
+            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
         if return_attention_scores and self._arguments["pooling"] == "max":
             raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
         shape = tf.shape(inputs)

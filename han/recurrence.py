@@ -180,11 +180,12 @@ def bidirectional_recurrence(
     float tensor [steps_allocated, 2, lanes, units]
         The outputs. Those of steps that were not run are undefined.
     """
-
     units = kernel.shape[1]
 
     @tf.custom_gradient
     def run(table: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
+        # Run eagerly, an outer tape would record what is done here, in vain: it cannot go through the loop.
+        table, kernel, bias = (tf.stop_gradient(part) for part in (table, kernel, bias))
         states, kept = _forward(cell, units)(table, slots, carry, steps, kernel, bias)
 
         def gradient(at_outputs: tf.Tensor) -> State:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def news():
+    """Real BBC articles, 40 of each of two classes for training and 15 for testing."""
+    from han import load_dataset
+
+    dataset = load_dataset("bbc-news")
+
+    def pick(texts, labels, count):
+        chosen = [index for name in ("business", "sports") for index in np.flatnonzero(labels == name)[:count]]
+        return [texts[index] for index in chosen], labels[chosen]
+
+    return *pick(dataset.X_train, dataset.y_train, 40), *pick(dataset.X_test, dataset.y_test, 15)
+
+
+@pytest.fixture(scope="session")
+def fitted(news):
+    """A small classifier that has learned to tell the two classes apart; not to be changed by a test."""
+    from han import HANClassifier
+
+    settings = {"embedding_dim": 24, "units": 8, "epochs": 8, "batch_size": 8, "dropout": 0.2, "word_dropout": 0.0}
+    return HANClassifier(**settings, max_sentences=600, random_state=0, verbose=0).fit(news[0], news[1])

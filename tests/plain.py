@@ -1,0 +1,126 @@
+"""The network once more, slowly and plainly: references that share no code with `han`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from han.backend import keras, tf
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def lstm(inputs, kernel, recurrent_kernel, bias):
+    """One direction over one sequence [steps, features], in float64; Keras' gate order i, f, c, o."""
+    units = recurrent_kernel.shape[0]
+    output, carry, outputs = np.zeros(units), np.zeros(units), []
+    for x in inputs:
+        i, f, g, o = np.split(x @ kernel + output @ recurrent_kernel + bias, 4)
+        carry = sigmoid(f) * carry + sigmoid(i) * np.tanh(g)
+        output = sigmoid(o) * np.tanh(carry)
+        outputs.append(output)
+    return np.array(outputs).reshape(-1, units)
+
+
+def gru(inputs, kernel, recurrent_kernel, bias):
+    """One direction over one sequence, in float64; Keras' gate order z, r, h, reset after the product."""
+    units = recurrent_kernel.shape[0]
+    output, outputs = np.zeros(units), []
+    for x in inputs:
+        x_z, x_r, x_h = np.split(x @ kernel + bias[0], 3)
+        h_z, h_r, h_h = np.split(output @ recurrent_kernel + bias[1], 3)
+        z, r = sigmoid(x_z + h_z), sigmoid(x_r + h_r)
+        output = z * output + (1 - z) * np.tanh(x_h + r * h_h)
+        outputs.append(output)
+    return np.array(outputs).reshape(-1, units)
+
+
+def encode(layer, sequence):
+    """Both directions of a `BidirectionalEncoder` over one sequence, in float64."""
+    run = {"lstm": lstm, "gru": gru}[layer.cell]
+    forward, backward = ([weight.numpy().astype(np.float64) for weight in weights] for weights in directions(layer))
+    return np.concatenate([run(sequence, *forward), run(sequence[::-1], *backward)[::-1]], axis=1)
+
+
+def directions(layer):
+    return layer.forward_weights, layer.backward_weights
+
+
+def attention(states, kernel, bias, context):
+    """Yang et al. 2016, equations 5-7, over one sequence [positions, features], in float64."""
+    scores = np.tanh(states @ kernel + bias) @ context
+    scores = np.exp(scores - scores.max()) if len(scores) else scores
+    scores = scores / scores.sum() if len(scores) else scores
+    return scores @ states, scores
+
+
+def classify(model, document):
+    """Run one document, a list of lists of word ids, through a `HierarchicalAttentionNetwork`, in float64.
+
+    Returns the class probabilities, the words' attention scores of each sentence, and the sentences' scores.
+    """
+
+    def weights(layer):
+        return [weight.numpy().astype(np.float64) for weight in (layer.kernel, layer.bias, layer.context)]
+
+    embeddings = model.embedding.embeddings.numpy().astype(np.float64)
+    pooled = [attention(encode(model.word_encoder, embeddings[ids]), *weights(model.word_pooling)) for ids in document]
+    sentences = np.array([vector for vector, _ in pooled]).reshape(len(document), 2 * model.word_encoder.units)
+    vector, scores = attention(encode(model.sentence_encoder, sentences), *weights(model.sentence_pooling))
+    kernel, bias = (weight.numpy().astype(np.float64) for weight in model.classifier.weights)
+    logits = vector @ kernel + bias
+    probabilities = np.exp(logits - logits.max())
+    return probabilities / probabilities.sum(), [words for _, words in pooled], scores
+
+
+def keras_encoder(layer, features):
+    """Return Keras' own bidirectional layer with the weights of a `BidirectionalEncoder`."""
+    inner = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[layer.cell](layer.units, return_sequences=True)
+    bidirectional = keras.layers.Bidirectional(inner)
+    bidirectional.build((None, None, features))
+    for own, weights in zip(
+        (bidirectional.forward_layer, bidirectional.backward_layer), directions(layer), strict=True
+    ):
+        own.set_weights([weight.numpy() for weight in weights])
+    return bidirectional
+
+
+class KerasNetwork:
+    """The network as a straightforward stack of Keras' layers over padded blocks with masks, to differentiate."""
+
+    def __init__(self, model):
+        states = 2 * model.word_encoder.units
+        self.embeddings = tf.Variable(model.embedding.embeddings.numpy())
+        self.word_encoder = keras_encoder(model.word_encoder, self.embeddings.shape[1])
+        self.sentence_encoder = keras_encoder(model.sentence_encoder, states)
+        self.word_pooling = [tf.Variable(w.numpy()) for w in model.word_pooling.weights]
+        self.sentence_pooling = [tf.Variable(w.numpy()) for w in model.sentence_pooling.weights]
+        self.dense = [tf.Variable(w.numpy()) for w in model.classifier.weights]
+
+    @property
+    def variables(self):
+        """In the order of `HierarchicalAttentionNetwork.trainable_variables`."""
+        encoders = [
+            [w.value for w in layer.trainable_variables] for layer in (self.word_encoder, self.sentence_encoder)
+        ]
+        return [self.embeddings, *encoders[0], *self.word_pooling, *encoders[1], *self.sentence_pooling, *self.dense]
+
+    def __call__(self, inputs):
+        documents, sentences, words = inputs.shape
+        word_mask = tf.reshape(inputs, [-1, words]) != 0
+        vectors = self.level(
+            self.word_encoder, self.word_pooling, tf.gather(self.embeddings, tf.reshape(inputs, [-1, words])), word_mask
+        )
+        vectors = tf.reshape(vectors, [documents, sentences, -1])
+        pooled = self.level(self.sentence_encoder, self.sentence_pooling, vectors, tf.reduce_any(inputs != 0, axis=2))
+        return tf.nn.softmax(pooled @ self.dense[0] + self.dense[1])
+
+    @staticmethod
+    def level(encoder, pooling, inputs, mask):
+        states = encoder(inputs, mask=mask)
+        kernel, bias, context = pooling
+        logits = tf.reduce_sum(tf.tanh(states @ kernel + bias) * context, axis=-1)
+        scores = tf.nn.softmax(tf.where(mask, logits, -1e9))
+        scores = tf.where(mask, scores, 0.0)
+        return tf.reduce_sum(states * scores[..., None], axis=1)

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from han import HANClassifier
+
+SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
+TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
+LABELS = ["good", "bad"] * 10
+
+
+def test_learns_real_documents(fitted, news):
+    _, _, texts, labels = news
+    assert fitted.score(texts, labels) > 0.9
+    assert fitted.classes_.tolist() == ["business", "sports"]
+
+
+def test_attributes(fitted):
+    assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert all(isinstance(value, float) for values in fitted.history_.values() for value in values)
+    assert fitted.vocabulary_["the"] >= 2
+    assert fitted.model_.count_params() > 0
+    assert not hasattr(fitted, "n_features_in_")
+
+
+def test_predictions_are_the_most_probable_classes(fitted, news):
+    texts = news[2]
+    probabilities = fitted.predict_proba(texts)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
+    assert fitted.predict(texts).tolist() == fitted.classes_[probabilities.argmax(axis=1)].tolist()
+    np.testing.assert_allclose(fitted.predict_proba(pd.Series(texts, dtype="string")), probabilities, atol=1e-6)
+
+
+def test_a_document_does_not_depend_on_its_company(fitted, news):
+    documents = {
+        "real": news[2][0],
+        "ten times longer": "\n".join(news[2][:10]),
+        "empty": "",
+        "white space": " \n\t ",
+        "unknown words": "xqzzy plvgh xqzzy",
+        "one sentence": "Shares rose.",
+        "500 sentences": "Shares rose again. " * 500,
+        "one sentence of 3,000 words": "shares " * 3000,
+    }
+    together = fitted.predict_proba(list(documents.values()))
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
+    for row, (name, text) in zip(together, documents.items(), strict=True):
+        np.testing.assert_allclose(fitted.predict_proba([text])[0], row, atol=1e-5, err_msg=name)
+
+
+def test_many_documents_are_predicted_in_their_order(fitted, news, monkeypatch):
+    texts = news[2]
+    expected = fitted.predict_proba(texts)
+    monkeypatch.setattr("han.classifier.CHUNK", 7)
+    np.testing.assert_allclose(fitted.predict_proba(texts), expected, atol=1e-5)
+
+
+def test_equal_random_states_give_equal_predictions():
+    first, second, other = (
+        HANClassifier(**{**SMALL, "random_state": seed}).fit(TEXTS, LABELS).predict_proba(TEXTS) for seed in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_random_state_leaves_the_global_generators_alone():
+    np.random.seed(5)  # noqa: NPY002
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    HANClassifier(**SMALL).fit(TEXTS, LABELS)
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind"), [(["b", "a"], str), ([7, 3], int), ([True, False], bool), (np.array(["b", "a"], object), str)]
+)
+def test_predictions_are_labels_as_they_were_given(labels, kind):
+    y = np.array([*labels] * 10, dtype=getattr(labels, "dtype", None))
+    classifier = HANClassifier(**SMALL).fit(TEXTS, y)
+    assert classifier.classes_.tolist() == sorted(set(y.tolist()))
+    predicted = classifier.predict(TEXTS)
+    assert predicted.dtype == y.dtype
+    assert type(predicted.tolist()[0]) is kind
+
+
+def test_sample_weight_of_zero_is_absence():
+    settings = {**SMALL, "epochs": 30, "validation_fraction": 0, "learning_rate": 0.02, "dropout": 0.0}
+    weights = np.tile([1.0, 0.0], 10)
+    classifier = HANClassifier(**settings).fit(TEXTS, LABELS, sample_weight=weights)
+    assert set(classifier.predict(TEXTS)) == {"good"}
+    assert set(HANClassifier(**settings).fit(TEXTS, LABELS).predict(TEXTS)) == {"good", "bad"}
+
+
+def test_validation_data_is_used_for_early_stopping_and_not_for_learning():
+    settings = {**SMALL, "epochs": 40, "patience": 1, "learning_rate": 0.02, "l2": 0.0}
+    held_out = (TEXTS[:4], ["bad", "good"] * 2)  # labels the wrong way round: the more is learned, the worse
+    classifier = HANClassifier(**settings).fit(TEXTS, LABELS, validation_data=held_out)
+    losses = classifier.history_["val_loss"]
+    assert len(losses) < 40
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 2
+    probabilities = classifier.predict_proba(held_out[0])
+    truth = [classifier.classes_.tolist().index(label) for label in held_out[1]]
+    assert -np.log(probabilities[range(4), truth]).mean() == pytest.approx(losses[best], rel=1e-4)
+
+
+def test_vocabulary_is_that_of_the_training_documents_alone():
+    classifier = HANClassifier(**SMALL).fit(TEXTS, LABELS, validation_data=(["Surprise surprise."], ["good"]))
+    assert "film" in classifier.vocabulary_
+    assert "surprise" not in classifier.vocabulary_
+
+
+def test_without_validation_all_epochs_are_run():
+    classifier = HANClassifier(**SMALL, validation_fraction=0).fit(TEXTS, LABELS)
+    assert set(classifier.history_) == {"loss", "accuracy"}
+    assert len(classifier.history_["loss"]) == 2
+    HANClassifier(**SMALL, patience=None).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
+def test_every_kind_of_network_learns(cell, pooling):
+    settings = {**SMALL, "epochs": 20, "dropout": 0.0, "word_dropout": 0.0, "learning_rate": 0.02}
+    classifier = HANClassifier(**settings, cell=cell, pooling=pooling).fit(TEXTS, LABELS)
+    assert classifier.score(TEXTS, LABELS) == 1.0
+
+
+def test_own_splitter_and_tokenizer():
+    classifier = HANClassifier(**SMALL, sentence_splitter=lambda text: text.split("\n"), tokenizer=str.split)
+    classifier.fit([text.replace(". ", ".\n") for text in TEXTS], LABELS)
+    assert "film." in classifier.vocabulary_
+
+
+def test_documents_over_the_cap_are_cut_with_one_warning():
+    classifier = HANClassifier(**SMALL, max_sentences=1)
+    with pytest.warns(UserWarning, match="20 of 20 documents have more than max_sentences=1") as caught:
+        classifier.fit(TEXTS, LABELS)
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="1 of 2 documents have more than max_sentences=1") as caught:
+        probabilities = classifier.predict_proba(["A dull film. I slept.", "A dull film."])
+    assert len(caught) == 1
+    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"cell": "rnn"}, "cell must be one of 'lstm', 'gru', got 'rnn'"),
+        ({"pooling": None}, "pooling must be one of 'attention', 'mean', 'max', got None"),
+        ({"units": 0}, "units must be an int of at least 1, got 0"),
+        ({"embedding_dim": 2.5}, "embedding_dim must be an int of at least 1, got 2.5"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\), got 1.0"),
+        ({"word_dropout": float("nan")}, "word_dropout must be a number .*, got nan"),
+        ({"l2": -1}, "l2 must be a number of at least 0, got -1"),
+        ({"learning_rate": 0}, "learning_rate must be"),
+        ({"epochs": True}, "epochs must be an int of at least 1, got True"),
+        ({"patience": 0}, "patience must be an int of at least 1 or None, got 0"),
+        ({"validation_fraction": 1}, "validation_fraction must be"),
+        ({"max_vocabulary": "all"}, "max_vocabulary must be"),
+        ({"tokenizer": "words"}, "tokenizer must be a callable or None, got 'words'"),
+        ({"verbose": 2}, "verbose must be one of 0, 1"),
+    ],
+)
+def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
+    classifier = HANClassifier(**{**SMALL, **parameters})
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(TEXTS, LABELS)
+    assert not hasattr(classifier, "model_")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("A film.", ["a"]), TypeError, "X must be"),
+        ((["A film.", "B."], ["a"]), ValueError, "X and y must have the same length"),
+        ((["A film.", "B."], ["a", "a"]), ValueError, "y must hold at least two classes, got only 'a'"),
+        (([], []), ValueError, "got no documents"),
+        ((TEXTS, LABELS, [1.0]), ValueError, "sample_weight must"),
+        ((TEXTS, LABELS, None, TEXTS), ValueError, r"validation_data must be a tuple \(X, y\), got list"),
+        ((TEXTS, LABELS, None, (TEXTS, LABELS[:3])), ValueError, r"validation_data\[0\] and validation_data\[1\] must"),
+        ((TEXTS, LABELS, None, (["a"], ["new"])), ValueError, r"validation_data\[1\] must hold .* got \['new'\]"),
+    ],
+)
+def test_a_refused_fit_leaves_the_fitted_state_alone(arguments, error, message):
+    classifier = HANClassifier(**SMALL).fit(TEXTS, LABELS)
+    before = classifier.predict_proba(TEXTS)
+    state = dict(vars(classifier))
+    with pytest.raises(error, match=message):
+        classifier.fit(*arguments)
+    assert vars(classifier) == state
+    np.testing.assert_array_equal(classifier.predict_proba(TEXTS), before)
+
+
+def test_before_fit_nothing_is_predicted_or_saved(tmp_path):
+    for call in (
+        lambda: HANClassifier().predict(TEXTS),
+        lambda: HANClassifier().predict_proba(TEXTS),
+        lambda: HANClassifier().save(tmp_path / "model"),
+    ):
+        with pytest.raises(NotFittedError):
+            call()
+    assert not any(tmp_path.iterdir())
+
+
+def test_constructor_only_stores_and_clones():
+    classifier = HANClassifier(units=-3, cell="nonsense")
+    assert clone(classifier).get_params() == classifier.get_params()
+    assert set(vars(classifier)) == set(classifier.get_params())
+
+
+def test_verbose_0_is_silent():
+    code = (
+        "from han import HANClassifier; "
+        f"c = HANClassifier(**{SMALL!r}).fit({TEXTS!r}, {LABELS!r}); c.predict({TEXTS!r})"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert run.stdout == ""
+    assert run.stderr == ""
+
+
+def test_verbose_1_shows_loss_and_accuracy_of_each_epoch(capfd):
+    HANClassifier(**{**SMALL, "verbose": 1}).fit(TEXTS, LABELS)
+    output = capfd.readouterr()
+    assert output.out == ""
+    lines = output.err.splitlines()
+    assert [line.split()[:2] for line in lines] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert all(name in lines[0] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))

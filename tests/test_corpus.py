@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from han.corpus import Corpus, prediction_batches, training_batches
+from han.text import DocumentSplitter
+from han.vocabulary import UNKNOWN_ID, Vocabulary
+
+
+def from_lists(documents):
+    """A corpus of documents given as lists of lists of word ids."""
+    sentences = [sentence for document in documents for sentence in document]
+    return Corpus(
+        np.array([id_ for sentence in sentences for id_ in sentence], np.int32),
+        np.cumsum([0, *map(len, sentences)]),
+        np.cumsum([0, *map(len, documents)]),
+    )
+
+
+DOCUMENTS = st.lists(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=6), max_size=5), min_size=1, max_size=9)
+
+
+@given(DOCUMENTS, st.randoms(use_true_random=False))
+def test_dense_is_the_documents_padded(documents, random):
+    chosen = random.choices(range(len(documents)), k=random.randint(0, 5))
+    block = from_lists(documents).dense(chosen)
+    assert block.dtype == np.int32
+    assert [[[id_ for id_ in row if id_] for row in part if row.any()] for part in block] == [
+        documents[k] for k in chosen
+    ]
+    sizes = [(len(documents[k]), max(map(len, documents[k]), default=0)) for k in chosen]
+    assert block.shape[1:] == (max((s for s, _ in sizes), default=0), max((w for _, w in sizes), default=0))
+
+
+@given(DOCUMENTS)
+def test_counts(documents):
+    corpus = from_lists(documents)
+    assert corpus.sentence_counts.tolist() == [len(document) for document in documents]
+    assert corpus.word_counts.tolist() == [sum(map(len, document)) for document in documents]
+
+
+def test_learning_is_counting_then_encoding(news):
+    texts = news[0]
+    splitter = DocumentSplitter()
+    corpus, vocabulary = Corpus.learn(texts, splitter, min_count=3, max_words=500)
+    counts = Counter(word.lower() for text in texts for sentence in splitter(text) for word in sentence)
+    assert vocabulary.words == Vocabulary.from_counts(counts, 3, 500).words
+    encoded = Corpus.encode(texts, splitter, vocabulary)
+    assert np.array_equal(corpus.word_ids, encoded.word_ids)
+    assert np.array_equal(corpus.sentence_starts, encoded.sentence_starts)
+    assert np.array_equal(corpus.document_starts, encoded.document_starts)
+    assert (corpus.word_ids == UNKNOWN_ID).any()
+
+
+def test_at_most_five_bytes_a_word(news):
+    corpus, _ = Corpus.learn(news[0], DocumentSplitter(), 1, None)
+    size = corpus.word_ids.nbytes + corpus.sentence_starts.nbytes + corpus.document_starts.nbytes
+    assert size <= 5 * len(corpus.word_ids)
+
+
+def test_cut_documents_are_counted():
+    corpus = Corpus.encode(
+        ["One. Two. Three.", "One.", "One. Two."], DocumentSplitter(max_sentences=1), Vocabulary(["a"])
+    )
+    assert corpus.cut == 2
+    assert corpus.sentence_counts.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_training_batches_hold_every_document_once(rng, batch_size):
+    corpus = from_lists([[[1] * 3] * count for count in rng.integers(0, 30, 300)])
+    batches = training_batches(corpus, batch_size, rng)
+    assert sorted(np.concatenate(batches)) == list(range(300))
+    assert len(batches) == -(-300 // batch_size)
+    assert max(map(len, batches)) == min(batch_size, 300)
+
+
+def test_training_batches_differ_between_epochs_and_are_of_similar_length(rng):
+    corpus = from_lists([[[1] * 3] * count for count in rng.integers(0, 30, 640)])
+    first, second = (training_batches(corpus, 32, rng) for _ in range(2))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    counts = corpus.sentence_counts
+    assert np.mean([np.ptp(counts[batch]) for batch in first]) < 3
+
+
+def test_prediction_batches_hold_every_document_once_within_bounds(rng):
+    corpus = from_lists([[[1] * rng.integers(1, 9)] * count for count in rng.integers(0, 30, 300)] + [[[1] * 9] * 500])
+    batches = list(prediction_batches(corpus, max_cells=1000, max_documents=50))
+    assert sorted(np.concatenate(batches)) == list(range(301))
+    for batch in batches:
+        assert len(batch) <= 50
+        assert len(batch) == 1 or corpus.dense(batch).size <= 1000
+    assert list(prediction_batches(from_lists([[], []]))) != []

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from han.backend import keras, tf
+from han.layers import AttentionPooling, BidirectionalEncoder, MaxPooling, MeanPooling
+from han.packing import pack
+from tests.plain import attention
+
+MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1, 0, 1, 1]], bool)
+
+
+@pytest.fixture
+def states(rng):
+    return rng.normal(size=(4, 5, 6))
+
+
+def float64_pooling(**arguments):
+    layer = AttentionPooling(seed=3, dtype="float64", **arguments)
+    layer.build((None, None, 6))
+    layer.bias.assign(np.linspace(-1, 1, layer.bias.shape[0]))
+    layer.context.assign(np.linspace(2, -1, layer.context.shape[0]))
+    return layer
+
+
+def weights(layer):
+    return [weight.numpy() for weight in (layer.kernel, layer.bias, layer.context)]
+
+
+@pytest.mark.parametrize("units", [None, 3])
+def test_attention_pooling_is_the_papers_equations(states, units):
+    layer = float64_pooling(units=units)
+    pooled, scores = layer(states, mask=tf.constant(MASK), return_attention_scores=True)
+    for row, mask in enumerate(MASK):
+        expected, expected_scores = attention(states[row][mask], *weights(layer))
+        np.testing.assert_allclose(pooled[row], expected, atol=1e-12)
+        np.testing.assert_allclose(scores[row].numpy()[mask], expected_scores, atol=1e-12)
+        assert not scores[row].numpy()[~mask].any()
+
+
+def test_without_a_mask_every_position_is_real(states):
+    layer = float64_pooling()
+    every = tf.ones(states.shape[:2], tf.bool)
+    np.testing.assert_allclose(layer(states), layer(states, mask=every), atol=1e-12)
+
+
+def test_attention_pooling_gradient_is_the_finite_difference(states, rng):
+    layer = float64_pooling()
+    x = tf.constant(states)
+    weight = rng.normal(size=(4, 6))
+
+    def loss(x):
+        return tf.reduce_sum(layer(x, mask=tf.constant(MASK)) * weight)
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss(x)
+    gradients = tape.gradient(value, [x, layer.kernel.value, layer.bias.value, layer.context.value])
+    for index in [(0, 2, 3), (1, 0, 0), (3, 4, 5)]:
+        bump = np.zeros(states.shape)
+        bump[index] = 1e-5
+        slope = (loss(states + bump) - loss(states - bump)) / 2e-5
+        assert gradients[0].numpy()[index] == pytest.approx(float(slope), abs=1e-8)
+    for variable, gradient in zip((layer.kernel, layer.bias, layer.context), gradients[1:], strict=True):
+        index = tuple(rng.integers(size) for size in variable.shape)
+        before, values = variable.numpy(), []
+        for change in (1e-5, -1e-5):
+            changed = before.copy()
+            changed[index] += change
+            variable.assign(changed)
+            values.append(float(loss(states)))
+        variable.assign(before)
+        assert gradient.numpy()[index] == pytest.approx((values[0] - values[1]) / 2e-5, abs=1e-8)
+
+
+def test_padding_does_not_matter(states):
+    layer = float64_pooling()
+    wild = np.where(MASK[:, :, None], states, 1e6)
+    np.testing.assert_array_equal(layer(states, mask=tf.constant(MASK))[:2], layer(wild, mask=tf.constant(MASK))[:2])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_attention_scores_stay_finite(scale):
+    layer = AttentionPooling(seed=0)
+    pooled, scores = layer(np.full((1, 3, 4), scale, np.float32), return_attention_scores=True)
+    np.testing.assert_allclose(scores, [[1 / 3] * 3], rtol=1e-6)
+    assert np.isfinite(pooled.numpy()).all()
+
+
+def test_any_number_of_positions_and_axes(rng):
+    layer = AttentionPooling(seed=0)
+    for shape in [(2, 1, 6), (2, 3000, 6), (2, 3, 4, 6), (7, 6)]:
+        pooled, scores = layer(rng.normal(size=shape).astype(np.float32), return_attention_scores=True)
+        assert pooled.shape == (*shape[:-2], 6)
+        assert scores.shape == shape[:-1]
+        np.testing.assert_allclose(scores.numpy().sum(-1), 1.0, rtol=1e-5)
+
+
+def test_l2_is_on_the_kernel_and_the_context_vector():
+    layer = float64_pooling(l2=0.5)
+    kernel, bias, context = weights(layer)
+    assert bias.any()
+    assert float(sum(layer.losses)) == pytest.approx(0.5 * ((kernel**2).sum() + (context**2).sum()), rel=1e-6)
+    assert float64_pooling().losses == []
+
+
+@pytest.mark.parametrize(("layer", "arguments"), [(AttentionPooling, {"l2": -1.0}), (AttentionPooling, {"units": 0}),
+                                                  (BidirectionalEncoder, {"units": 0}),
+                                                  (BidirectionalEncoder, {"units": 2, "cell": "rnn"})])  # fmt: skip
+def test_bad_arguments_are_named(layer, arguments):
+    with pytest.raises(ValueError, match=f"{list(arguments)[-1]} must"):
+        layer(**arguments)
+
+
+def test_seeds_repeat_and_differ():
+    def kernel(seed):
+        layer = AttentionPooling(seed=seed)
+        layer.build((None, None, 6))
+        return layer.kernel.numpy()
+
+    np.testing.assert_array_equal(kernel(1), kernel(1))
+    assert not np.array_equal(kernel(1), kernel(2))
+
+
+def test_layers_work_in_a_keras_model_and_come_back_from_a_file(tmp_path):
+    inputs = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(20, 5, mask_zero=True)(inputs)
+    states = BidirectionalEncoder(3, name="encoder")(embedded)
+    outputs = keras.layers.Dense(2)(AttentionPooling(l2=0.1, name="pooling")(states))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "mse", jit_compile=False)
+    ids = np.array([[4, 9, 0, 0, 0], [3, 3, 8, 1, 2]])
+    model.fit(ids, np.ones((2, 2)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(loaded(ids), model(ids), atol=1e-6)
+    np.testing.assert_allclose(model(ids)[:1], model(ids[:1, :2]), atol=1e-6)
+    assert loaded.get_layer("pooling").l2 == 0.1
+
+
+@pytest.mark.parametrize("layer", [AttentionPooling, MeanPooling, MaxPooling])
+def test_pooling_without_padding_is_pooling_each_sequence(layer, states):
+    layer = layer()
+    layer.build((None, None, 6))
+    packing = pack(tf.constant(MASK))
+    pooled, scores = layer.pool(tf.constant(states[MASK], tf.float32), packing)
+    assert pooled.shape == (4, 6)
+    for row, mask in enumerate(MASK):
+        sequence = states[row][mask]
+        if not mask.any():
+            expected = np.zeros(6)
+        elif isinstance(layer, AttentionPooling):
+            expected, expected_scores = attention(sequence, *weights(layer))
+            np.testing.assert_allclose(scores.numpy()[packing.rows.numpy() == row], expected_scores, atol=1e-6)
+        else:
+            expected = sequence.mean(axis=0) if isinstance(layer, MeanPooling) else sequence.max(axis=0)
+        np.testing.assert_allclose(pooled[row], expected, atol=1e-6)
+
+
+def test_an_encoder_without_a_mask_reads_everything(rng):
+    layer = BidirectionalEncoder(3, seed=0)
+    x = rng.normal(size=(2, 4, 5)).astype(np.float32)
+    np.testing.assert_allclose(layer(x), layer(x, mask=tf.ones([2, 4], tf.bool)), atol=1e-7)
+    assert layer.compute_output_shape((2, 4, 5)) == (2, 4, 6)

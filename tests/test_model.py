@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from han.backend import keras, tf
+from han.model import HierarchicalAttentionNetwork
+from tests.plain import KerasNetwork, classify
+
+WORDS = 30
+
+
+def network(**arguments):
+    arguments = {"embedding_dim": 6, "units": 4, "seed": 5, **arguments}
+    model = HierarchicalAttentionNetwork(vocabulary_size=WORDS, classes=3, **arguments)
+    model.build((None, None, None))
+    return model
+
+
+def random_document(rng, sentences, longest=9):
+    return [rng.integers(1, WORDS, rng.integers(1, longest + 1)).tolist() for _ in range(sentences)]
+
+
+def block(documents):
+    """Pad lists of lists of ids to [documents, sentences, words]."""
+    sentences = max((len(document) for document in documents), default=0)
+    words = max((len(sentence) for document in documents for sentence in document), default=0)
+    padded = np.zeros((len(documents), sentences, words), np.int32)
+    for d, document in enumerate(documents):
+        for s, sentence in enumerate(document):
+            padded[d, s, : len(sentence)] = sentence
+    return padded
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, rng):
+    model = network(cell=cell)
+    documents = [random_document(rng, count) for count in (3, 1, 0, 12, 5)]
+    probabilities, word_scores, sentence_scores = model(block(documents), return_attention_scores=True)
+    for index, document in enumerate(documents):
+        expected, expected_words, expected_sentences = classify(model, document)
+        np.testing.assert_allclose(probabilities[index], expected, atol=1e-6)
+        np.testing.assert_allclose(sentence_scores[index, : len(document)], expected_sentences, atol=1e-6)
+        assert not sentence_scores[index, len(document) :].numpy().any()
+        for s, expected_scores in enumerate(expected_words):
+            np.testing.assert_allclose(word_scores[index, s, : len(expected_scores)], expected_scores, atol=1e-6)
+            assert not word_scores[index, s, len(expected_scores) :].numpy().any()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_outputs_and_gradients_are_those_of_a_plain_keras_stack(cell, rng):
+    model = network(cell=cell)
+    for weight in model.weights:  # large enough that every part of the gradient counts
+        weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
+    plain = KerasNetwork(model)
+    inputs = block([random_document(rng, count) for count in (3, 1, 12, 5, 2, 2)])
+    results = []
+    for forward, variables in ((model, [v.value for v in model.trainable_variables]), (plain, plain.variables)):
+        with tf.GradientTape() as tape:
+            outputs = forward(inputs)
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(np.array([0, 1, 2, 2, 1, 0]), outputs))
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+        results.append((outputs, gradients))
+    (own, own_gradients), (reference, reference_gradients) = results
+    np.testing.assert_allclose(own, reference, atol=1e-5)
+    for gradient, expected in zip(own_gradients, reference_gradients, strict=True):
+        assert np.abs(expected).max() > 1e-4
+        np.testing.assert_allclose(gradient, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_document_does_not_depend_on_its_company(cell, pooling, rng):
+    model = network(cell=cell, pooling=pooling)
+    documents = {
+        "empty": [],
+        "unknown words": [[1, 1, 1], [1]],
+        "one word": [[7]],
+        "one sentence": random_document(rng, 1),
+        "five sentences": random_document(rng, 5),
+        "ten times longer": random_document(rng, 50),
+        "500 sentences": random_document(rng, 500),
+        "one sentence of 3,000 words": [rng.integers(1, WORDS, 3000).tolist()],
+    }
+    together = model(block(list(documents.values()))).numpy()
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together.sum(axis=1), 1.0, atol=1e-6)
+    for name, row in zip(documents, together, strict=True):
+        np.testing.assert_allclose(model(block([documents[name]]))[0], row, atol=1e-5, err_msg=name)
+
+
+def test_padding_anywhere_is_passed_over(rng):
+    model = network()
+    document = random_document(rng, 3)
+    tight = model(block([document]))
+    loose = np.zeros((1, 7, 20), np.int32)
+    for row, sentence in zip((1, 2, 5), document, strict=True):
+        loose[0, row, rng.permutation(np.sort(rng.choice(20, len(sentence), replace=False))).argsort()] = 0
+        loose[0, row, np.sort(rng.choice(20, len(sentence), replace=False))] = sentence
+    np.testing.assert_allclose(model(loose), tight, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 0), (2, 0, 0), (2, 3, 0), (0, 3, 4), (2, 3, 4)])
+def test_no_documents_and_no_words(shape):
+    probabilities, words, sentences = network()(np.zeros(shape, np.int32), return_attention_scores=True)
+    assert probabilities.shape == (shape[0], 3)
+    assert words.shape == shape
+    assert sentences.shape == shape[:2]
+    assert np.isfinite(probabilities.numpy()).all()
+
+
+def test_mean_pooling_looks_at_all_alike_and_max_pooling_has_no_scores(rng):
+    inputs = block([random_document(rng, 3)])
+    _, words, sentences = network(pooling="mean")(inputs, return_attention_scores=True)
+    np.testing.assert_allclose(sentences[0], [1 / 3] * 3, rtol=1e-6)
+    counts = (inputs[0] > 0).sum(axis=1)
+    np.testing.assert_allclose(words[0].numpy()[inputs[0] > 0], np.repeat(1 / counts, counts), rtol=1e-6)
+    with pytest.raises(ValueError, match="max pooling has no scores"):
+        network(pooling="max")(inputs, return_attention_scores=True)
+
+
+def test_dropout_is_for_training_and_the_same_at_every_occurrence_of_a_word(rng):
+    inputs = block([random_document(rng, 4)])
+    model = network(dropout=0.5, word_dropout=0.5)
+    np.testing.assert_array_equal(model(inputs), model(inputs))
+    assert not np.allclose(model(inputs, training=True), model(inputs, training=True))
+    # All words alike: dropped everywhere or nowhere, so the sentences' scores stay equal.
+    _, _, scores = network(word_dropout=0.5)(np.full((1, 6, 4), 3), training=True, return_attention_scores=True)
+    first = network(word_dropout=0.5, pooling="mean")
+    np.testing.assert_allclose(scores.numpy().sum(), 1.0, rtol=1e-6)
+    outputs = {tuple(np.round(first(np.full((1, 1, 1), 3), training=True).numpy()[0], 5)) for _ in range(20)}
+    assert len(outputs) == 2
+
+
+def test_equal_seeds_give_equal_networks_and_no_two_layers_are_alike():
+    for first, second in zip(network().weights, network().weights, strict=True):
+        np.testing.assert_array_equal(first.numpy(), second.numpy())
+    model = network(embedding_dim=8)
+    assert not np.array_equal(model.word_encoder.weights[0], model.sentence_encoder.weights[0])
+    assert not np.array_equal(model.word_encoder.forward_weights[0], model.word_encoder.backward_weights[0])
+    assert not np.array_equal(model.word_pooling.kernel, model.sentence_pooling.kernel)
+
+
+def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
+    model = network(cell="gru", pooling="mean", dropout=0.3, word_dropout=0.1, l2=0.01)
+    inputs = block([random_document(rng, 3)])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_allclose(loaded(inputs), model(inputs), atol=1e-6)
+    assert loaded.get_config() == model.get_config()
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="pooling must be one of"):
+        network(pooling="sum")
+    with pytest.raises(ValueError, match=r"\[documents, sentences, words\]"):
+        network()(np.zeros((2, 3), np.int32))

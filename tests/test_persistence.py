@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from han import HANClassifier
+
+TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
+LABELS = ["good", "bad"] * 10
+SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return HANClassifier(**SMALL).fit(TEXTS, LABELS)
+
+
+def test_a_new_process_predicts_the_same(fitted, news, tmp_path):
+    texts = news[2]
+    fitted.save(tmp_path / "model")
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    code = (
+        "import json, sys, numpy; from han import HANClassifier; "
+        "classifier = HANClassifier.load('model'); "
+        "numpy.save('probabilities.npy', classifier.predict_proba(json.load(open('texts.json')))); "
+        "print(classifier.predict(['Shares rose.'])[0])"
+    )
+    run = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), fitted.predict_proba(texts), atol=1e-6)
+    assert run.stdout.strip() == fitted.predict(["Shares rose."])[0]
+    assert run.stderr == ""
+
+
+def test_everything_fitted_comes_back(small, tmp_path):
+    small.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    assert loaded.get_params() == small.get_params()
+    assert loaded.history_ == small.history_
+    assert dict(loaded.vocabulary_) == dict(small.vocabulary_)
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "model.keras",
+        "settings.json",
+        "vocabulary.json",
+    ]
+
+
+@pytest.mark.parametrize("labels", [[3, 7], [True, False], ["é", "日本"], np.array(["x", "yy"], object)])
+def test_classes_keep_their_type(labels, tmp_path):
+    y = np.array([*labels] * 10, dtype=getattr(labels, "dtype", None))
+    classifier = HANClassifier(**SMALL).fit(TEXTS, y)
+    classifier.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    assert loaded.classes_.dtype == classifier.classes_.dtype
+    assert loaded.predict(TEXTS).tolist() == classifier.predict(TEXTS).tolist()
+
+
+def test_a_saved_classifier_is_replaced_and_other_files_stay(small, tmp_path):
+    folder = tmp_path / "model"
+    small.save(folder)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "figures").mkdir()
+    (folder / "figures" / "curve.png").write_bytes(b"png")
+    HANClassifier(**{**SMALL, "random_state": 1}).fit(TEXTS, LABELS).save(folder)
+    assert HANClassifier.load(folder).random_state == 1
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "figures" / "curve.png").read_bytes() == b"png"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "cat.png").write_bytes(b"png")
+    with pytest.raises(FileExistsError, match="photos.*holds something else"):
+        small.save(folder)
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(FileExistsError, match="path must be a new folder"):
+        small.save(tmp_path / "file")
+    assert [path.name for path in folder.iterdir()] == ["cat.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos"]
+
+
+def test_a_failed_write_leaves_the_old_classifier(small, tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    small.save(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    other = HANClassifier(**SMALL).fit(TEXTS, LABELS)
+    other.history_ = {"loss": [object()]}  # cannot be written as JSON
+    with pytest.raises(TypeError):
+        other.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_missing_and_foreign_folders_are_named(small, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        HANClassifier.load(tmp_path / "nothing")
+    folder = tmp_path / "model"
+    small.save(folder)
+    settings = json.loads((folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps({**settings, "format_version": 99}))
+    with pytest.raises(ValueError, match=r"settings.json: format_version must be 1, got 99"):
+        HANClassifier.load(folder)
+    (folder / "vocabulary.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no vocabulary.json in it"):
+        HANClassifier.load(folder)
+
+
+def test_functions_are_asked_for_again(tmp_path):
+    classifier = HANClassifier(**SMALL, tokenizer=str.split).fit(TEXTS, LABELS)
+    classifier.save(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"tokenizer must be given: .* with .*split"):
+        HANClassifier.load(tmp_path / "model")
+    with pytest.raises(ValueError, match="sentence_splitter must not be given"):
+        HANClassifier.load(tmp_path / "model", tokenizer=str.split, sentence_splitter=str.splitlines)
+    loaded = HANClassifier.load(tmp_path / "model", tokenizer=str.split)
+    np.testing.assert_allclose(loaded.predict_proba(TEXTS), classifier.predict_proba(TEXTS), atol=1e-6)
+
+
+def test_a_random_state_instance_is_not_stored(tmp_path):
+    classifier = HANClassifier(**{**SMALL, "random_state": np.random.RandomState(3)}).fit(TEXTS, LABELS)
+    classifier.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").random_state is None

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from han.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+
+
+def test_reserved_ids_are_distinct_and_never_given_to_a_word():
+    vocabulary = Vocabulary(["a", "b"])
+    assert len({PADDING_ID, UNKNOWN_ID, *vocabulary.values()}) == 4
+    assert min(vocabulary.values()) == FIRST_WORD_ID
+    assert vocabulary.size == 4
+
+
+def test_kept_by_count_then_by_spelling():
+    counts = {"rare": 1, "b": 2, "a": 2, "often": 9}
+    assert Vocabulary.from_counts(counts, min_count=2).words == ["often", "a", "b"]
+    assert Vocabulary.from_counts(counts, min_count=1, max_words=2).words == ["often", "a"]
+    assert Vocabulary.from_counts(counts, min_count=10).words == []
+
+
+def test_any_case_and_unknown_words():
+    vocabulary = Vocabulary(["straße", "film"])
+    assert vocabulary.encode(["FILM", "Film", "film", "Straße", "movie", ""]) == [3, 3, 3, 2, UNKNOWN_ID, UNKNOWN_ID]
+    assert vocabulary["FILM"] == 3
+    assert "movie" not in vocabulary
+    assert dict(vocabulary) == {"straße": 2, "film": 3}
+
+
+def test_unknown_words_do_not_fill_memory():
+    vocabulary = Vocabulary(["film"])
+    vocabulary.encode(f"unknown{index}" for index in range(1000))
+    vocabulary.encode(["Film", "FILM"])
+    assert len(vocabulary._spellings) == 3
+
+
+def test_repeated_words_are_refused():
+    with pytest.raises(ValueError, match="distinct"):
+        Vocabulary(["a", "a"])
