@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from environment import describe
 
 from han import HANClassifier, load_dataset
 from han.text import DocumentSplitter
@@ -48,12 +46,11 @@ def main() -> None:
             rates["fit"].append(fit_rate)
             rates["predict"].append(predict_rate)
 
-    results = {
+    results: dict[str, Any] = {
         "command": "make bench",
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")},
-        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50, batch 64; a warmed-up process",
+        **describe(),
+        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50; a warmed-up process",
+        "batch_size": HANClassifier().batch_size,
         "rounds": arguments.rounds,
         "words_per_second": {
             name: {"median": round(float(np.median(values))), "min": round(min(values)), "max": round(max(values))}

@@ -35,6 +35,15 @@ def _standard_error_held() -> Iterator[None]:
             os.close(original)
 
 
+# Where nobody has chosen yet, neither here nor in Keras' own configuration file, TensorFlow it is.
+BACKEND = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND")
+if BACKEND not in (None, "tensorflow"):
+    raise ImportError(
+        f"han runs on Keras with the TensorFlow backend, but Keras is configured for {BACKEND!r}; "
+        'set the environment variable KERAS_BACKEND to "tensorflow" before Keras is imported'
+    )
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
 QUIET = "3"  # the failed search for a GPU is logged at the level of errors
 
 if "tensorflow" in sys.modules or os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) != QUIET:
@@ -44,9 +53,3 @@ else:
     with _standard_error_held():
         import keras
         import tensorflow as tf
-
-if keras.backend.backend() != "tensorflow":
-    raise ImportError(
-        f"han runs on Keras with the TensorFlow backend, but Keras is configured for {keras.backend.backend()!r}; "
-        'set the environment variable KERAS_BACKEND to "tensorflow" before Keras is imported'
-    )

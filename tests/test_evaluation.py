@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from han.evaluation import baselines, comparison, evaluate
+
+
+class Fixed:
+    """A classifier whose answers are written down."""
+
+    classes_ = np.array(["a", "b", "c"])
+
+    def predict_proba(self, texts):
+        table = {"1": [0.8, 0.1, 0.1], "2": [0.2, 0.5, 0.3], "3": [0.6, 0.3, 0.1], "4": [0.1, 0.8, 0.1]}
+        return np.array([table[text] for text in texts], np.float32)
+
+
+def test_measures_by_hand():
+    # Predicted a, b, a, b; true a, b, b, b; nothing is a c.
+    result = evaluate(Fixed(), ["1", "2", "3", "4"], np.array(["a", "b", "b", "b"]))
+    assert result.accuracy == 0.75
+    assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert result.log_loss == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.8]).mean(), rel=1e-6)
+    assert result.confusion.tolist() == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
+    assert result.per_class.loc["b"].tolist() == pytest.approx([1.0, 2 / 3, 4 / 5, 3])
+    assert result.per_class["documents"].tolist() == [1, 3, 0]
+
+
+def test_baselines_learn_what_they_should(news):
+    train, train_labels, test, test_labels = news
+    results = {name: evaluate(model.fit(train, train_labels), test, test_labels) for name, model in baselines().items()}
+    assert results["majority class"].accuracy == 0.5
+    assert results["TF-IDF + logistic regression"].accuracy > 0.9
+    table = comparison(results)
+    assert table.loc["majority class", "log loss"] == pytest.approx(np.log(2))
+    assert [*table.columns] == ["accuracy", "macro F1", "log loss"]
