@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format lock bench clean
+.PHONY: help install train test lint format quality picture bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ lint: install  ## Check style and types
 format: install  ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+quality: install  ## Measure test quality with three seeds (25 minutes)
+	@$(BIN)/python benchmarks/quality.py $(ARGS)
+
+picture: install  ## Draw the README's picture from models/imdb
+	@$(BIN)/python benchmarks/picture.py
 
 bench: install  ## Measure words a second in fit and predict
 	@$(BIN)/python benchmarks/speed.py $(ARGS)

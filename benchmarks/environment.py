@@ -1,11 +1,13 @@
-"""Where and with what a benchmark was run."""
+"""Where and with what a benchmark was run, and where its results go."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -16,3 +18,17 @@ def describe() -> dict[str, Any]:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in ("tensorflow", "keras")}},
     }
+
+
+def store(name: str, results: dict[str, Any], table: list[str]) -> None:
+    """Write results to `results/<name>.json` and a Markdown table, with its source, to its place in the README."""
+    folder = Path(__file__).parent
+    (folder / "results" / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
+    source = f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; {results['spread']}."
+    start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
+    readme = folder.parent / "README.md"
+    before, rest = readme.read_text(encoding="utf-8").split(start)
+    after = rest.split(end)[1]
+    block = "\n".join([start, *table, "", source, end])
+    readme.write_text(before + block + after, encoding="utf-8")

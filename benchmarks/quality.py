@@ -7,22 +7,16 @@ between seeds. The split is fixed, and nothing is chosen on its test part.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from environment import describe
+from environment import describe, store
 
 from han import HANClassifier, load_dataset
 from han.evaluation import Evaluation, baselines, evaluate
-
-RESULTS = Path(__file__).parent / "results" / "quality.json"
-README = Path(__file__).parents[1] / "README.md"
-MARKS = ("<!-- quality: start -->", "<!-- quality: end -->")
 
 
 def main() -> None:
@@ -31,6 +25,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     seeds = range(parser.parse_args().seeds)
     results: dict[str, Any] = {"command": "make quality", **describe(), "seeds": list(seeds), "data": {}}
+    results["spread"] = f"mean ± standard deviation over {len(seeds)} seeds"
     for name in ("imdb", "bbc-news"):
         dataset = load_dataset(name)
         rows: dict[str, list[dict[str, float]]] = {}
@@ -46,9 +41,7 @@ def main() -> None:
             rows["han"].append({**measures, "fit_seconds": round(seconds, 1)})
             print(name, seed, rows["han"][-1], file=sys.stderr, flush=True)
         results["data"][name] = rows
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    before, after = README.read_text(encoding="utf-8").split(MARKS[0])[0], README.read_text("utf-8").split(MARKS[1])[1]
-    README.write_text(f"{before}{MARKS[0]}\n{table(results)}\n{MARKS[1]}{after}", encoding="utf-8")
+    store("quality", results, table(results))
 
 
 def _measures(evaluation: Evaluation) -> dict[str, float]:
@@ -59,8 +52,8 @@ def _measures(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
-def table(results: dict[str, Any]) -> str:
-    """Return the results as a Markdown table: means, and the standard deviation over seeds."""
+def table(results: dict[str, Any]) -> list[str]:
+    """Return the results as lines of a Markdown table: means, and the standard deviation over seeds."""
     lines = ["| data | method | accuracy | macro F1 | log loss |", "|---|---|---|---|---|"]
     for name, rows in results["data"].items():
         for method, runs in rows.items():
@@ -70,13 +63,7 @@ def table(results: dict[str, Any]) -> str:
                 spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
                 cells.append(f"{np.mean(values):.4f}{spread}")
             lines.append(f"| {name} | {method} | {' | '.join(cells)} |")
-    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
-    lines.append("")
-    lines.append(
-        f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; "
-        f"mean ± standard deviation over {len(results['seeds'])} seeds."
-    )
-    return "\n".join(lines)
+    return lines
 
 
 if __name__ == "__main__":

@@ -8,16 +8,13 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from environment import describe
+from environment import describe, store
 
 from han import HANClassifier, load_dataset
 from han.text import DocumentSplitter
-
-RESULTS = Path(__file__).parent / "results" / "speed.json"
 
 
 def main() -> None:
@@ -49,9 +46,9 @@ def main() -> None:
     results: dict[str, Any] = {
         "command": "make bench",
         **describe(),
-        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50; a warmed-up process",
+        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50",
         "batch_size": HANClassifier().batch_size,
-        "rounds": arguments.rounds,
+        "spread": f"{arguments.rounds} rounds in one warmed-up process",
         "words_per_second": {
             name: {"median": round(float(np.median(values))), "min": round(min(values)), "max": round(max(values))}
             for name, values in rates.items()
@@ -59,7 +56,10 @@ def main() -> None:
     }
     print(json.dumps(results, indent=1))
     if arguments.documents is None:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        lines = ["| | words a second, median | lowest | highest |", "|---|---|---|---|"]
+        for name, rate in results["words_per_second"].items():
+            lines.append(f"| `{name}` | {rate['median']:,} | {rate['min']:,} | {rate['max']:,} |")
+        store("speed", results, lines)
 
 
 def _words(texts: list[str], splitter: DocumentSplitter) -> int:

@@ -15,16 +15,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from han.backend import keras, tf
-from han.corpus import Corpus, prediction_batches, training_batches
+from han.corpus import Corpus, prediction_batches
 from han.layers import POOLINGS
 from han.model import HierarchicalAttentionNetwork
-from han.optimizer import LazyAdam
 from han.persistence import SavedModel, read_model, write_model
-from han.progress import Progress
 from han.recurrence import CELLS
 from han.splits import stratified_split
 from han.text import DocumentSplitter, Splitter, split_sentences, split_words
+from han.training import train
 from han.validation import (
     CallableOrNone,
     Choice,
@@ -78,8 +76,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         See `HierarchicalAttentionNetwork`.
     word_dropout : float in [0, 1), default 0.3
         See `HierarchicalAttentionNetwork`.
-    l2 : float, default 1e-5
-        L2 penalty on the attentions' projection kernels and context vectors.
+    l2 : float, default 1e-6
+        L2 penalty on the attentions' projection kernels and context vectors. Adam scales it up with their small
+        gradients: ten times as much flattens the attention over sentences.
     learning_rate : float, default 2e-3
         Peak learning rate of Adam; it warms up over half an epoch and falls along a cosine to nothing at `epochs`.
     batch_size : int, default 32
@@ -139,7 +138,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         pooling: str = "attention",
         dropout: float = 0.5,
         word_dropout: float = 0.3,
-        l2: float = 1e-5,
+        l2: float = 1e-6,
         learning_rate: float = 2e-3,
         batch_size: int = 32,
         epochs: int = 10,
@@ -239,33 +238,25 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             seed=seed,
         )
         model.build((None, None, None))
-        steps = -(-len(corpus) // self.batch_size)
-        model.compile(
-            optimizer=LazyAdam(self._schedule(steps), global_clipnorm=1.0),
-            loss="sparse_categorical_crossentropy",
-            weighted_metrics=["accuracy"],
-            jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
-        )
-        # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
-        model.optimizer.build(model.trainable_variables)
-        model.compute_metrics(None, np.zeros(1, int), np.full((1, len(classes)), 1 / len(classes)), np.ones(1))
-        callbacks = [Progress()] if self.verbose else []
-        if len(validation):
-            patience = self.epochs if self.patience is None else self.patience
-            callbacks.append(keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True))
-        history = model.fit(
-            _dataset(corpus, targets, weights, lambda: iter(training_batches(corpus, self.batch_size, rng)), steps),
-            validation_data=_validation_dataset(validation, validation_targets) if len(validation) else None,
+        history = train(
+            model,
+            corpus,
+            targets,
+            weights,
+            validation,
+            validation_targets,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
             epochs=self.epochs,
-            callbacks=callbacks,
-            shuffle=False,  # `training_batches` has done it
-            verbose=0,
+            patience=self.patience,
+            rng=rng,
+            progress=bool(self.verbose),
         )
 
         self.classes_ = classes
         self.vocabulary_ = vocabulary
         self.model_ = model
-        self.history_ = {name: [float(value) for value in values] for name, values in history.history.items()}
+        self.history_ = history
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
@@ -389,16 +380,6 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             self.tokenizer or split_words,
         )
 
-    def _schedule(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        """Half an epoch of warm-up, then a cosine down to nothing at the last of `epochs`."""
-        warmup = max(steps // 2, 1)
-        return keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=self.learning_rate / 100,
-            warmup_target=self.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=max(self.epochs * steps - warmup, 1),
-        )
-
     def _encoded_chunks(self, texts: list[str]) -> Iterator[tuple[int, Corpus]]:
         """Yield the first document's position and the corpus of each chunk; the next is encoded meanwhile."""
         splitter = self._splitter()
@@ -443,30 +424,3 @@ def _check_validation_data(validation_data: object, classes: Labels) -> tuple[li
     if unknown:
         raise ValueError(f"validation_data[1] must hold classes that y holds, got {unknown}")
     return texts, np.searchsorted(classes, labels)
-
-
-def _dataset(
-    corpus: Corpus,
-    targets: npt.NDArray[np.int64],
-    weights: npt.NDArray[np.float32],
-    batches: Callable[[], Iterator[npt.NDArray[np.int64]]],
-    steps: int,
-) -> tf.data.Dataset:
-    """Return one epoch of (documents, targets, weights); `batches` is called anew for each epoch."""
-
-    def generate() -> Iterator[tuple[Any, ...]]:
-        for batch in batches():
-            yield corpus.dense(batch), targets[batch], weights[batch]
-
-    signature = (
-        tf.TensorSpec([None, None, None], tf.int32),
-        tf.TensorSpec([None], tf.int64),
-        tf.TensorSpec([None], tf.float32),
-    )
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
-
-
-def _validation_dataset(corpus: Corpus, targets: npt.NDArray[np.int64]) -> tf.data.Dataset:
-    batches = list(prediction_batches(corpus))
-    return _dataset(corpus, targets, np.ones(len(corpus), np.float32), lambda: iter(batches), len(batches))
