@@ -19,6 +19,9 @@ __all__ = ["keras", "tf"]
 @contextmanager
 def _standard_error_held() -> Iterator[None]:
     """Hold back what native code writes to file descriptor 2; release it if the block fails."""
+    if sys.stderr is None:  # there is none, as in some daemons
+        yield
+        return
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         original = os.dup(2)

@@ -27,6 +27,7 @@ from han.validation import (
     CallableOrNone,
     Choice,
     Labels,
+    RandomState,
     Range,
     Rule,
     check_labels,
@@ -57,6 +58,7 @@ ALLOWED: dict[str, Rule] = {
     "max_words": Range(Integral, 1),
     "sentence_splitter": CallableOrNone(),
     "tokenizer": CallableOrNone(),
+    "random_state": RandomState(),
     "verbose": Choice((0, 1, False, True)),
 }
 
@@ -90,7 +92,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         but keeps the best weights all the same.
     validation_fraction : float in [0, 1), default 0.1
         Share of each class held out of the training documents for early stopping, if `fit` is not given
-        `validation_data`; 0 for none.
+        `validation_data`; 0 for none. A class too small for the fraction (of 4 documents at 0.1) gives none, and
+        without held-out documents there is no early stopping.
     min_count : int, default 2
         Words seen less often in the training documents are unknown words.
     max_vocabulary : int or None, default 30000
@@ -188,7 +191,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         X : list, tuple, ndarray or Series of str [documents]
         y : array-like of str, int or bool [documents]
         sample_weight : array-like of float [documents], optional
-            Weight of each document in the loss; not below 0.
+            Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
             Documents for early stopping; without it `validation_fraction` of the training documents is held out.
 
@@ -215,11 +218,16 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         rng = np.random.default_rng(seed)
 
         if held_out is None:
-            kept, held = stratified_split(targets, self.validation_fraction, rng)
+            # A document without weight decides nothing: neither what is learned nor which epoch is kept.
+            counted = np.flatnonzero(weights > 0)
+            held = counted[stratified_split(targets[counted], self.validation_fraction, rng)[1]]
+            kept = np.setdiff1d(np.arange(len(texts)), held)
             validation_texts, validation_targets = [texts[index] for index in held], targets[held]
+            validation_weights = weights[held]
             texts, targets, weights = [texts[index] for index in kept], targets[kept], weights[kept]
         else:
             validation_texts, validation_targets = held_out
+            validation_weights = np.ones(len(validation_texts), np.float32)
         splitter = self._splitter()
         corpus, vocabulary = Corpus.learn(texts, splitter, self.min_count, self.max_vocabulary)
         validation = Corpus.encode(validation_texts, splitter, vocabulary)
@@ -228,13 +236,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         model = HierarchicalAttentionNetwork(
             vocabulary_size=vocabulary.size,
             classes=len(classes),
-            embedding_dim=self.embedding_dim,
-            units=self.units,
+            embedding_dim=int(self.embedding_dim),  # Keras refuses NumPy's integers, which searches over grids pass
+            units=int(self.units),
             cell=self.cell,
             pooling=self.pooling,
-            dropout=self.dropout,
-            word_dropout=self.word_dropout,
-            l2=self.l2,
+            dropout=float(self.dropout),
+            word_dropout=float(self.word_dropout),
+            l2=float(self.l2),
             seed=seed,
         )
         model.build((None, None, None))
@@ -245,9 +253,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             weights,
             validation,
             validation_targets,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
+            validation_weights,
+            learning_rate=float(self.learning_rate),
+            batch_size=int(self.batch_size),
+            epochs=int(self.epochs),
             patience=self.patience,
             rng=rng,
             progress=bool(self.verbose),
@@ -279,6 +288,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             For documents that are not text.
         """
         check_is_fitted(self)
+        check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         probabilities = np.empty((len(texts), len(self.classes_)), np.float32)
         cut = 0
@@ -322,7 +332,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             If there is something at `path` that is not a saved classifier.
         """
         check_is_fitted(self)
-        parameters = self.get_params(deep=False)
+        parameters = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in self.get_params(deep=False).items()
+        }
         functions = {name: parameters.pop(name) for name in ("sentence_splitter", "tokenizer")}
         functions = {name: _name(function) for name, function in functions.items() if function is not None}
         if not isinstance(self.random_state, Integral):
@@ -351,13 +364,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         FileNotFoundError, ValueError
             If `path` is not a saved classifier of a known format, or a function is missing or not expected.
         """
-        saved = read_model(path)
-        for name, value in (("sentence_splitter", sentence_splitter), ("tokenizer", tokenizer)):
-            if value is None and name in saved.functions:
-                raise ValueError(f"{name} must be given: the classifier was trained with {saved.functions[name]}")
-            if value is not None and name not in saved.functions:
-                raise ValueError(f"{name} must not be given: the classifier was trained with the default one")
-        classifier = cls(**saved.parameters, sentence_splitter=sentence_splitter, tokenizer=tokenizer)
+        functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
+        check_parameters(functions, {name: ALLOWED[name] for name in functions})
+        saved = read_model(path, {name for name, function in functions.items() if function is not None})
+        classifier = cls(**saved.parameters, **functions)
         classifier.classes_ = saved.classes
         classifier.vocabulary_ = saved.vocabulary
         classifier.history_ = saved.history
@@ -417,7 +427,8 @@ def _name(function: Callable[..., Any]) -> str:
 def _check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the texts and the class indices of held-out documents."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        raise ValueError(f"validation_data must be a tuple (X, y), got {type(validation_data).__name__}")
+        length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
     texts = check_texts(validation_data[0], "validation_data[0]")
     labels = check_labels(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
     unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +49,9 @@ def train(source: str, text: str, label: str, output: Path | None, epochs: int |
     from han.datasets import load_dataset
     from han.persistence import check_destination
 
-    dataset = load_dataset(source, text=text, label=label)
-    folder = check_destination(output or Path("models") / dataset.name)
+    with _refusals():
+        dataset = load_dataset(source, text=text, label=label)
+        folder = check_destination(output or Path("models") / dataset.name)
     _note(_description(dataset), quiet)
 
     from han.classifier import HANClassifier
@@ -59,19 +63,22 @@ def train(source: str, text: str, label: str, output: Path | None, epochs: int |
     started = time.monotonic()
     classifier.fit(dataset.X_train, dataset.y_train)
     seconds = time.monotonic() - started
-    evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
     classifier.save(folder)
+
+    evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
+    click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")
+    click.echo(evaluations["han"].per_class.to_string(float_format="{:.4f}".format))
     _save_figures(folder, classifier, evaluations["han"])
     for name, baseline in baselines().items():
         _note(f"fitting the baseline: {name}", quiet)
-        baseline.fit(dataset.X_train, dataset.y_train)
-        evaluations[name] = evaluate(baseline, dataset.X_test, dataset.y_test)
-
-    click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")
-    click.echo(comparison(evaluations).to_string(float_format="{:.4f}".format))
-    click.echo("\nhan, by class\n")
-    click.echo(evaluations["han"].per_class.to_string(float_format="{:.4f}".format))
-    click.echo(f"\nclassifier, training_curve.png and confusion_matrix.png are in {folder}/")
+        try:
+            baseline.fit(dataset.X_train, dataset.y_train)
+        except ValueError as error:  # documents without a word that occurs twice, for example
+            _note(f"the baseline cannot be fitted: {error}", quiet)
+        else:
+            evaluations[name] = evaluate(baseline, dataset.X_test, dataset.y_test)
+    click.echo("\n" + comparison(evaluations).to_string(float_format="{:.4f}".format))
+    click.echo(f"\nclassifier, training_curve.png and confusion_matrix.png are in {os.path.relpath(folder)}")
 
 
 def _description(dataset: Dataset) -> str:
@@ -95,16 +102,22 @@ def _note(message: str, quiet: bool) -> None:
         click.echo(message, err=True)
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn errors of use into a line on standard error and exit code 2."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise click.UsageError(str(error)) from error
+
+
 def main() -> None:
-    """Run the command line; errors of use are one line on standard error and exit code 2."""
+    """Run the command line; errors of use end in one line on standard error and exit code 2."""
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"han: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("aborted", err=True)
         sys.exit(130)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        click.echo(f"han: {error}", err=True)
-        sys.exit(2)

@@ -97,7 +97,7 @@ class Corpus:
         sentences = _ranges(self.document_starts[documents], self.sentence_counts[documents])
         lengths = np.diff(self.sentence_starts)[sentences]
         words = _ranges(self.sentence_starts[sentences], lengths)
-        return Corpus(self.word_ids[words], _starts(lengths), _starts(self.sentence_counts[documents]), self.cut)
+        return Corpus(self.word_ids[words], _starts(lengths), _starts(self.sentence_counts[documents]))
 
     def dense(self, documents: Sequence[int] | Int64) -> Int32:
         """Return the given documents as one padded block [documents, sentences, words], 0 for padding."""

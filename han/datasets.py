@@ -6,6 +6,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,8 @@ def load_dataset(
     ImportError
         If the package that carries a named data set is not installed.
     ValueError, TypeError
-        If a file has no such column, cannot be read or is empty, a folder has no text files, a text or a label is
-        missing, or there are fewer than two classes.
+        If an argument is out of its range; a file has no such column, cannot be read or is empty; a folder has no text
+        files; a text or a label is missing; or there are fewer than two classes, or too few documents to test on.
 
     Examples
     --------
@@ -84,13 +85,20 @@ def load_dataset(
     >>> len(news.X_train), len(news.X_test)
     (1701, 426)
     """
-    if not 0 < test_fraction < 1:
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        raise TypeError(f"source must be the name of a data set or a path, got {source!r}")
+    if not isinstance(test_fraction, Real) or not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
+    if not isinstance(random_state, Integral) or random_state < 0:
+        raise ValueError(f"random_state must be an int of at least 0, got {random_state!r}")
     if isinstance(source, str) and source in NAMED:
         name, frame = source, NAMED[source]()
     else:
         path = Path(source)
-        name, frame = path.stem, _read_folder(path) if path.is_dir() else _read_file(path, text, label)
+        if path.is_dir():
+            name, frame = path.resolve().name, _read_folder(path)
+        else:
+            name, frame = path.stem, _read_file(path, text, label)
         if frame.empty:
             raise ValueError(f"source must hold documents, got {str(path)!r}, which has none")
     texts = check_texts(frame["text"], f"the text column of {name}")
@@ -98,8 +106,13 @@ def load_dataset(
     first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
     texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
     if len(np.unique(labels)) < 2:
-        raise ValueError(f"source must hold at least two classes, got only {labels[0]!r} in {name}")
-    train, test = stratified_split(labels, test_fraction, np.random.default_rng(random_state))
+        raise ValueError(f"source must hold at least two classes, got only {labels.tolist()[0]!r} in {name}")
+    train, test = stratified_split(labels, float(test_fraction), np.random.default_rng(random_state))
+    if not len(test):
+        raise ValueError(
+            f"source must hold enough documents for a test part, got {len(texts)} of {len(np.unique(labels))} classes "
+            f"in {name}: too few of each for test_fraction={test_fraction}"
+        )
     return Dataset(
         name=name,
         X_train=[texts[index] for index in train],
@@ -142,11 +155,20 @@ def _package_folder(module: str, package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def _read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
+    """Read all columns as they are written: a text "N/A" is a text, a label "01" is not 1. Only empty is missing."""
+    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    return pd.read_json(path, lines=True, dtype=False)
+
+
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
-    ".ndjson": lambda path: pd.read_json(path, lines=True),
+    ".csv": _read_csv,
+    ".tsv": lambda path: _read_csv(path, "\t"),
+    ".jsonl": _read_jsonl,
+    ".ndjson": _read_jsonl,
     ".parquet": pd.read_parquet,
 }
 
@@ -172,7 +194,14 @@ def _read_file(path: Path, text: str, label: str) -> pd.DataFrame:
             raise ValueError(
                 f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*frame.columns]}"
             )
-    return pd.DataFrame({"text": frame[text], "label": frame[label]})
+    return pd.DataFrame({"text": frame[text], "label": _whole_numbers(frame[label])})
+
+
+def _whole_numbers(labels: pd.Series) -> pd.Series:
+    """Return labels as ints if every one of them is a whole number written the usual way."""
+    if not all(isinstance(label, str) and label.isascii() and label.lstrip("-").isdigit() for label in labels):
+        return labels
+    return labels.map(int) if all(str(int(label)) == label for label in labels) else labels
 
 
 def _read_folder(folder: Path, fallback: str | None = None) -> pd.DataFrame:

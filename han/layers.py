@@ -176,12 +176,12 @@ class BidirectionalEncoder(keras.layers.Layer):
     seed : int or None, default None
         Seed of the initial weights.
     **kwargs
-        As for any Keras layer (`name`, `dtype`, ...).
+        As for any Keras layer (`name`, ...); the dtype must be float32.
 
     Raises
     ------
     ValueError
-        If `units` is below 1 or `cell` is unknown.
+        If `units` is below 1, `cell` is unknown, or the dtype is not float32.
     """
 
     def __init__(self, units: int, cell: str = "lstm", seed: int | None = None, **kwargs: Any) -> None:
@@ -190,6 +190,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
         super().__init__(**kwargs)
+        if self.compute_dtype != "float32":
+            raise ValueError(f"dtype must be float32, which the compiled recurrence is for, got {self.compute_dtype!r}")
         self.units = units
         self.cell = cell
         self.seed = seed

@@ -70,6 +70,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        if classes < 2:
+            raise ValueError(f"classes must be at least 2, got {classes!r}")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
         super().__init__(**kwargs)
@@ -86,7 +88,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "seed": seed,
         }
         # Every part gets its own stretch of seeds: equal seeds would give two layers equal weights.
-        seeds = [None] * 8 if seed is None else [8 * seed + part for part in range(0, 64, 8)]
+        seeds = [None] * 8 if seed is None else [64 * seed + part for part in range(0, 64, 8)]
         self.embedding = keras.layers.Embedding(
             vocabulary_size, embedding_dim, embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0])
         )

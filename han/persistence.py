@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,20 +50,26 @@ class SavedModel:
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:
-    """Return the path if a model may be written there: it is new, an empty folder, or a saved classifier.
+    """Return the resolved path if a model may be written there: it is new, an empty folder, or a saved classifier.
 
     Raises
     ------
     FileExistsError
         If something else is there.
+    OSError
+        If nothing can be written there.
     """
-    folder = Path(path)
-    if folder.is_dir() and (not any(folder.iterdir()) or all((folder / name).is_file() for name in FILES)):
-        return folder
-    if folder.exists() or folder.is_symlink():
+    folder = Path(path).resolve()
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not all((folder / name).is_file() for name in FILES):
         raise FileExistsError(
-            f"path must be a new folder or a saved classifier, got {str(folder)!r}, which holds something else"
+            f"a model needs a new folder or that of a saved classifier, got {str(folder)!r}, which holds something else"
         )
+    if Path.cwd().is_relative_to(folder):
+        raise OSError(f"a model needs a folder that can be replaced, got {str(folder)!r}, where this process stands")
+    parent = next(parent for parent in folder.parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OSError(f"a model needs a folder that can be written, got {str(folder)!r}, but not so {str(parent)!r}")
     return folder
 
 
@@ -71,8 +78,8 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
     folder = check_destination(path)
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    new, old = aside / "new", aside / "old"
     try:
-        new = aside / "new"
         new.mkdir()
         settings = {
             "format_version": FORMAT_VERSION,
@@ -82,28 +89,36 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
             "classes_dtype": saved.classes.dtype.str,
             "history": saved.history,
         }
-        saved.model.save(new / MODEL)
-        _write_json(new / VOCABULARY, saved.vocabulary.words)
         _write_json(new / SETTINGS, settings)
+        _write_json(new / VOCABULARY, saved.vocabulary.words)
+        _without_optimizer(saved.model).save(new / MODEL)
         if folder.exists():
             for other in folder.iterdir():
                 if other.name not in FILES:
                     _copy(other, new / other.name)
-            folder.rename(aside / "old")
+            folder.rename(old)
         new.rename(folder)
     finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(aside)
 
 
-def read_model(path: str | os.PathLike[str]) -> SavedModel:
+def read_model(path: str | os.PathLike[str], functions: Set[str] = frozenset()) -> SavedModel:
     """Read what `write_model` wrote.
+
+    Parameters
+    ----------
+    path : path
+    functions : set of str
+        The hyper-parameters for which there is a function at hand.
 
     Raises
     ------
     FileNotFoundError
         If there is no folder at `path`, or a file is missing in it.
     ValueError
-        If the folder's format is not known here.
+        If the folder's format is not known here, or other functions are needed than there are.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -113,20 +128,48 @@ def read_model(path: str | os.PathLike[str]) -> SavedModel:
             raise FileNotFoundError(
                 f"path must be the folder of a saved classifier, got {str(folder)!r}: no {name} in it"
             )
-    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    settings = _read_json(folder / SETTINGS, dict)
     if settings.get("format_version") != FORMAT_VERSION:
         raise ValueError(
             f"{folder / SETTINGS}: format_version must be {FORMAT_VERSION}, got {settings.get('format_version')!r}; "
             "it was written by another version of han"
         )
+    try:
+        needed = settings["functions"]
+        parameters, history = settings["parameters"], settings["history"]
+        classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / SETTINGS} must hold the settings of a saved classifier: {error!r}") from error
+    for name in sorted(functions ^ needed.keys()):
+        if name in needed:
+            raise ValueError(f"{name} must be given: the classifier was trained with {needed[name]}")
+        raise ValueError(f"{name} must not be given: the classifier was trained with the default one")
     return SavedModel(
-        parameters=settings["parameters"],
-        functions=settings["functions"],
-        classes=np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"])),
-        vocabulary=Vocabulary(json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))),
-        history=settings["history"],
-        model=keras.saving.load_model(folder / MODEL, safe_mode=True),
+        parameters=parameters,
+        functions=needed,
+        classes=classes,
+        vocabulary=Vocabulary(_read_json(folder / VOCABULARY, list)),
+        history=history,
+        model=keras.saving.load_model(folder / MODEL, safe_mode=True, compile=False),
     )
+
+
+def _without_optimizer(model: HierarchicalAttentionNetwork) -> HierarchicalAttentionNetwork:
+    """Return a copy that is not compiled: the optimizer's state is twice as large as the network."""
+    copy = HierarchicalAttentionNetwork(**model.get_config())
+    copy.build((None, None, None))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[str]]) -> Any:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} must hold JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise ValueError(f"{path} must hold a {kind.__name__}, got a {type(value).__name__}")
+    return value
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -32,15 +32,16 @@ def training_curve(history: dict[str, list[float]]) -> Figure:
 
 def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figure:
     """Draw a confusion matrix [true, predicted]: colour is the share of the true class, numbers are documents."""
-    size = max(3.6, 0.55 * len(classes) + 2.2)
+    size = min(max(3.6, 0.55 * len(classes) + 2.2), 40.0)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class")
     ticks = np.arange(len(classes))
-    axes.set_xticks(ticks, [str(label) for label in classes], rotation=45, ha="right")
-    axes.set_yticks(ticks, [str(label) for label in classes])
+    names = [str(label) for label in classes]  # not formulas, even with dollar signs
+    axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if len(classes) <= 30:  # more numbers than that cannot be read

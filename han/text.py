@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 import sentencex
@@ -25,7 +26,12 @@ def split_sentences(text: str) -> list[str]:
     >>> split_sentences("Dr. Smith slept. Nobody minded!")
     ['Dr. Smith slept. ', 'Nobody minded!']
     """
-    pieces: list[str] = sentencex.segment("en", text)
+    try:
+        pieces: list[str] = sentencex.segment("en", text)
+    except UnicodeEncodeError:  # half of a surrogate pair, which is not a character; put something else in its place
+        lengths = map(len, sentencex.segment("en", text.encode("utf-8", "replace").decode("utf-8")))
+        ends = [0, *accumulate(lengths)]
+        pieces = [text[start:end] for start, end in pairwise(ends)]
     return pieces
 
 
@@ -72,8 +78,8 @@ class DocumentSplitter:
     ) -> None:
         self.max_sentences = max_sentences
         self.max_words = max_words
-        self.sentence_splitter = sentence_splitter
-        self.tokenizer = tokenizer
+        self.sentence_splitter = _checked(sentence_splitter, "sentence_splitter")
+        self.tokenizer = _checked(tokenizer, "tokenizer")
 
     def __call__(self, text: str) -> list[list[str]]:
         """Return the words of each sentence; sentences without words are left out."""
@@ -131,6 +137,24 @@ def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list
         cursor = start + len(piece)
         spans.append((start, cursor))
     return spans
+
+
+def _checked(function: Splitter, argument: str) -> Splitter:
+    """Return the function, made to raise a TypeError that names `argument` if it returns anything but strings."""
+    if function in (split_sentences, split_words):
+        return function
+
+    def call(text: str) -> list[str]:
+        pieces = function(text)
+        if isinstance(pieces, str) or not isinstance(pieces, Iterable):
+            raise TypeError(f"{argument} must return an iterable of str, got {type(pieces).__name__}")
+        pieces = list(pieces)
+        for piece in pieces:
+            if not isinstance(piece, str):
+                raise TypeError(f"{argument} must return an iterable of str, got one with {type(piece).__name__} in it")
+        return pieces
+
+    return call
 
 
 def _chunks(items: Sequence[T], size: int) -> list[list[T]]:

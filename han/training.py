@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ def train(
     weights: npt.NDArray[np.float32],
     validation: Corpus,
     validation_targets: Targets,
+    validation_weights: npt.NDArray[np.float32],
     *,
     learning_rate: float,
     batch_size: int,
@@ -40,7 +42,7 @@ def train(
     model : HierarchicalAttentionNetwork
         Built, not compiled.
     corpus, targets, weights : documents, their class indices and their weights in the loss [documents]
-    validation, validation_targets : held-out documents and their class indices
+    validation, validation_targets, validation_weights : the same of held-out documents
         May be empty: then all epochs are run and the last weights kept.
     learning_rate : float
         Reached after a warm-up of half an epoch; falls to nothing along a cosine until the last of `epochs`.
@@ -76,12 +78,11 @@ def train(
     classes = model.classifier.units
     model.compute_metrics(None, np.zeros(1, int), np.full((1, classes), 1 / classes), np.ones(1))
 
-    callbacks: list[keras.callbacks.Callback] = [Progress()] if progress else []
+    callbacks: list[keras.callbacks.Callback] = [Progress()] if progress and sys.stderr else []
     held_out = None
     if len(validation):
         batches = list(prediction_batches(validation))
-        ones = np.ones(len(validation), np.float32)
-        held_out = _dataset(validation, validation_targets, ones, lambda: batches, len(batches))
+        held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches))
         callbacks.append(
             keras.callbacks.EarlyStopping("val_loss", patience=patience or epochs, restore_best_weights=True)
         )

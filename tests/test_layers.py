@@ -113,6 +113,11 @@ def test_bad_arguments_are_named(layer, arguments):
         layer(**arguments)
 
 
+def test_other_precisions_are_refused_by_the_encoder():
+    with pytest.raises(ValueError, match=r"dtype must be float32.* got 'float16'"):
+        BidirectionalEncoder(2, dtype="mixed_float16")
+
+
 def test_seeds_repeat_and_differ():
     def kernel(seed):
         layer = AttentionPooling(seed=seed)

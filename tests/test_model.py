@@ -95,7 +95,6 @@ def test_padding_anywhere_is_passed_over(rng):
     tight = model(block([document]))
     loose = np.zeros((1, 7, 20), np.int32)
     for row, sentence in zip((1, 2, 5), document, strict=True):
-        loose[0, row, rng.permutation(np.sort(rng.choice(20, len(sentence), replace=False))).argsort()] = 0
         loose[0, row, np.sort(rng.choice(20, len(sentence), replace=False))] = sentence
     np.testing.assert_allclose(model(loose), tight, atol=1e-6)
 
@@ -124,11 +123,9 @@ def test_dropout_is_for_training_and_the_same_at_every_occurrence_of_a_word(rng)
     model = network(dropout=0.5, word_dropout=0.5)
     np.testing.assert_array_equal(model(inputs), model(inputs))
     assert not np.allclose(model(inputs, training=True), model(inputs, training=True))
-    # All words alike: dropped everywhere or nowhere, so the sentences' scores stay equal.
-    _, _, scores = network(word_dropout=0.5)(np.full((1, 6, 4), 3), training=True, return_attention_scores=True)
-    first = network(word_dropout=0.5, pooling="mean")
-    np.testing.assert_allclose(scores.numpy().sum(), 1.0, rtol=1e-6)
-    outputs = {tuple(np.round(first(np.full((1, 1, 1), 3), training=True).numpy()[0], 5)) for _ in range(20)}
+    # One word 24 times: dropped everywhere or nowhere, so there are two outcomes and not 2^24.
+    model = network(word_dropout=0.5)
+    outputs = {tuple(np.round(model(np.full((1, 6, 4), 3), training=True).numpy()[0], 5)) for _ in range(20)}
     assert len(outputs) == 2
 
 
@@ -151,6 +148,8 @@ def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
 
 
 def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
+        HierarchicalAttentionNetwork(vocabulary_size=5, classes=1)
     with pytest.raises(ValueError, match="pooling must be one of"):
         network(pooling="sum")
     with pytest.raises(ValueError, match=r"\[documents, sentences, words\]"):

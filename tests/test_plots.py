@@ -38,6 +38,12 @@ def test_confusion_matrix_is_labelled_and_counted():
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.8, 0.2], [0.0, 1.0]])
 
 
+def test_class_names_are_not_formulas(tmp_path):
+    figure = confusion_figure(np.eye(2, dtype=int), np.array(["$5-$10", "a$%$"]))
+    figure.savefig(tmp_path / "confusion.png")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["$5-$10", "a$%$"]
+
+
 def test_many_classes_are_drawn_without_numbers():
     figure = confusion_figure(np.eye(40, dtype=int), np.arange(40))
     assert not figure.axes[0].texts

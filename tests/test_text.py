@@ -34,6 +34,24 @@ def test_spans_point_at_the_words(text, max_sentences, max_words):
     assert flat == sorted(flat)
 
 
+def test_half_a_surrogate_pair_is_a_piece_of_text_like_any_other():
+    text = "One \ud83d here. Two."
+    assert split_sentences(text) == ["One \ud83d here. ", "Two."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"tokenizer": lambda sentence: sentence}, "tokenizer must return an iterable of str, got str"),
+        ({"tokenizer": lambda _: [1]}, "tokenizer must return an iterable of str, got one with int in it"),
+        ({"sentence_splitter": lambda _: None}, "sentence_splitter must return an iterable of str, got NoneType"),
+    ],
+)
+def test_functions_that_return_something_else_are_named(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        DocumentSplitter(**arguments)("Some text.")
+
+
 def test_words_and_punctuation():
     assert split_words("Don't stop: it’s 3.5% (_x1)!") == [
         "Don't", "stop", ":", "it’s", "3", ".", "5", "%", "(", "_x1", ")", "!",

@@ -61,6 +61,9 @@ def test_what_is_not_texts_is_refused(texts, error, message):
         ((2, 1, 2), [2, 1, 2]),
         ([True, False, True], [True, False, True]),
         (np.array([2.0, 1.0, 2.0]), [2.0, 1.0, 2.0]),
+        ([2.0, 1.0, 2.0], [2.0, 1.0, 2.0]),
+        ([2**70, 1, 2**70], [2**70, 1, 2**70]),
+        (np.array(["b", "a", "b"], dtype=np.dtypes.StringDType()), ["b", "a", "b"]),
         (np.array([["b"], ["a"], ["b"]]), ["b", "a", "b"]),
         (pd.Series(["b", "a", "b"], dtype="category"), ["b", "a", "b"]),
         (pd.Series([2, 1, 2], dtype="Int64"), [2, 1, 2]),
@@ -79,6 +82,8 @@ def test_labels_in_any_container(labels, expected):
     [
         (None, TypeError, "y must hold one string, int or bool for each document, got NoneType"),
         ("aab", TypeError, "got str"),
+        (pd.DataFrame({"label": ["a", "b", "a"]}), TypeError, "got a DataFrame; pass the column"),
+        ({"a", "b", "c"}, TypeError, "got set"),
         (["a", "b"], ValueError, "X and y must have the same length, got 3 documents and 2 labels"),
         (["a", None, "b"], ValueError, "1 labels are missing, the first at 1"),
         ([1.0, np.nan, 2.0], ValueError, "1 labels are missing, the first at 1"),
@@ -107,6 +112,8 @@ def test_sample_weight():
         ([1.0, np.inf], "got inf"),
         ([np.nan, 1.0], "got nan"),
         (["a", "b"], r"got \['a', 'b'\]"),
+        (["1", "2"], r"got \['1', '2'\]"),
+        ([1j, 2j], "got"),
         ([0.0, 0.0], "not all 0"),
     ],
 )

@@ -34,6 +34,9 @@ def test_unknown_words_do_not_fill_memory():
     assert len(vocabulary._spellings) == 3
 
 
-def test_repeated_words_are_refused():
+def test_words_that_could_not_be_looked_up_are_refused():
     with pytest.raises(ValueError, match="distinct"):
         Vocabulary(["a", "a"])
+    with pytest.raises(ValueError, match="lower case, got 'Film'"):
+        Vocabulary(["Film"])
+    assert 3 not in Vocabulary(["film"])
