@@ -29,10 +29,12 @@ def main() -> None:
         result[0].numpy() for result in classifier.model_(documents, return_attention_scores=True)
     )
     spans = splitter.spans(REVIEW)
+    # The paper's scaling: a word counts as far as its sentence does, by the square root.
+    strongest = (np.sqrt(sentence_scores)[:, None] * word_scores).max()
 
     figure = Figure(figsize=(11, 0.52 * len(spans) + 1.0), layout="constrained")
     axes = figure.subplots()
-    axes.set_xlim(-13, 74)
+    axes.set_xlim(-13, 69)
     axes.set_ylim(len(spans) - 0.4, -0.9)
     axes.axis("off")
     axes.text(-12.5, -0.75, "sentence", color="#555555", fontsize=9)
@@ -43,10 +45,9 @@ def main() -> None:
         axes.text(-12.5, row, f"{weight:.2f}", va="center", color="#555555", fontsize=9, family="monospace")
         start = sentence[0][0]
         for (first, last), score in zip(sentence, word_scores[row], strict=False):
-            # The paper's scaling: a word counts as far as its sentence does, by the square root.
-            strength = min(1.0, float(np.sqrt(weight) * score) * 2)
+            strength = min(1.0, float(np.sqrt(weight) * score / strongest))
             axes.text(
-                0.93 * (first - start),
+                0.82 * (first - start),
                 row,
                 REVIEW[first:last],
                 va="center",
