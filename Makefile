@@ -47,7 +47,7 @@ bench: install  ## Measure words a second in fit and predict
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --extra datasets --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+		--generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv and caches, not models
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
