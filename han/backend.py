@@ -38,7 +38,7 @@ def _standard_error_held() -> Iterator[None]:
             os.close(original)
 
 
-# Where nobody has chosen yet, neither here nor in Keras' own configuration file, TensorFlow it is.
+# Keras already imported or the environment may have chosen another backend; Keras' configuration file is overruled.
 BACKEND = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND")
 if BACKEND not in (None, "tensorflow"):
     raise ImportError(

@@ -93,11 +93,13 @@ class Corpus:
 
     def take(self, documents: Sequence[int] | Int64) -> Corpus:
         """Return a corpus of the given documents, in that order."""
+        # Nothing here is of the size of the whole corpus: it is done for every batch.
         documents = np.asarray(documents, np.int64)
-        sentences = _ranges(self.document_starts[documents], self.sentence_counts[documents])
-        lengths = np.diff(self.sentence_starts)[sentences]
+        counts = self.document_starts[documents + 1] - self.document_starts[documents]
+        sentences = _ranges(self.document_starts[documents], counts)
+        lengths = self.sentence_starts[sentences + 1] - self.sentence_starts[sentences]
         words = _ranges(self.sentence_starts[sentences], lengths)
-        return Corpus(self.word_ids[words], _starts(lengths), _starts(self.sentence_counts[documents]))
+        return Corpus(self.word_ids[words], _starts(lengths), _starts(counts))
 
     def dense(self, documents: Sequence[int] | Int64) -> Int32:
         """Return the given documents as one padded block [documents, sentences, words], 0 for padding."""
@@ -115,12 +117,13 @@ class Corpus:
 def training_batches(corpus: Corpus, batch_size: int, rng: np.random.Generator) -> list[Int64]:
     """Return one epoch's batches in random order: every document once, similar lengths together."""
     documents = rng.permutation(len(corpus))
+    word_counts, sentence_counts = corpus.word_counts, corpus.sentence_counts
     pool = batch_size * POOL_BATCHES
     batches = []
     for start in range(0, len(documents), pool):
         part = documents[start : start + pool]
         # Sentences decide first: they are the steps that the upper level takes one after another.
-        part = part[np.lexsort((corpus.word_counts[part], corpus.sentence_counts[part]))]
+        part = part[np.lexsort((word_counts[part], sentence_counts[part]))]
         batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
     return [batches[index] for index in rng.permutation(len(batches))]
 

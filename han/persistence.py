@@ -104,7 +104,7 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         shutil.rmtree(aside)
 
 
-def read_model(path: str | os.PathLike[str], functions: Set[str] = frozenset()) -> SavedModel:
+def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
     """Read what `write_model` wrote.
 
     Parameters

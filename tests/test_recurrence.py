@@ -7,6 +7,7 @@ import pytest
 
 from han.backend import tf
 from han.layers import BidirectionalEncoder
+from han.packing import pack
 from tests.plain import directions, encode, keras_encoder
 
 LENGTHS = [9, 3, 0, 7, 1, 9, 2]
@@ -83,8 +84,6 @@ def test_gradients_are_the_finite_differences_of_numpy_in_float64(encoder, input
 def test_inputs_shared_by_many_elements_collect_their_gradients(encoder, rng):
     table = tf.constant(rng.normal(size=(5, 6)).astype(np.float32))
     index = rng.integers(0, 5, MASK.sum())
-    from han.packing import pack
-
     packing = pack(tf.constant(MASK))
     results = []
     for shared in (True, False):
