@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from han.backend import keras, tf
-from han.packing import Packing, pack, pad_table
-from han.recurrence import CELLS, bidirectional_recurrence
+from han.packing import Packing, pack, pad_rows
+from han.recurrence import CELLS, recurrence
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -234,7 +234,9 @@ class BidirectionalEncoder(keras.layers.Layer):
             ),
         ]
 
-    def encode(self, features: tf.Tensor, packing: Packing, index: tf.Tensor | None = None) -> tf.Tensor:
+    def encode(
+        self, features: tf.Tensor, packing: Packing, index: tf.Tensor | None = None, differentiable: bool = True
+    ) -> tf.Tensor:
         """Encode sequences without padding.
 
         Parameters
@@ -245,6 +247,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         packing : Packing
         index : int32 tensor [elements], optional
             The input of each element; None if there is one for each, in element order.
+        differentiable : bool, default True
+            Whether a gradient will be asked for.
 
         Returns
         -------
@@ -252,25 +256,25 @@ class BidirectionalEncoder(keras.layers.Layer):
             The states in element order, forward direction first.
         """
         cell = CELLS[self.cell]
-        weights = zip(self.forward_weights, self.backward_weights, strict=True)
-        kernels, recurrent_kernels, biases = (
-            cell.arrange(tf.stack([*map(tf.convert_to_tensor, pair)])) for pair in weights
-        )
-        # Keras' GRU has an input and a recurrent bias [2, width], its LSTM a single one.
-        input_bias, recurrent_bias = (
-            (biases, tf.zeros_like(biases)) if self.cell == "lstm" else tf.unstack(biases, axis=1)
-        )
         index = tf.range(tf.shape(features)[0]) if index is None else index
-        features = pad_table(features, packing)
-        # Both directions' projections of one input are neighbouring rows of the table.
-        table = tf.einsum("rf,dfw->rdw", features, kernels) + input_bias
-        table = tf.reshape(table, [-1, table.shape[-1]])
         # Steps of a lane that hold no element read any row; their outputs are never looked at.
-        slots = 2 * tf.gather(tf.pad(index, [[0, 1]]), packing.elements) + [[0], [1]]
-        outputs = bidirectional_recurrence(
-            cell, table, slots, packing.carry, packing.steps, recurrent_kernels, recurrent_bias
-        )
-        return _in_element_order(outputs, packing)
+        slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
+        outputs = []
+        for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
+            kernel, recurrent_kernel, bias = (cell.arrange(tf.convert_to_tensor(weight)) for weight in weights)
+            table = pad_rows(tf.matmul(features, kernel))
+            steps = recurrence(
+                cell,
+                table,
+                slots[direction],
+                packing.carry[direction],
+                packing.steps,
+                recurrent_kernel,
+                tf.reshape(bias, [cell.biases, -1]),
+                differentiable,
+            )
+            outputs.append(_in_element_order(steps, packing, direction))
+        return tf.concat(outputs, axis=1)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Encode padded sequences.
@@ -288,7 +292,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         """
         if mask is None:
             mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
-        states = self.encode(tf.boolean_mask(inputs, mask), pack(mask))
+        lengths = tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
+        states = self.encode(tf.boolean_mask(inputs, mask), pack(lengths))
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
         return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
 
@@ -301,20 +306,16 @@ class BidirectionalEncoder(keras.layers.Layer):
         return {**super().get_config(), "units": self.units, "cell": self.cell, "seed": self.seed}
 
 
-def _in_element_order(outputs: tf.Tensor, packing: Packing) -> tf.Tensor:
-    """Collect the outputs [steps_allocated, 2, lanes, units] of the elements, [elements, 2 * units]."""
-    units = outputs.shape[-1]
+def _in_element_order(outputs: tf.Tensor, packing: Packing, direction: int) -> tf.Tensor:
+    """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units]."""
 
     @tf.custom_gradient
     def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        collected = tf.gather(tf.reshape(outputs, [-1, units]), tf.transpose(packing.places))
-
         def gradient(at_states: tf.Tensor) -> tf.Tensor:
             # Every output is read at most once: the gradient is again a collection, not a sum.
-            rows = tf.pad(tf.reshape(at_states, [-1, units]), [[0, 2], [0, 0]])
-            return tf.gather(rows, 2 * packing.elements + [[0], [1]])
+            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), packing.elements[direction])
 
-        return tf.reshape(collected, [-1, 2 * units]), gradient
+        return tf.gather(tf.reshape(outputs, [-1, outputs.shape[-1]]), packing.places[direction]), gradient
 
     states: tf.Tensor = collect(outputs)
     return states

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from han.backend import keras, tf
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder
 from han.packing import pack
 from han.vocabulary import PADDING_ID
+
+
+class Documents(NamedTuple):
+    """Documents without padding.
+
+    Attributes
+    ----------
+    word_ids : int32 [words]
+        The words of all sentences of all documents, one after another.
+    sentence_lengths : int32 [sentences]
+        Words in each sentence of all documents.
+    document_lengths : int32 [documents]
+        Sentences in each document.
+    """
+
+    word_ids: tf.Tensor
+    sentence_lengths: tf.Tensor
+    document_lengths: tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -117,7 +135,7 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         Parameters
         ----------
-        inputs : int tensor [documents, sentences, words]
+        inputs : int tensor [documents, sentences, words], or Documents
             Word ids; 0 is padding.
         training : bool, default False
             Apply dropout.
@@ -128,45 +146,58 @@ class HierarchicalAttentionNetwork(keras.Model):
         -------
         probabilities : float tensor [documents, classes]
         word_scores : float tensor [documents, sentences, words]
-            Only if asked for. Each sentence's scores sum to one; zero at padding.
+            Only if asked for. Each sentence's scores sum to one; zero at padding. [words] for `Documents`.
         sentence_scores : float tensor [documents, sentences]
-            Only if asked for. Each document's scores sum to one; zero at sentences without words.
+            Only if asked for. Each document's scores sum to one; zero at sentences without words. [sentences] for
+            `Documents`.
         """
-        if len(inputs.shape) != 3:
-            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
         if return_attention_scores and self._arguments["pooling"] == "max":
             raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
-        shape = tf.shape(inputs)
-        sentence_rows = tf.reshape(inputs, [shape[0] * shape[1], shape[2]])
-        word_mask = tf.not_equal(sentence_rows, PADDING_ID)
-        sentence_mask = tf.reduce_any(tf.not_equal(inputs, PADDING_ID), axis=2)
+        if isinstance(inputs, (tuple, list)):
+            results = self._classify(Documents(*inputs), training=training)
+            return results if return_attention_scores else results[0]
+        if len(inputs.shape) != 3:
+            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
+        word_mask = tf.not_equal(inputs, PADDING_ID)
+        lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
+        sentence_mask = lengths > 0
+        probabilities, word_scores, sentence_scores = self._classify(
+            Documents(
+                tf.boolean_mask(inputs, word_mask),
+                tf.boolean_mask(lengths, sentence_mask),
+                tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
+            ),
+            training=training,
+        )
+        if not return_attention_scores:
+            return probabilities
+        return probabilities, _unpack(word_scores, word_mask), _unpack(sentence_scores, sentence_mask)
 
-        words = pack(word_mask)
-        distinct, index = tf.unique(tf.boolean_mask(sentence_rows, word_mask))
+    def _classify(
+        self, documents: Documents, training: bool = False, differentiable: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return probabilities, word scores and sentence scores, the scores without padding."""
+        words, sentences = pack(documents.sentence_lengths), pack(documents.document_lengths)
+        distinct, index = tf.unique(documents.word_ids)
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
         embedded = tf.gather(self.embedding.embeddings.value, distinct)
         embedded = self.dropout(self.word_dropout(embedded, training=training), training=training)
-        word_states = self.word_encoder.encode(embedded, words, index)
+        word_states = self.word_encoder.encode(embedded, words, index, differentiable)
         sentence_vectors, word_scores = self.word_pooling.pool(word_states, words)
 
-        sentences = pack(sentence_mask)
-        sentence_vectors = tf.boolean_mask(sentence_vectors, tf.reshape(sentence_mask, [-1]))
-        sentence_states = self.sentence_encoder.encode(self.dropout(sentence_vectors, training=training), sentences)
+        sentence_vectors = self.dropout(sentence_vectors, training=training)
+        sentence_states = self.sentence_encoder.encode(sentence_vectors, sentences, None, differentiable)
         document_vectors, sentence_scores = self.sentence_pooling.pool(sentence_states, sentences)
         probabilities = self.classifier(self.dropout(document_vectors, training=training))
+        return probabilities, word_scores, sentence_scores
 
-        if not return_attention_scores:
-            return probabilities
-        return (
-            probabilities,
-            tf.reshape(_unpack(word_scores, word_mask), shape),
-            _unpack(sentence_scores, sentence_mask),
-        )
+    @tf.function(input_signature=[Documents(*[tf.TensorSpec([None], tf.int32)] * 3)], autograph=False)
+    def probabilities(self, documents: Documents) -> tf.Tensor:
+        """Return class probabilities as a call does, from a graph traced once for documents of any length.
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32)], autograph=False)
-    def probabilities(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return class probabilities as a call does, from a graph traced once for inputs of any shape."""
-        return self(inputs)
+        It keeps nothing for a gradient, and has none.
+        """
+        return self._classify(documents, differentiable=False)[0]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

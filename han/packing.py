@@ -1,8 +1,8 @@
-"""Where the elements of padded sequences go when padding is left out.
+"""Where the elements of sequences go.
 
-Two orders are used. *Element order* is row by row, as the real elements stand in the padded tensor: softmax and sums
-over a sequence are segment operations there. In *lanes*, sequences stand one behind the other, in a few lanes of nearly
-equal length: the recurrence runs there (`han.recurrence`), all lanes in step.
+Two orders are used. *Element order* is sequence by sequence: softmax and sums over a sequence are segment operations
+there. In *lanes*, sequences stand one behind the other, in a few lanes of nearly equal length: the recurrence runs there
+(`han.recurrence`), all lanes in step.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from han.backend import tf
 
-# XLA compiles once for each shape it meets, which takes about half a second, so shapes are rounded to few sizes.
+# XLA compiles once for each shape it meets, which takes some tenths of a second, so shapes are rounded to few sizes.
 LANES = [2**k for k in range(3, 31)]
 STEPS = [16, 32, *sorted(scale * 2**k for scale in (2, 3) for k in range(5, 29))]
+ROWS = [2**k for k in range(6, 31)]
 # A lane may be this much shorter than the longest sequence, on average: a few more steps that do not fill all lanes
 # are cheaper than many steps with few lanes.
 MIN_FILL = 0.7
@@ -30,12 +31,12 @@ class Packing(NamedTuple):
         The sequence each element belongs to; never decreases.
     steps : int32 scalar
         Length of the longest lane.
-    elements : int32 [steps_allocated, 2, lanes]
+    elements : int32 [2, steps_allocated, lanes]
         The element that the forward and the backward direction read at each step of each lane; `size(rows)` if none.
-    carry : float32 [steps_allocated, 2, lanes]
+    carry : float32 [2, steps_allocated, lanes]
         0.0 where a direction begins a sequence, else 1.0.
     places : int32 [2, elements]
-        For each direction, the index in the flattened [steps_allocated, 2, lanes] of each element.
+        For each direction, the index in the flattened [steps_allocated, lanes] of each element.
     """
 
     sequences: tf.Tensor
@@ -46,16 +47,10 @@ class Packing(NamedTuple):
     places: tf.Tensor
 
 
-def pack(mask: tf.Tensor) -> Packing:
-    """Lay out the real elements of padded sequences.
-
-    Parameters
-    ----------
-    mask : bool tensor [sequences, positions]
-        True at real elements. Padding may stand anywhere: it is passed over, and the order of the rest is kept.
-    """
-    lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-    rows = tf.cast(tf.where(mask)[:, 0], tf.int32)
+def pack(lengths: tf.Tensor) -> Packing:
+    """Lay out sequences of the given lengths, int32 [sequences]; 0 is allowed."""
+    sequences = tf.size(lengths)
+    rows = tf.repeat(tf.range(sequences), lengths)
     count = tf.size(rows)
     longest = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
     # The longest sequence sets the fewest steps that there can be.
@@ -65,25 +60,26 @@ def pack(mask: tf.Tensor) -> Packing:
     lane, offset, steps = _fill_lanes(lengths, lanes)
     allocated = _round_up(steps, STEPS)
 
-    position = tf.range(count) - tf.gather(tf.cumsum(lengths, exclusive=True), rows)
-    step = tf.gather(offset, rows) + position
     # The backward direction reads the lanes from their end.
+    ends = tf.cumsum(lengths)
+    first = offset - (ends - lengths)  # step of an element, less its index
+    step = tf.range(count) + tf.gather(first, rows)
     lane = tf.gather(lane, rows)
-    places = tf.stack([2 * step * lanes + lane, (2 * (steps - 1 - step) + 1) * lanes + lane])
-    firsts = tf.stack([position == 0, position == tf.gather(lengths, rows) - 1])
-
-    grid = [allocated, 2, lanes]
-    index = tf.reshape(places, [-1, 1])
-    size = [allocated * 2 * lanes]
-    element = tf.tile(tf.range(count), [2])
-    elements = tf.tensor_scatter_nd_update(tf.fill(size, count), index, element)
-    carry = 1.0 - tf.scatter_nd(index, tf.cast(tf.reshape(firsts, [-1]), tf.float32), size)
+    places = tf.stack([step * lanes + lane, (steps - 1 - step) * lanes + lane])
+    size = allocated * lanes
+    element = tf.range(count)
+    nothing = tf.fill([size], count)
+    elements = tf.stack([tf.tensor_scatter_nd_update(nothing, place[:, None], element) for place in tf.unstack(places)])
+    # An element begins its sequence if the one before it belongs to another: -1 stands for before and after all.
+    other = tf.not_equal(tf.pad(rows, [[1, 0]], constant_values=-1), tf.pad(rows, [[0, 1]], constant_values=-1))
+    carry = 1.0 - tf.cast(other, tf.float32)
+    grid = [2, allocated, lanes]
     return Packing(
-        sequences=tf.shape(mask)[0],
+        sequences=sequences,
         rows=rows,
         steps=steps,
         elements=tf.reshape(elements, grid),
-        carry=tf.reshape(carry, grid),
+        carry=tf.reshape(tf.gather(carry, tf.minimum(elements + [[0], [1]], count)), grid),
         places=places,
     )
 
@@ -118,15 +114,10 @@ def _fill_lanes(lengths: tf.Tensor, lanes: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     return tf.gather(lane.concat(), rank), tf.gather(offset.concat(), rank), tf.reduce_max(loads)
 
 
-def pad_table(values: tf.Tensor, packing: Packing) -> tf.Tensor:
-    """Append rows of zeros to [distinct, width], so that the number of rows follows from the shape of the lanes.
-
-    There are at most as many distinct values as slots; a quarter of that will do for the words of a large batch.
-    """
+def pad_rows(values: tf.Tensor) -> tf.Tensor:
+    """Append rows of zeros to [rows, width], so that the number of rows is one of few."""
     rows = tf.shape(values)[0]
-    slots = tf.size(packing.elements) // 2
-    size = tf.where(rows <= slots // 4, slots // 4, slots)
-    return tf.pad(values, [[0, size - rows], [0, 0]])
+    return tf.pad(values, [[0, _round_up(rows, ROWS) - rows], [0, 0]])
 
 
 def _round_up(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:

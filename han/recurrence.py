@@ -1,11 +1,15 @@
-"""Bidirectional LSTM and GRU recurrences over sequences laid out in lanes, compiled by XLA.
+"""LSTM and GRU recurrences over sequences laid out in lanes, compiled by XLA.
 
 The sequences of a batch stand one behind the other in lanes of nearly equal length (`han.packing`), and all lanes
-advance together: each step is one product for the two directions and a fused block of arithmetic, with next to no work
-spent on padding. Where a sequence begins, the state that the lane carries is zeroed.
+advance together: each step is one matrix product and a fused block of arithmetic, with next to no work spent on
+padding. Where a sequence begins, the state that the lane carries is zeroed.
 
 The gradient is written by hand: the forward loop keeps the activated gates, the backward loop walks the steps once, and
 the gradients of the recurrent kernel and of the input table are summed up as it goes.
+
+A recurrence runs in one direction. The two of a bidirectional encoder are two calls without a common input that either
+computes, which TensorFlow runs side by side, each on its core: faster than one loop whose every small product is
+divided between the cores.
 
 XLA compiles once for each shape of its inputs. The number of steps that are really run is a value, not a shape.
 """
@@ -25,9 +29,9 @@ State = tuple[tf.Tensor, ...]
 class Cell(ABC):
     """The equations of one recurrent step, forward and backward.
 
-    Shapes: `inputs` and `projected` are [2, lanes, gates * units], a state is a tuple of [2, lanes, units] whose first
-    element is the cell's output. `projected` is the previous output times the recurrent kernel, plus the recurrent
-    bias if there is one. `kept` [2, lanes, kept * units] is what the backward step needs of the forward step.
+    Shapes: `inputs` and `projected` are [lanes, gates * units], a state is a tuple of [lanes, units] whose first element
+    is the cell's output. `inputs` is the input times its kernel, `projected` the previous output times the recurrent
+    kernel, biases included. `kept` [lanes, kept * units] is what the backward step needs of the forward step.
 
     Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that one tanh serves all gates: XLA vectorises tanh,
     not exp. The halving is done once, on the weights, by `arrange`.
@@ -36,6 +40,7 @@ class Cell(ABC):
     gates: ClassVar[int]
     states: ClassVar[int]
     kept: ClassVar[int]
+    biases: ClassVar[int]  # 1 if one bias serves both products, 2 if each has its own: the input's, the recurrent one's
 
     @staticmethod
     @abstractmethod
@@ -61,6 +66,7 @@ class LSTMCell(Cell):
     gates = 4
     states = 2
     kept = 4
+    biases = 1
 
     @staticmethod
     def arrange(weights: tf.Tensor) -> tf.Tensor:
@@ -104,6 +110,7 @@ class GRUCell(Cell):
     gates = 3
     states = 1
     kept = 4
+    biases = 2
 
     @staticmethod
     def arrange(weights: tf.Tensor) -> tf.Tensor:
@@ -147,56 +154,62 @@ class GRUCell(Cell):
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}
 
 
-def bidirectional_recurrence(
+def recurrence(
     cell: type[Cell],
     table: tf.Tensor,
     slots: tf.Tensor,
     carry: tf.Tensor,
     steps: tf.Tensor,
     kernel: tf.Tensor,
-    bias: tf.Tensor,
+    biases: tf.Tensor,
+    differentiable: bool = True,
 ) -> tf.Tensor:
-    """Run a cell over lanes of sequences in both directions.
+    """Run a cell over lanes of sequences in one direction.
 
     Parameters
     ----------
     cell : type[Cell]
         `LSTMCell` or `GRUCell`.
     table : float tensor [rows, gates * units]
-        The distinct input projections of both directions, input bias included, in the layout of `cell.arrange`.
-    slots : int32 tensor [steps_allocated, 2, lanes]
-        The row of `table` that each direction of each lane reads at each step.
-    carry : float tensor [steps_allocated, 2, lanes]
+        The distinct inputs, each times the input kernel, in the layout of `cell.arrange`.
+    slots : int32 tensor [steps_allocated, lanes]
+        The row of `table` that each lane reads at each step.
+    carry : float tensor [steps_allocated, lanes]
         0.0 where a sequence begins, else 1.0: what the state of the step before is multiplied with.
     steps : int32 scalar
         The steps to run; at most `steps_allocated`.
-    kernel : float tensor [2, units, gates * units]
-        The recurrent kernels, arranged.
-    bias : float tensor [2, gates * units]
-        The recurrent biases, arranged; zeros for an LSTM.
+    kernel : float tensor [units, gates * units]
+        The recurrent kernel, arranged.
+    biases : float tensor [biases, gates * units]
+        The biases of the cell, arranged.
+    differentiable : bool, default True
+        Whether a gradient will be asked for; keeping what it needs takes a third of the forward time.
 
     Returns
     -------
-    float tensor [steps_allocated, 2, lanes, units]
+    float tensor [steps_allocated, lanes, units]
         The outputs. Those of steps that were not run are undefined.
     """
-    units = kernel.shape[1]
+    units = kernel.shape[0]
+    if not differentiable:
+        (outputs,) = _forward(cell, units, False)(table, slots, carry, steps, kernel, biases)
+        return outputs
 
     @tf.custom_gradient
-    def run(table: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
+    def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
         # Run eagerly, an outer tape would record what is done here, in vain: it cannot go through the loop.
-        table, kernel, bias = (tf.stop_gradient(part) for part in (table, kernel, bias))
-        states, kept = _forward(cell, units)(table, slots, carry, steps, kernel, bias)
+        table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
+        *states, kept = _forward(cell, units, True)(table, slots, carry, steps, kernel, biases)
 
         def gradient(at_outputs: tf.Tensor) -> State:
             sums: State = _backward(cell, units)(
-                tf.zeros_like(table), slots, carry, steps, kernel, states, kept, at_outputs
+                tf.zeros_like(table), slots, carry, steps, kernel, tuple(states), kept, at_outputs
             )
             return sums
 
         return states[0], gradient
 
-    outputs: tf.Tensor = run(table, kernel, bias)
+    outputs: tf.Tensor = run(table, kernel, biases)
     return outputs
 
 
@@ -205,47 +218,53 @@ def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
     width = cell.gates * units
     return [
         tf.TensorSpec([None, width], tf.float32),
-        tf.TensorSpec([None, 2, None], tf.int32),
-        tf.TensorSpec([None, 2, None], tf.float32),
+        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([None, None], tf.float32),
         tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([2, units, width], tf.float32),
+        tf.TensorSpec([units, width], tf.float32),
     ]
 
 
 @cache
-def _forward(cell: type[Cell], units: int) -> Callable[..., tuple[State, tf.Tensor]]:
-    """Compile the loop that returns the cell's states and what it kept, [steps_allocated, 2, lanes, ...] each."""
-    signature = [*_signature(cell, units), tf.TensorSpec([2, cell.gates * units], tf.float32)]
+def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
+    """Compile the loop that returns the outputs or, if told to `keep`, all states and what the cell kept.
+
+    Each is [steps_allocated, lanes, ...].
+    """
+    signature = [*_signature(cell, units), tf.TensorSpec([cell.biases, cell.gates * units], tf.float32)]
+    widths = [units] * cell.states + [cell.kept * units] if keep else [units]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=signature)
     def forward(
-        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, steps: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
-    ) -> tuple[State, tf.Tensor]:
-        logs = [_Log(slots, width) for width in [units] * cell.states + [cell.kept * units]]
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, steps: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
+    ) -> State:
+        logs = [_Log(slots, width) for width in widths]
 
         def body(t: tf.Tensor, state: State, lists: State) -> tuple[tf.Tensor, State, State]:
-            carried = carry[t][..., None]
-            projected = tf.matmul(state[0], kernel) * carried + bias[:, None]
+            carried = carry[t][:, None]
+            inputs = tf.gather(table, slots[t]) + biases[0]
+            projected = tf.matmul(state[0], kernel) * carried
+            if cell.biases == 2:
+                projected += biases[1]
             state = tuple(part * carried for part in state)
-            state, kept = cell.step(tf.gather(table, slots[t]), projected, state)
-            return t + 1, state, _Log.write(lists, t, (*state, kept))
+            state, kept = cell.step(inputs, projected, state)
+            return t + 1, state, _Log.write(lists, t, (*state, kept) if keep else state[:1])
 
-        zeros = tuple(tf.zeros([2, tf.shape(slots)[2], units]) for _ in range(cell.states))
+        zeros = tuple(tf.zeros([tf.shape(slots)[1], units]) for _ in range(cell.states))
         _, _, lists = _loop(lambda t: t < steps, body, tf.constant(0), zeros, tuple(log.empty for log in logs))
-        *states, kept = (log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
-        return tuple(states), kept
+        return tuple(log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
 
     return forward  # type: ignore[no-any-return]
 
 
 @cache
 def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
-    """Compile the loop that returns the gradients at the table, the recurrent kernels and the recurrent biases.
+    """Compile the loop that returns the gradients at the table, the recurrent kernel and the biases.
 
     The first argument is the table's gradient to begin with: zeros.
     """
-    state = tf.TensorSpec([None, 2, None, units], tf.float32)
-    kept = tf.TensorSpec([None, 2, None, cell.kept * units], tf.float32)
+    state = tf.TensorSpec([None, None, units], tf.float32)
+    kept = tf.TensorSpec([None, None, cell.kept * units], tf.float32)
     signature = [*_signature(cell, units), (state,) * cell.states, kept, state]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=signature)
@@ -260,26 +279,27 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
         at_outputs: tf.Tensor,
     ) -> State:
         def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[tf.Tensor, State, State]:
-            at_table, at_kernel, at_bias = sums
-            carried = carry[t][..., None]
+            at_table, at_kernel, *at_recurrent_bias = sums
+            carried = carry[t][:, None]
             previous = tuple(part[tf.maximum(t - 1, 0)] * carried for part in states)
             gradient = (gradient[0] + at_outputs[t], *gradient[1:])
             at_inputs, at_projected, gradient = cell.step_gradient(
                 kept[t], previous, tuple(part[t] for part in states), gradient
             )
-            rows, updates = tf.reshape(slots[t], [-1, 1]), tf.reshape(at_inputs, [-1, cell.gates * units])
             sums = (
-                tf.tensor_scatter_nd_add(at_table, rows, updates),
+                tf.tensor_scatter_nd_add(at_table, slots[t][:, None], at_inputs),
                 at_kernel + tf.matmul(previous[0], at_projected, transpose_a=True),
-                at_bias + tf.reduce_sum(at_projected, axis=1),
+                *(part + tf.reduce_sum(at_projected, axis=0) for part in at_recurrent_bias),
             )
             gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
             return t - 1, tuple(part * carried for part in gradient), sums
 
         zeros = tuple(tf.zeros_like(part[0]) for part in states)
-        sums = (at_table, tf.zeros_like(kernel), tf.zeros_like(kernel[:, 0]))
+        sums = (at_table, tf.zeros_like(kernel), *(tf.zeros_like(kernel[0]) for _ in range(cell.biases - 1)))
         _, _, sums = _loop(lambda t: t >= 0, body, steps - 1, zeros, sums)
-        return sums
+        at_table, at_kernel, *at_recurrent_bias = sums
+        # The input's bias is added to every row that is read, and rows are all that the table's gradient sums over.
+        return at_table, at_kernel, tf.stack([tf.reduce_sum(at_table, axis=0), *at_recurrent_bias])
 
     return backward  # type: ignore[no-any-return]
 
@@ -300,13 +320,13 @@ def _loop(
 
 
 class _Log:
-    """A tensor [steps_allocated, 2, lanes, width] that a loop writes step by step.
+    """A tensor [steps_allocated, lanes, width] that a loop writes step by step.
 
     `tf.TensorArray` wants to know the number of lanes when it is traced; these are the operations below it.
     """
 
     def __init__(self, slots: tf.Tensor, width: int) -> None:
-        self.shape = tf.stack([2, tf.shape(slots)[2], width])
+        self.shape = tf.stack([tf.shape(slots)[1], width])
         self.width = width
         self.empty = tf.raw_ops.TensorListReserve(
             element_shape=self.shape, num_elements=tf.shape(slots)[0], element_dtype=tf.float32
@@ -323,4 +343,4 @@ class _Log:
     def stack(self, list_: tf.Tensor) -> tf.Tensor:
         """Return the whole log."""
         stacked = tf.raw_ops.TensorListStack(input_handle=list_, element_shape=self.shape, element_dtype=tf.float32)
-        return tf.ensure_shape(stacked, [None, 2, None, self.width])
+        return tf.ensure_shape(stacked, [None, None, self.width])

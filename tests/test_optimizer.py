@@ -49,3 +49,19 @@ def test_rows_that_come_twice_are_summed(rng):
     np.testing.assert_allclose(
         run(LazyAdam(0.1), [sparse(values, [1, 0, 1], (4, 3))], (4, 3)), run(LazyAdam(0.1), [once], (4, 3)), atol=1e-6
     )
+
+
+def test_gradients_are_clipped_by_their_norm_as_keras_does(rng):
+    dense = [tf.constant(100 * rng.normal(size=(4, 3)), tf.float32) for _ in range(5)]
+    rows = sparse(np.zeros((4, 3)), [2, 0, 3, 1], (4, 3))
+    slices = [tf.IndexedSlices(tf.gather(value, rows.indices), rows.indices, rows.dense_shape) for value in dense]
+    own = [run(LazyAdam(0.1, global_clipnorm=2.0, epsilon=1.0), values, (4, 3)) for values in (dense, slices)]
+    keras_own = run(keras.optimizers.Adam(0.1, global_clipnorm=2.0, epsilon=1.0), dense, (4, 3))
+    unclipped = run(keras.optimizers.Adam(0.1, epsilon=1.0), dense, (4, 3))
+    np.testing.assert_allclose(own, [keras_own] * 2, atol=1e-5)
+    assert abs(unclipped - keras_own).max() > 1e-2
+
+
+def test_the_configuration_makes_the_same_optimizer():
+    optimizer = LazyAdam(0.1, global_clipnorm=2.0, beta_1=0.8)
+    assert LazyAdam.from_config(optimizer.get_config()).get_config() == optimizer.get_config()
