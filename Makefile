@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format quality picture bench lock clean
+.PHONY: help install train test lint format quality picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,8 +42,16 @@ quality: install  ## Measure test quality with three seeds (25 minutes)
 picture: install  ## Draw the README's picture from models/imdb
 	@$(BIN)/python benchmarks/picture.py
 
-bench: install  ## Measure words a second in fit and predict
+bench: install .venv/benchmark  ## Measure speed and memory beside PyTorch and others (40 minutes)
 	@$(BIN)/python benchmarks/speed.py $(ARGS)
+
+profile: install  ## Show where a training step and a prediction spend their time
+	@$(BIN)/python benchmarks/profile_steps.py $(ARGS)
+
+.venv/benchmark: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[benchmark]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
 	@uv pip compile pyproject.toml --extra datasets --group dev --universal --python-version 3.11 \

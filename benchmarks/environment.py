@@ -10,20 +10,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+RESULTS = Path(__file__).parent / "results"
 
-def describe() -> dict[str, Any]:
+
+def describe(*packages: str) -> dict[str, Any]:
     """Return the date, the machine and the versions that matter, for the head of a file of results."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}",
-        "versions": {"Python": platform.python_version(), **{name: version(name) for name in ("tensorflow", "keras")}},
+        "versions": {
+            "Python": platform.python_version(),
+            **{name: version(name) for name in ("tensorflow", "keras", *packages)},
+        },
     }
 
 
 def store(name: str, results: dict[str, Any], table: list[str]) -> None:
     """Write results to `results/<name>.json` and a Markdown table, with its source, to its place in the README."""
     folder = Path(__file__).parent
-    (folder / "results" / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
     source = f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; {results['spread']}."
     start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"

@@ -24,13 +24,14 @@ def main() -> None:
     """Classify the review and draw its words, shaded by attention, beside its sentences' weights."""
     classifier = HANClassifier.load(MODEL)
     splitter = DocumentSplitter()
-    documents = Corpus.encode([REVIEW], splitter, classifier.vocabulary_).dense([0])
-    probabilities, word_scores, sentence_scores = (
-        result[0].numpy() for result in classifier.model_(documents, return_attention_scores=True)
+    documents = Corpus.encode([REVIEW], splitter, classifier.vocabulary_).batch([0])
+    probabilities, words, sentence_scores = (
+        result.numpy() for result in classifier.model_(documents, return_attention_scores=True)
     )
+    word_scores = np.split(words, np.cumsum(documents.sentence_lengths)[:-1])
     spans = splitter.spans(REVIEW)
     # The paper's scaling: a word counts as far as its sentence does, by the square root.
-    strongest = (np.sqrt(sentence_scores)[:, None] * word_scores).max()
+    strongest = max(np.sqrt(weight) * scores.max() for weight, scores in zip(sentence_scores, word_scores, strict=True))
 
     figure = Figure(figsize=(11, 0.52 * len(spans) + 1.0), layout="constrained")
     axes = figure.subplots()
@@ -44,7 +45,7 @@ def main() -> None:
         axes.barh(row, -12 * weight, left=-1, height=0.62, color="#d1495b")
         axes.text(-12.5, row, f"{weight:.2f}", va="center", color="#555555", fontsize=9, family="monospace")
         start = sentence[0][0]
-        for (first, last), score in zip(sentence, word_scores[row], strict=False):
+        for (first, last), score in zip(sentence, word_scores[row], strict=True):
             strength = min(1.0, float(np.sqrt(weight) * score / strongest))
             axes.text(
                 0.82 * (first - start),

@@ -1,75 +1,276 @@
-"""Words a second in `HANClassifier.fit` and `predict` on IMDB: `make bench`."""
+"""The project's speed and memory beside other classifiers', on IMDB: `make bench`.
+
+Every contender is a process of its own, started once, and takes its turn in every round: all meet the same machine in
+the same state, and what is reported is a ratio within rounds. Writes `results/speed.json`, `results/speed.png` and the
+tables in the README.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
+import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import partial
+from itertools import cycle, islice
+from statistics import median
 from typing import Any
 
 import numpy as np
-from environment import describe, store
+from arithmetic import ceiling, matrix_product_rate
+from environment import RESULTS, describe, store
+from matplotlib.figure import Figure
+from rivals import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, Han, contender, seconds
 
-from han import HANClassifier, load_dataset
+from han import load_dataset
 from han.text import DocumentSplitter
+
+CONTENDERS = {
+    "han": "han",
+    "torch": "HAN in PyTorch, packed",
+    "keras": "HAN in Keras, TimeDistributed",
+    "linear": "TF-IDF + logistic regression",
+    "fasttext": "fastText",
+}
+SHORT = "I loved this film. The two leads are wonderful, and the ending made me cry."
+SIZES = (25_000, 2_500, 250_000)  # the first in a new process: its first step counts compiling
 
 
 def main() -> None:
-    """Fit and predict several times, print and store the median rates and their spread."""
+    """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="fits and predictions, after one of each to warm up")
-    parser.add_argument("--documents", type=int, help="training documents, of all")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--documents", type=int, default=2560, help="training documents in a round")
+    parser.add_argument("--quick", action="store_true", help="rounds only: no memory, no sizes; nothing is stored")
+    parser.add_argument("--turn", help="what a contender's process is started with")
     arguments = parser.parse_args()
+    if arguments.turn:
+        serve(arguments.turn, arguments.documents)
+        return
 
-    dataset = load_dataset("imdb")
-    order = np.random.default_rng(0).permutation(len(dataset.X_train))[: arguments.documents]
-    texts, labels = [dataset.X_train[index] for index in order], dataset.y_train[order]
-    splitter = DocumentSplitter()
-    train_words, test_words = _words(texts, splitter), _words(dataset.X_test, splitter)
-
-    rates: dict[str, list[float]] = {"fit": [], "predict": []}
-    for round_ in range(arguments.rounds + 1):
-        classifier = HANClassifier(
-            embedding_dim=100, units=50, epochs=1, validation_fraction=0, random_state=round_, verbose=0
-        )
-        fit_seconds = _seconds(partial(classifier.fit, texts, labels))
-        predict_seconds = _seconds(partial(classifier.predict, dataset.X_test))
-        fit_rate, predict_rate = train_words / fit_seconds, test_words / predict_seconds
-        print(f"round {round_}: fit {fit_rate:,.0f} words/s, predict {predict_rate:,.0f} words/s", file=sys.stderr)
-        if round_:  # the first round also traces and compiles
-            rates["fit"].append(fit_rate)
-            rates["predict"].append(predict_rate)
-
+    workers = {name: Worker(name, arguments.documents) for name in [*CONTENDERS, "products"]}
+    rounds: list[dict[str, Any]] = []
+    for index in range(arguments.rounds):
+        rounds.append({name: worker.ask("turn") for name, worker in workers.items()})
+        print(index, json.dumps(rounds[-1]), file=sys.stderr, flush=True)
+    latency = {name: worker.ask("latency") for name, worker in workers.items() if name in ("han", "torch")}
+    for worker in workers.values():
+        worker.close()
     results: dict[str, Any] = {
         "command": "make bench",
-        **describe(),
-        "setting": "IMDB, text in, one epoch or labels out; embedding 100, units 50",
-        "batch_size": HANClassifier().batch_size,
-        "spread": f"{arguments.rounds} rounds in one warmed-up process",
-        "words_per_second": {
-            name: {"median": round(float(np.median(values))), "min": round(min(values)), "max": round(max(values))}
-            for name, values in rates.items()
-        },
+        **describe("torch", "floret", "scikit-learn"),
+        "setting": f"IMDB, {arguments.documents:,} documents to train on, {rounds[0]['han']['test_documents']:,} to "
+        f"label; embedding {EMBEDDING_DIM}, {UNITS} units, vocabulary {VOCABULARY:,}, batch {BATCH_SIZE}",
+        "spread": f"median (lowest to highest) of {arguments.rounds} interleaved rounds",
+        "contenders": summary(rounds),
+        "latency_ms": latency,
+        "ceiling": ceilings(rounds),
     }
+    if not arguments.quick:
+        results["memory_mb"] = {}
+        for name in ("han", "torch"):
+            worker = Worker(name, 0)
+            results["memory_mb"][name] = worker.ask("memory")
+            worker.close()
+            print(name, results["memory_mb"][name], file=sys.stderr, flush=True)
+        worker = Worker("han", 0)
+        results["sizes"] = [worker.ask("size", size) for size in SIZES]
+        worker.close()
     print(json.dumps(results, indent=1))
-    if arguments.documents is None:
-        lines = ["| | words a second, median | lowest | highest |", "|---|---|---|---|"]
-        for name, rate in results["words_per_second"].items():
-            lines.append(f"| `{name}` | {rate['median']:,} | {rate['min']:,} | {rate['max']:,} |")
-        store("speed", results, lines)
+    if not arguments.quick:
+        store("speed", results, table(results))
+        draw(results)
 
 
-def _words(texts: list[str], splitter: DocumentSplitter) -> int:
-    return sum(len(words) for text in texts for words in splitter(text))
+class Worker:
+    """A contender in a process of its own, which does what it is asked for and answers in JSON."""
+
+    def __init__(self, name: str, documents: int) -> None:
+        self.name = name
+        self.process = subprocess.Popen(  # noqa: S603
+            [sys.executable, __file__, "--turn", name, "--documents", str(documents)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, *request: object) -> Any:
+        """Send a request, wait for the answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        for line in self.process.stdout:
+            if line.startswith("answer "):
+                return json.loads(line.removeprefix("answer "))
+        raise RuntimeError(f"{self.name} stopped without an answer to {request}")
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
 
 
-def _seconds(action: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
+def serve(name: str, documents: int) -> None:
+    """Answer requests until there are no more."""
+    if name == "products":
+        for _ in sys.stdin:
+            print("answer", json.dumps(matrix_product_rate()), flush=True)
+        return
+    dataset = load_dataset("imdb")
+    order = np.random.default_rng(0).permutation(len(dataset.X_train))[: documents or None]
+    texts, labels = [dataset.X_train[index] for index in order], dataset.y_train[order]
+    rival = contender(name)
+    prepared = False
+    for line in sys.stdin:
+        request, *values = json.loads(line)
+        if request == "size":
+            assert isinstance(rival, Han)
+            print("answer", json.dumps(size(rival, dataset, *values)), flush=True)
+            continue
+        if not prepared:
+            rival.prepare(texts, labels)
+            rival.train()  # a first time, to warm up: rounds are of a process that has compiled and loaded all
+            rival.predict(texts[:500])
+            prepared = True
+        if request == "turn":
+            train_seconds = rival.train()
+            rival.predict(texts[:500])
+            predict_seconds = seconds(partial(rival.predict, dataset.X_test))
+            answer: Any = {
+                "train": words(texts) / train_seconds,
+                "predict": words(dataset.X_test) / predict_seconds,
+                "test_documents": len(dataset.X_test),
+            }
+        elif request == "latency":
+            answer = 1000 * median(seconds(partial(rival.predict, [SHORT])) for _ in range(200))
+        elif request == "memory":
+            answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # ru_maxrss is in KiB on Linux
+        print("answer", json.dumps(answer), flush=True)
+
+
+def size(han: Han, dataset: Any, documents: int) -> dict[str, float]:
+    """Return the rates with the corpus repeated up to so many documents."""
+    everything = [*dataset.X_train, *dataset.X_test]
+    texts = list(islice(cycle(everything), documents))
+    labels = np.resize(np.concatenate([dataset.y_train, dataset.y_test]), documents)
+    han.prepare(texts, labels)
+    train_seconds = han.train(epochs=1 if documents > 100_000 else 2)
+    han.predict(texts[:500])
+    count = words(everything) * documents / len(everything) if documents > len(everything) else words(texts)
+    return {
+        "documents": documents,
+        "train": count / train_seconds,
+        "predict": count / seconds(partial(han.predict, texts)),
+        "first_step_seconds": han.to_first_step,
+    }
+
+
+def words(texts: list[str]) -> int:
+    """Count words as the project does."""
+    splitter = DocumentSplitter()
+    return sum(len(sentence) for text in texts for sentence in splitter(text))
+
+
+def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return each contender's rates, and how they compare with PyTorch's of the same round."""
+    result: dict[str, Any] = {}
+    for name in CONTENDERS:
+        result[name] = {}
+        for action in ("train", "predict"):
+            rates = [turn[name][action] for turn in rounds]
+            ratios = [turn[name][action] / turn["torch"][action] for turn in rounds]
+            result[name][action] = {"words_per_second": spread(rates, 0), "times_torch": spread(ratios, 3)}
+    return result
+
+
+def spread(values: list[float], digits: int) -> dict[str, float]:
+    """Return median, lowest and highest."""
+    return {
+        key: round(value, digits)
+        for key, value in (("median", median(values)), ("min", min(values)), ("max", max(values)))
+    }
+
+
+def ceilings(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how far each network is from what its arithmetic would take at the rate of large matrix products."""
+    rate = median(turn["products"] for turn in rounds)
+    result: dict[str, Any] = {"gflop_per_second": round(rate / 1e9, 1), "shares": {}}
+    for name, form in (
+        ("han", "as in the paper"),
+        ("han", "distinct words"),
+        ("torch", "as in the paper"),
+        ("keras", "padded"),
+    ):
+        for action in ("train", "predict"):
+            flop, most = ceiling(form, action, rate)
+            share = median(turn[name][action] / most * rate / turn["products"] for turn in rounds)
+            result["shares"][f"{name}, {form}, {action}"] = {
+                "flop_per_word": round(flop),
+                "words_per_second_at_most": round(most),
+                "share": round(share, 3),
+            }
+    return result
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    """Return the results as Markdown."""
+    lines = [
+        "| words a second | training | times PyTorch | prediction, text in | times PyTorch |",
+        "|---|---|---|---|---|",
+    ]
+    for name, title in CONTENDERS.items():
+        cells = []
+        for action in ("train", "predict"):
+            row = results["contenders"][name][action]
+            rate, ratio = row["words_per_second"], row["times_torch"]
+            cells.append(f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})")
+            cells.append(f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    ceiling_ = results["ceiling"]
+    lines += [
+        "",
+        f"Large matrix products ran at {ceiling_['gflop_per_second']:.0f} GFLOP/s meanwhile. Of what that allows:",
+        "",
+        "| | FLOP a word | words a second at most | reached |",
+        "|---|---|---|---|",
+    ]
+    for name, row in ceiling_["shares"].items():
+        lines.append(
+            f"| {name} | {row['flop_per_word']:,} | {row['words_per_second_at_most']:,} | {row['share']:.0%} |"
+        )
+    memory, latency = results["memory_mb"], results["latency_ms"]
+    lines += ["", "| | han | PyTorch |", "|---|---|---|"]
+    lines.append(f"| peak memory, training on all of IMDB | {memory['han']:,.0f} MB | {memory['torch']:,.0f} MB |")
+    lines.append(f"| one short document, median | {latency['han']:.1f} ms | {latency['torch']:.1f} ms |")
+    lines += ["", "| documents | training, words/s | prediction, words/s | `fit` to first step |", "|---|---|---|---|"]
+    for row in results["sizes"]:
+        rates = f"{row['train']:,.0f} | {row['predict']:,.0f}"
+        lines.append(f"| {row['documents']:,} | {rates} | {row['first_step_seconds']:.1f} s |")
+    lines += ["", "![Words a second of each contender, in training and in prediction](benchmarks/results/speed.png)"]
+    return lines
+
+
+def draw(results: dict[str, Any]) -> None:
+    """Draw each contender's rates as bars on a logarithmic scale."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    for axes, action, title in zip(
+        figure.subplots(1, 2, sharey=True), ("train", "predict"), ("training", "prediction, text in"), strict=True
+    ):
+        rows = [results["contenders"][name][action]["words_per_second"] for name in CONTENDERS]
+        medians = [row["median"] for row in rows]
+        errors = [[row["median"] - row["min"] for row in rows], [row["max"] - row["median"] for row in rows]]
+        colors = ["#0072b2" if name == "han" else "#999999" for name in CONTENDERS]
+        axes.barh(list(CONTENDERS.values()), medians, xerr=errors, color=colors, ecolor="#444444", capsize=3)
+        for position, row in enumerate(rows):
+            axes.text(row["max"] * 1.1, position, f"{row['median'] / 1000:,.0f}k", va="center", fontsize=9)
+        axes.set_xscale("log")
+        axes.set_xlim(1e3, 1e7)
+        axes.set_xlabel("words a second")
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.invert_yaxis() if action == "train" else None
+    figure.savefig(RESULTS / "speed.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,27 @@ Embedding, packed bidirectional LSTM and masked attention, on both levels. Sente
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import torch
-from settings import BATCH_SIZE, CLIPNORM, DROPOUT, EMBEDDING_DIM, LEARNING_RATE, UNITS, WORD_DROPOUT
+from rivals import (
+    BATCH_SIZE,
+    CLIPNORM,
+    DROPOUT,
+    EMBEDDING_DIM,
+    LEARNING_RATE,
+    THREADS,
+    UNITS,
+    WORD_DROPOUT,
+    Network,
+)
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+from han.corpus import Corpus
+from han.vocabulary import Vocabulary
 
 Documents = list[list[Tensor]]
 
@@ -66,7 +81,14 @@ class HierarchicalAttentionNetwork(nn.Module):
             words = words.masked_fill(torch.rand(words.shape) < WORD_DROPOUT, 0)
         vectors = self.words(self.dropout(self.embedding(words)), sentence_lengths)
         documents = pad_sequence(vectors.split(document_lengths.tolist()), batch_first=True)
-        return self.classifier(self.dropout(self.sentences(self.dropout(documents), document_lengths)))  # type: ignore[no-any-return]
+        return self.classifier(self.dropout(self.sentences(self.dropout(documents), document_lengths)))
+
+
+def tensors(corpus: Corpus) -> Documents:
+    """Return each document's sentences as views of one tensor of word ids."""
+    sentences = torch.from_numpy(corpus.word_ids).split(np.diff(corpus.sentence_starts).tolist())
+    starts = corpus.document_starts.tolist()
+    return [list(sentences[start:end]) for start, end in pairwise(starts)]
 
 
 def batch(documents: Documents) -> tuple[Tensor, Tensor, Tensor]:
@@ -76,35 +98,37 @@ def batch(documents: Documents) -> tuple[Tensor, Tensor, Tensor]:
     return pad_sequence(sentences, batch_first=True), lengths, torch.tensor([len(document) for document in documents])
 
 
-def train_epoch(
-    model: HierarchicalAttentionNetwork,
-    optimizer: torch.optim.Optimizer,
-    documents: Documents,
-    labels: npt.NDArray[np.int64],
-    batches: list[npt.NDArray[np.int64]],
-) -> None:
-    """Take one optimizer step for each batch."""
-    model.train()
-    for part in batches:
-        optimizer.zero_grad()
-        logits = model(*batch([documents[index] for index in part]))
-        nn.functional.cross_entropy(logits, torch.from_numpy(labels[part])).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIPNORM)
-        optimizer.step()
+class TorchHan(Network):
+    """The network above, trained with Adam on random batches."""
 
+    def build(self, vocabulary: Vocabulary, corpus: Corpus) -> None:
+        """Build the network, and tensors of the documents."""
+        torch.set_num_threads(THREADS)
+        torch.manual_seed(0)
+        self.model = HierarchicalAttentionNetwork(vocabulary.size, len(self.classes))
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, fused=True)
+        self.documents = tensors(corpus)
 
-def adam(model: HierarchicalAttentionNetwork) -> torch.optim.Optimizer:
-    """Return the optimizer."""
-    return torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
-
-
-def predict(model: HierarchicalAttentionNetwork, documents: Documents) -> npt.NDArray[np.int64]:
-    """Return class indices, in batches of documents of similar length."""
-    model.eval()
-    order = sorted(range(len(documents)), key=lambda index: len(documents[index]))
-    labels = np.empty(len(documents), np.int64)
-    with torch.inference_mode():
+    def epoch(self) -> None:
+        """Take a step for each batch."""
+        self.model.train()
+        order = self.rng.permutation(len(self.documents))
         for start in range(0, len(order), BATCH_SIZE):
             part = order[start : start + BATCH_SIZE]
-            labels[part] = model(*batch([documents[index] for index in part])).argmax(dim=1).numpy()
-    return labels
+            self.optimizer.zero_grad()
+            logits = self.model(*batch([self.documents[index] for index in part]))
+            nn.functional.cross_entropy(logits, torch.from_numpy(self.targets[part])).backward()
+            nn.utils.clip_grad_norm_(self.model.parameters(), CLIPNORM)
+            self.optimizer.step()
+
+    def classify(self, corpus: Corpus) -> npt.NDArray[np.int64]:
+        """Return class indices, in batches of documents of similar length."""
+        self.model.eval()
+        documents = tensors(corpus)
+        order = np.argsort(corpus.word_counts)
+        labels = np.empty(len(order), np.int64)
+        with torch.inference_mode():
+            for start in range(0, len(order), BATCH_SIZE):
+                part = order[start : start + BATCH_SIZE]
+                labels[part] = self.model(*batch([documents[index] for index in part])).argmax(dim=1).numpy()
+        return labels

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from han.corpus import Corpus, prediction_batches
-from han.layers import POOLINGS
+from han.layers import POOLINGS, Tables
 from han.model import HierarchicalAttentionNetwork
 from han.persistence import SavedModel, read_model, write_model
 from han.recurrence import CELLS
@@ -30,14 +31,15 @@ from han.validation import (
     RandomState,
     Range,
     Rule,
+    check_callbacks,
     check_labels,
     check_parameters,
     check_sample_weight,
     check_texts,
 )
 
-# Documents that are split and encoded together at prediction, while the network works on those before them.
-CHUNK = 2048
+# Characters of text that are worked on together at prediction.
+CHUNK = 300_000
 
 ALLOWED: dict[str, Rule] = {
     "embedding_dim": Range(Integral, 1),
@@ -183,6 +185,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         y: Any,
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
+        callbacks: Any = None,
     ) -> HANClassifier:
         """Train on labelled documents.
 
@@ -194,6 +197,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
             Documents for early stopping; without it `validation_fraction` of the training documents is held out.
+        callbacks : list of keras.callbacks.Callback, optional
+            Called while the network trains, as by `keras.Model.fit`.
 
         Returns
         -------
@@ -204,7 +209,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         ------
         TypeError, ValueError
             For documents that are not text, labels that do not match them, a single class, weights that are not
-            numbers of at least 0, or a hyper-parameter outside its range. Nothing has changed then.
+            numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
+            changed then.
         """
         check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
@@ -213,6 +219,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold at least two classes, got only {classes.tolist()[0]!r}")
+        called = check_callbacks(callbacks)
         held_out = None if validation_data is None else _check_validation_data(validation_data, classes)
         seed = int(check_random_state(self.random_state).randint(2**24))
         rng = np.random.default_rng(seed)
@@ -260,6 +267,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             patience=self.patience,
             rng=rng,
             progress=bool(self.verbose),
+            callbacks=called,
         )
 
         self.classes_ = classes
@@ -291,11 +299,29 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         probabilities = np.empty((len(texts), len(self.classes_)), np.float32)
-        cut = 0
-        for start, corpus in self._encoded_chunks(texts):
-            cut += corpus.cut
-            for batch in prediction_batches(corpus):
-                probabilities[start + batch] = self.model_.probabilities(corpus.dense(batch))
+        splitter = self._splitter()
+
+        def encode(chunk: tuple[int, int]) -> Corpus:
+            return Corpus.encode(texts[slice(*chunk)], splitter, self.vocabulary_)
+
+        def predict(start: int, corpus: Corpus, tables: Tables) -> int:
+            for part in prediction_batches(corpus):
+                probabilities[start + part] = self.model_.probabilities(corpus.batch(part), tables)
+            return corpus.cut
+
+        chunks = _chunks([len(text) for text in texts], CHUNK)
+        if len(chunks) == 1:
+            corpus = encode(chunks[0])
+            words, word_ids = np.unique(corpus.word_ids, return_inverse=True)
+            corpus = replace(corpus, word_ids=word_ids.astype(np.int32))
+            cut = predict(0, corpus, self.model_.project(words))
+        else:
+            # Threads that call the network for the first time together would each trace its graph.
+            self.model_.probabilities.get_concrete_function()
+            # One chunk is split into words while the network works on two others.
+            tables = self.model_.project(np.arange(self.vocabulary_.size, dtype=np.int32))
+            with ThreadPoolExecutor(max_workers=3) as executor:
+                cut = sum(executor.map(lambda chunk: predict(chunk[0], encode(chunk), tables), chunks))
         self._warn_of_cut(cut, len(texts))
         return probabilities
 
@@ -390,24 +416,6 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             self.tokenizer or split_words,
         )
 
-    def _encoded_chunks(self, texts: list[str]) -> Iterator[tuple[int, Corpus]]:
-        """Yield the first document's position and the corpus of each chunk; the next is encoded meanwhile."""
-        splitter = self._splitter()
-
-        def encode(start: int) -> Corpus:
-            return Corpus.encode(texts[start : start + CHUNK], splitter, self.vocabulary_)
-
-        if len(texts) <= CHUNK:
-            yield 0, encode(0)
-            return
-        with ThreadPoolExecutor(max_workers=1) as executor:
-            pending = executor.submit(encode, 0)
-            for start in range(0, len(texts), CHUNK):
-                corpus = pending.result()
-                if start + CHUNK < len(texts):
-                    pending = executor.submit(encode, start + CHUNK)
-                yield start, corpus
-
     def _warn_of_cut(self, cut: int, documents: int) -> None:
         if cut:
             warnings.warn(
@@ -416,6 +424,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _chunks(lengths: list[int], size: int) -> list[tuple[int, int]]:
+    """Divide consecutive documents into ranges (start, end) of about `size` characters, at least one."""
+    parts = np.cumsum([0, *lengths[:-1]]) // size
+    starts = np.flatnonzero(np.diff(parts, prepend=-1)).tolist()
+    return list(zip(starts, [*starts[1:], len(lengths)], strict=True))
 
 
 def _name(function: Callable[..., Any]) -> str:

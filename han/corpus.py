@@ -6,19 +6,38 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from han.text import DocumentSplitter
-from han.vocabulary import PADDING_ID, Vocabulary
+from han.vocabulary import Vocabulary
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
-# Documents in a training batch are of similar length because batches are cut from a sorted pool of this many batches:
-# large enough that little padding is left, small enough that batches differ from epoch to epoch.
-POOL_BATCHES = 32
+# Larger batches predict no faster.
+MAX_BATCH_WORDS = 131_072
+MAX_BATCH_DOCUMENTS = 2048
+
+
+class Documents(NamedTuple):
+    """Documents without padding: arrays, or tensors.
+
+    Attributes
+    ----------
+    word_ids : int32 [words]
+        The words of all sentences of all documents, one after another.
+    sentence_lengths : int32 [sentences]
+        Words in each sentence of all documents.
+    document_lengths : int32 [documents]
+        Sentences in each document.
+    """
+
+    word_ids: Any
+    sentence_lengths: Any
+    document_lengths: Any
 
 
 @dataclass(frozen=True)
@@ -101,50 +120,36 @@ class Corpus:
         words = _ranges(self.sentence_starts[sentences], lengths)
         return Corpus(self.word_ids[words], _starts(lengths), _starts(counts))
 
-    def dense(self, documents: Sequence[int] | Int64) -> Int32:
-        """Return the given documents as one padded block [documents, sentences, words], 0 for padding."""
+    def batch(self, documents: Sequence[int] | Int64) -> Documents:
+        """Return the given documents as the network takes them, int32 throughout."""
         part = self.take(documents)
-        sentence_counts, lengths = part.sentence_counts, np.diff(part.sentence_starts)
-        sentences, words = sentence_counts.max(initial=0), lengths.max(initial=0)
-        block = np.full((len(part), sentences, words), PADDING_ID, np.int32)
-        # True where there is a word: row by row, the order in which `word_ids` lists them.
-        filled = np.zeros((len(part), sentences), np.int64)
-        filled[np.arange(sentences) < sentence_counts[:, None]] = lengths
-        block[np.arange(words) < filled[:, :, None]] = part.word_ids
-        return block
+        return Documents(
+            part.word_ids, np.diff(part.sentence_starts).astype(np.int32), part.sentence_counts.astype(np.int32)
+        )
 
 
-def training_batches(corpus: Corpus, batch_size: int, rng: np.random.Generator) -> list[Int64]:
-    """Return one epoch's batches in random order: every document once, similar lengths together."""
-    documents = rng.permutation(len(corpus))
-    word_counts, sentence_counts = corpus.word_counts, corpus.sentence_counts
-    pool = batch_size * POOL_BATCHES
-    batches = []
-    for start in range(0, len(documents), pool):
-        part = documents[start : start + pool]
-        # Sentences decide first: they are the steps that the upper level takes one after another.
-        part = part[np.lexsort((word_counts[part], sentence_counts[part]))]
-        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
-    return [batches[index] for index in rng.permutation(len(batches))]
+def training_batches(documents: int, batch_size: int, rng: np.random.Generator) -> list[Int64]:
+    """Return one epoch's batches: every one of so many documents once, in random order.
 
-
-def prediction_batches(corpus: Corpus, max_cells: int = 100_000, max_documents: int = 1024) -> Iterator[Int64]:
-    """Yield batches of documents of similar length.
-
-    Each is at most `max_documents` documents and `max_cells` words when padded to a block, or a single document.
+    Documents of any lengths come together. The network leaves padding out, so that nothing is gained by batches of
+    similar lengths; and batches of about as many words each keep the shapes few that XLA has to compile for.
     """
-    sentence_counts = corpus.sentence_counts
-    order = np.lexsort((corpus.word_counts, sentence_counts))
-    sentence_lengths = np.append(np.diff(corpus.sentence_starts), 0)
-    longest = np.maximum.reduceat(sentence_lengths, corpus.document_starts[:-1]) if len(corpus) else sentence_lengths
+    order = rng.permutation(documents)
+    return [order[start : start + batch_size] for start in range(0, documents, batch_size)]
+
+
+def prediction_batches(
+    corpus: Corpus, max_words: int = MAX_BATCH_WORDS, max_documents: int = MAX_BATCH_DOCUMENTS
+) -> Iterator[Int64]:
+    """Yield batches of consecutive documents, of at most `max_words` words together or a single document."""
+    ends = np.cumsum(corpus.word_counts)
     start = 0
-    while start < len(order):
-        part = order[start : start + max_documents]
-        # Sorted by sentences, so the last document of a batch has the most.
-        cells = np.arange(1, len(part) + 1) * sentence_counts[part] * np.maximum.accumulate(longest[part])
-        size = max(1, int(np.searchsorted(cells, max_cells, side="right")))
-        yield part[:size]
-        start += size
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        end = int(np.searchsorted(ends, before + max_words, side="right"))
+        end = min(max(end, start + 1), start + max_documents)
+        yield np.arange(start, end)
+        start = end
 
 
 def _starts(lengths: Iterable[int] | Int64) -> Int64:

@@ -9,6 +9,8 @@ from han.backend import keras, tf
 from han.packing import Packing, pack, pad_rows
 from han.recurrence import CELLS, recurrence
 
+Tables = tuple[tf.Tensor, tf.Tensor]
+
 
 @keras.saving.register_keras_serializable(package="han")
 class AttentionPooling(keras.layers.Layer):
@@ -234,19 +236,29 @@ class BidirectionalEncoder(keras.layers.Layer):
             ),
         ]
 
-    def encode(
-        self, features: tf.Tensor, packing: Packing, index: tf.Tensor | None = None, differentiable: bool = True
-    ) -> tf.Tensor:
+    def project(self, features: tf.Tensor) -> Tables:
+        """Project inputs [rows, features] through the input kernels of the two directions.
+
+        An input is projected once, however often it occurs: a batch of 16,800 words of English holds some 3,300
+        distinct ones.
+        """
+        cell = CELLS[self.cell]
+        forward, backward = (
+            pad_rows(tf.matmul(features, cell.arrange(tf.convert_to_tensor(weights[0]))))
+            for weights in (self.forward_weights, self.backward_weights)
+        )
+        return forward, backward
+
+    def encode(self, tables: Tables, packing: Packing, index: tf.Tensor, differentiable: bool = True) -> tf.Tensor:
         """Encode sequences without padding.
 
         Parameters
         ----------
-        features : float tensor [distinct, features]
-            The distinct inputs. Each is projected once, however often it occurs: a batch of 16,800 words of English
-            holds some 3,300 distinct ones.
+        tables : tuple of two float tensors [rows, gates * units]
+            The projected inputs, as `project` returns them.
         packing : Packing
-        index : int32 tensor [elements], optional
-            The input of each element; None if there is one for each, in element order.
+        index : int32 tensor [elements]
+            The row of each element's input.
         differentiable : bool, default True
             Whether a gradient will be asked for.
 
@@ -256,24 +268,23 @@ class BidirectionalEncoder(keras.layers.Layer):
             The states in element order, forward direction first.
         """
         cell = CELLS[self.cell]
-        index = tf.range(tf.shape(features)[0]) if index is None else index
         # Steps of a lane that hold no element read any row; their outputs are never looked at.
         slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
         outputs = []
         for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
-            kernel, recurrent_kernel, bias = (cell.arrange(tf.convert_to_tensor(weight)) for weight in weights)
-            table = pad_rows(tf.matmul(features, kernel))
+            _, kernel, bias = (cell.arrange(tf.convert_to_tensor(weight)) for weight in weights)
             steps = recurrence(
                 cell,
-                table,
-                slots[direction],
+                tables[direction],
+                slots,
                 packing.carry[direction],
                 packing.steps,
-                recurrent_kernel,
+                direction == 1,
+                kernel,
                 tf.reshape(bias, [cell.biases, -1]),
                 differentiable,
             )
-            outputs.append(_in_element_order(steps, packing, direction))
+            outputs.append(_in_element_order(steps, packing))
         return tf.concat(outputs, axis=1)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
@@ -293,7 +304,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         if mask is None:
             mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
         lengths = tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
-        states = self.encode(tf.boolean_mask(inputs, mask), pack(lengths))
+        elements = tf.boolean_mask(inputs, mask)
+        states = self.encode(self.project(elements), pack(lengths), tf.range(tf.shape(elements)[0]))
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
         return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
 
@@ -306,16 +318,16 @@ class BidirectionalEncoder(keras.layers.Layer):
         return {**super().get_config(), "units": self.units, "cell": self.cell, "seed": self.seed}
 
 
-def _in_element_order(outputs: tf.Tensor, packing: Packing, direction: int) -> tf.Tensor:
+def _in_element_order(outputs: tf.Tensor, packing: Packing) -> tf.Tensor:
     """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units]."""
 
     @tf.custom_gradient
     def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(at_states: tf.Tensor) -> tf.Tensor:
             # Every output is read at most once: the gradient is again a collection, not a sum.
-            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), packing.elements[direction])
+            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), packing.elements)
 
-        return tf.gather(tf.reshape(outputs, [-1, outputs.shape[-1]]), packing.places[direction]), gradient
+        return tf.gather(tf.reshape(outputs, [-1, outputs.shape[-1]]), packing.places), gradient
 
     states: tf.Tensor = collect(outputs)
     return states

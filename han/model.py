@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from han.backend import keras, tf
-from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder
+from han.corpus import Documents
+from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack
 from han.vocabulary import PADDING_ID
-
-
-class Documents(NamedTuple):
-    """Documents without padding.
-
-    Attributes
-    ----------
-    word_ids : int32 [words]
-        The words of all sentences of all documents, one after another.
-    sentence_lengths : int32 [sentences]
-        Words in each sentence of all documents.
-    document_lengths : int32 [documents]
-        Sentences in each document.
-    """
-
-    word_ids: tf.Tensor
-    sentence_lengths: tf.Tensor
-    document_lengths: tf.Tensor
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -154,7 +137,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         if return_attention_scores and self._arguments["pooling"] == "max":
             raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
         if isinstance(inputs, (tuple, list)):
-            results = self._classify(Documents(*inputs), training=training)
+            results = self._classify(Documents(*inputs), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
             raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
@@ -167,37 +150,53 @@ class HierarchicalAttentionNetwork(keras.Model):
                 tf.boolean_mask(lengths, sentence_mask),
                 tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
             ),
-            training=training,
+            training,
         )
         if not return_attention_scores:
             return probabilities
         return probabilities, _unpack(word_scores, word_mask), _unpack(sentence_scores, sentence_mask)
 
-    def _classify(
-        self, documents: Documents, training: bool = False, differentiable: bool = True
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
-        words, sentences = pack(documents.sentence_lengths), pack(documents.document_lengths)
         distinct, index = tf.unique(documents.word_ids)
+        return self._read(documents._replace(word_ids=index), self._project(distinct, training), training)
+
+    def _project(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
-        embedded = tf.gather(self.embedding.embeddings.value, distinct)
+        embedded = tf.gather(self.embedding.embeddings.value, word_ids)
         embedded = self.dropout(self.word_dropout(embedded, training=training), training=training)
-        word_states = self.word_encoder.encode(embedded, words, index, differentiable)
+        return self.word_encoder.project(embedded)
+
+    def _read(
+        self, documents: Documents, tables: Tables, training: bool = False, differentiable: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Do as `_classify` with words given as rows of `tables`."""
+        words, sentences = pack(documents.sentence_lengths), pack(documents.document_lengths)
+        word_states = self.word_encoder.encode(tables, words, documents.word_ids, differentiable)
         sentence_vectors, word_scores = self.word_pooling.pool(word_states, words)
 
-        sentence_vectors = self.dropout(sentence_vectors, training=training)
-        sentence_states = self.sentence_encoder.encode(sentence_vectors, sentences, None, differentiable)
+        tables = self.sentence_encoder.project(self.dropout(sentence_vectors, training=training))
+        index = tf.range(words.sequences)
+        sentence_states = self.sentence_encoder.encode(tables, sentences, index, differentiable)
         document_vectors, sentence_scores = self.sentence_pooling.pool(sentence_states, sentences)
         probabilities = self.classifier(self.dropout(document_vectors, training=training))
         return probabilities, word_scores, sentence_scores
 
-    @tf.function(input_signature=[Documents(*[tf.TensorSpec([None], tf.int32)] * 3)], autograph=False)
-    def probabilities(self, documents: Documents) -> tf.Tensor:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
+    def project(self, word_ids: tf.Tensor) -> Tables:
+        """Project words for `probabilities`; at prediction once for all documents."""
+        return self._project(word_ids)
+
+    @tf.function(
+        input_signature=[Documents(*[tf.TensorSpec([None], tf.int32)] * 3), (tf.TensorSpec([None, None]),) * 2],
+        autograph=False,
+    )
+    def probabilities(self, documents: Documents, tables: Tables) -> tf.Tensor:
         """Return class probabilities as a call does, from a graph traced once for documents of any length.
 
-        It keeps nothing for a gradient, and has none.
+        Words are given as rows of the tables that `project` returns. Nothing is kept for a gradient, and there is none.
         """
-        return self._classify(documents, differentiable=False)[0]
+        return self._read(documents, tables, differentiable=False)[0]
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -1,8 +1,8 @@
 """Where the elements of sequences go.
 
 Two orders are used. *Element order* is sequence by sequence: softmax and sums over a sequence are segment operations
-there. In *lanes*, sequences stand one behind the other, in a few lanes of nearly equal length: the recurrence runs there
-(`han.recurrence`), all lanes in step.
+there. In *lanes*, sequences stand one behind the other, in a few lanes of nearly equal length: the recurrence runs
+there (`han.recurrence`), all lanes in step.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class Packing(NamedTuple):
         The sequence each element belongs to; never decreases.
     steps : int32 scalar
         Length of the longest lane.
-    elements : int32 [2, steps_allocated, lanes]
-        The element that the forward and the backward direction read at each step of each lane; `size(rows)` if none.
+    elements : int32 [steps_allocated, lanes]
+        The element at each step of each lane; `size(rows)` if none.
     carry : float32 [2, steps_allocated, lanes]
-        0.0 where a direction begins a sequence, else 1.0.
-    places : int32 [2, elements]
-        For each direction, the index in the flattened [steps_allocated, lanes] of each element.
+        0.0 where the forward and the backward direction begin a sequence, else 1.0.
+    places : int32 [elements]
+        The index in the flattened `elements` of each element.
     """
 
     sequences: tf.Tensor
@@ -60,26 +60,23 @@ def pack(lengths: tf.Tensor) -> Packing:
     lane, offset, steps = _fill_lanes(lengths, lanes)
     allocated = _round_up(steps, STEPS)
 
-    # The backward direction reads the lanes from their end.
-    ends = tf.cumsum(lengths)
-    first = offset - (ends - lengths)  # step of an element, less its index
-    step = tf.range(count) + tf.gather(first, rows)
-    lane = tf.gather(lane, rows)
-    places = tf.stack([step * lanes + lane, (steps - 1 - step) * lanes + lane])
-    size = allocated * lanes
-    element = tf.range(count)
-    nothing = tf.fill([size], count)
-    elements = tf.stack([tf.tensor_scatter_nd_update(nothing, place[:, None], element) for place in tf.unstack(places)])
-    # An element begins its sequence if the one before it belongs to another: -1 stands for before and after all.
-    other = tf.not_equal(tf.pad(rows, [[1, 0]], constant_values=-1), tf.pad(rows, [[0, 1]], constant_values=-1))
+    # Elements of a sequence stand `lanes` apart: the place of each follows from that of its sequence's first.
+    first = offset * lanes + lane
+    starts = tf.cumsum(lengths, exclusive=True)
+    places = tf.range(count) * lanes + tf.gather(first - starts * lanes, rows)
+    grid = [allocated, lanes]
+    nothing = tf.fill([allocated * lanes], count)
+    elements = tf.reshape(tf.tensor_scatter_nd_update(nothing, places[:, None], tf.range(count)), grid)
+    # An element begins its sequence if the one before it belongs to another.
+    other = tf.not_equal(tf.pad(rows, [[1, 0]], constant_values=-1), tf.pad(rows, [[0, 1]], constant_values=-2))
     carry = 1.0 - tf.cast(other, tf.float32)
-    grid = [2, allocated, lanes]
+    neighbours = tf.stack([elements, tf.minimum(elements + 1, count)])
     return Packing(
         sequences=sequences,
         rows=rows,
         steps=steps,
-        elements=tf.reshape(elements, grid),
-        carry=tf.reshape(tf.gather(carry, tf.minimum(elements + [[0], [1]], count)), grid),
+        elements=elements,
+        carry=tf.gather(carry, neighbours),
         places=places,
     )
 

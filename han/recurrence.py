@@ -7,9 +7,8 @@ padding. Where a sequence begins, the state that the lane carries is zeroed.
 The gradient is written by hand: the forward loop keeps the activated gates, the backward loop walks the steps once, and
 the gradients of the recurrent kernel and of the input table are summed up as it goes.
 
-A recurrence runs in one direction. The two of a bidirectional encoder are two calls without a common input that either
-computes, which TensorFlow runs side by side, each on its core: faster than one loop whose every small product is
-divided between the cores.
+A recurrence runs in one direction. The two of a bidirectional encoder are two calls of the same compiled code, which
+TensorFlow runs side by side, each on its core: faster than one loop whose every small product is divided between cores.
 
 XLA compiles once for each shape of its inputs. The number of steps that are really run is a value, not a shape.
 """
@@ -29,9 +28,9 @@ State = tuple[tf.Tensor, ...]
 class Cell(ABC):
     """The equations of one recurrent step, forward and backward.
 
-    Shapes: `inputs` and `projected` are [lanes, gates * units], a state is a tuple of [lanes, units] whose first element
-    is the cell's output. `inputs` is the input times its kernel, `projected` the previous output times the recurrent
-    kernel, biases included. `kept` [lanes, kept * units] is what the backward step needs of the forward step.
+    Shapes: `inputs` and `projected` are [lanes, gates * units], a state is a tuple of [lanes, units] whose first
+    element is the cell's output. `inputs` is the input times its kernel, `projected` the previous output times the
+    recurrent kernel, biases included. `kept` [lanes, kept * units] is what the backward step needs of the forward step.
 
     Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that one tanh serves all gates: XLA vectorises tanh,
     not exp. The halving is done once, on the weights, by `arrange`.
@@ -160,6 +159,7 @@ def recurrence(
     slots: tf.Tensor,
     carry: tf.Tensor,
     steps: tf.Tensor,
+    reverse: bool,
     kernel: tf.Tensor,
     biases: tf.Tensor,
     differentiable: bool = True,
@@ -175,9 +175,11 @@ def recurrence(
     slots : int32 tensor [steps_allocated, lanes]
         The row of `table` that each lane reads at each step.
     carry : float tensor [steps_allocated, lanes]
-        0.0 where a sequence begins, else 1.0: what the state of the step before is multiplied with.
+        0.0 where a sequence begins in this direction, else 1.0: what the state before is multiplied with.
     steps : int32 scalar
         The steps to run; at most `steps_allocated`.
+    reverse : bool
+        Run from the last of `steps` to the first.
     kernel : float tensor [units, gates * units]
         The recurrent kernel, arranged.
     biases : float tensor [biases, gates * units]
@@ -191,19 +193,19 @@ def recurrence(
         The outputs. Those of steps that were not run are undefined.
     """
     units = kernel.shape[0]
+    way = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
     if not differentiable:
-        (outputs,) = _forward(cell, units, False)(table, slots, carry, steps, kernel, biases)
-        return outputs
+        return _forward(cell, units, False)(table, slots, carry, way, kernel, biases)[0]
 
     @tf.custom_gradient
     def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
         # Run eagerly, an outer tape would record what is done here, in vain: it cannot go through the loop.
         table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-        *states, kept = _forward(cell, units, True)(table, slots, carry, steps, kernel, biases)
+        *states, kept = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
 
         def gradient(at_outputs: tf.Tensor) -> State:
             sums: State = _backward(cell, units)(
-                tf.zeros_like(table), slots, carry, steps, kernel, tuple(states), kept, at_outputs
+                tf.zeros_like(table), slots, carry, way, kernel, tuple(states), kept, at_outputs
             )
             return sums
 
@@ -214,13 +216,16 @@ def recurrence(
 
 
 def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
-    """Return what both compiled functions take first: table, slots, carry, steps, kernel."""
+    """Return what both compiled functions take first: table, slots, carry, way, kernel.
+
+    The way is (first step, difference from one step to the next, the step at which to stop).
+    """
     width = cell.gates * units
     return [
         tf.TensorSpec([None, width], tf.float32),
         tf.TensorSpec([None, None], tf.int32),
         tf.TensorSpec([None, None], tf.float32),
-        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([3], tf.int32),
         tf.TensorSpec([units, width], tf.float32),
     ]
 
@@ -236,11 +241,11 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
 
     @tf.function(jit_compile=True, autograph=False, input_signature=signature)
     def forward(
-        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, steps: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, way: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
     ) -> State:
         logs = [_Log(slots, width) for width in widths]
 
-        def body(t: tf.Tensor, state: State, lists: State) -> tuple[tf.Tensor, State, State]:
+        def body(t: tf.Tensor, state: State, lists: State) -> tuple[State, State]:
             carried = carry[t][:, None]
             inputs = tf.gather(table, slots[t]) + biases[0]
             projected = tf.matmul(state[0], kernel) * carried
@@ -248,10 +253,10 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
                 projected += biases[1]
             state = tuple(part * carried for part in state)
             state, kept = cell.step(inputs, projected, state)
-            return t + 1, state, _Log.write(lists, t, (*state, kept) if keep else state[:1])
+            return state, _Log.write(lists, t, (*state, kept) if keep else state[:1])
 
         zeros = tuple(tf.zeros([tf.shape(slots)[1], units]) for _ in range(cell.states))
-        _, _, lists = _loop(lambda t: t < steps, body, tf.constant(0), zeros, tuple(log.empty for log in logs))
+        lists = _loop(way, body, zeros, tuple(log.empty for log in logs))
         return tuple(log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
 
     return forward  # type: ignore[no-any-return]
@@ -272,16 +277,19 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
         at_table: tf.Tensor,
         slots: tf.Tensor,
         carry: tf.Tensor,
-        steps: tf.Tensor,
+        way: tf.Tensor,
         kernel: tf.Tensor,
         states: State,
         kept: tf.Tensor,
         at_outputs: tf.Tensor,
     ) -> State:
-        def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[tf.Tensor, State, State]:
+        def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[State, State]:
             at_table, at_kernel, *at_recurrent_bias = sums
             carried = carry[t][:, None]
-            previous = tuple(part[tf.maximum(t - 1, 0)] * carried for part in states)
+            # Before the first step there is none, and any will do: all lanes begin a sequence, nothing is carried.
+            previous = tuple(
+                tf.gather(part, tf.clip_by_value(t - way[1], 0, tf.shape(part)[0] - 1)) * carried for part in states
+            )
             gradient = (gradient[0] + at_outputs[t], *gradient[1:])
             at_inputs, at_projected, gradient = cell.step_gradient(
                 kept[t], previous, tuple(part[t] for part in states), gradient
@@ -292,11 +300,12 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
                 *(part + tf.reduce_sum(at_projected, axis=0) for part in at_recurrent_bias),
             )
             gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
-            return t - 1, tuple(part * carried for part in gradient), sums
+            return tuple(part * carried for part in gradient), sums
 
         zeros = tuple(tf.zeros_like(part[0]) for part in states)
         sums = (at_table, tf.zeros_like(kernel), *(tf.zeros_like(kernel[0]) for _ in range(cell.biases - 1)))
-        _, _, sums = _loop(lambda t: t >= 0, body, steps - 1, zeros, sums)
+        back = tf.stack([way[2] - way[1], -way[1], way[0] - way[1]])
+        sums = _loop(back, body, zeros, sums)
         at_table, at_kernel, *at_recurrent_bias = sums
         # The input's bias is added to every row that is read, and rows are all that the table's gradient sums over.
         return at_table, at_kernel, tf.stack([tf.reduce_sum(at_table, axis=0), *at_recurrent_bias])
@@ -305,18 +314,21 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
 
 
 def _loop(
-    condition: Callable[[tf.Tensor], tf.Tensor],
-    body: Callable[[tf.Tensor, State, State], tuple[tf.Tensor, State, State]],
-    start: tf.Tensor,
-    state: State,
-    results: State,
-) -> tuple[tf.Tensor, State, State]:
-    """Run `body` while `condition(step)` holds; the number of lanes may be unknown until XLA compiles."""
-    invariants = (start.shape, tuple(part.shape for part in state), tuple(part.shape for part in results))
-    result: tuple[tf.Tensor, State, State] = tf.while_loop(
-        lambda t, *_: condition(t), body, (start, state, results), shape_invariants=invariants
+    way: tf.Tensor, body: Callable[[tf.Tensor, State, State], tuple[State, State]], state: State, results: State
+) -> State:
+    """Run `body(step, state, results)` for each step of the way; return the last results."""
+
+    def advance(t: tf.Tensor, state: State, results: State) -> tuple[tf.Tensor, State, State]:
+        # The step is a variable of the loop. Computed from the way in its body, it would be taken for a constant, and
+        # all would be compiled anew for each value of it.
+        return t + way[1], *body(t, state, results)
+
+    # The number of lanes may be unknown until XLA compiles.
+    invariants = (way[0].shape, tuple(part.shape for part in state), tuple(part.shape for part in results))
+    _, _, results = tf.while_loop(
+        lambda t, *_: t != way[2], advance, (way[0], state, results), shape_invariants=invariants
     )
-    return result
+    return results
 
 
 class _Log:

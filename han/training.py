@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def train(
     patience: int | None,
     rng: np.random.Generator,
     progress: bool,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, list[float]]:
     """Train with Adam, stop early, and leave the network with its best weights.
 
@@ -53,6 +54,8 @@ def train(
         Orders the documents.
     progress : bool
         Show progress on standard error.
+    callbacks : sequence of keras.callbacks.Callback
+        Called besides the project's own.
 
     Returns
     -------
@@ -78,19 +81,17 @@ def train(
     classes = model.classifier.units
     model.compute_metrics(None, np.zeros(1, int), np.full((1, classes), 1 / classes), np.ones(1))
 
-    callbacks: list[keras.callbacks.Callback] = [Progress()] if progress and sys.stderr else []
+    called = [*callbacks, Progress()] if progress and sys.stderr else [*callbacks]
     held_out = None
     if len(validation):
         batches = list(prediction_batches(validation))
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches))
-        callbacks.append(
-            keras.callbacks.EarlyStopping("val_loss", patience=patience or epochs, restore_best_weights=True)
-        )
+        called.append(keras.callbacks.EarlyStopping("val_loss", patience=patience or epochs, restore_best_weights=True))
     history = model.fit(
-        _dataset(corpus, targets, weights, lambda: training_batches(corpus, batch_size, rng), steps),
+        _dataset(corpus, targets, weights, lambda: training_batches(len(corpus), batch_size, rng), steps),
         validation_data=held_out,
         epochs=epochs,
-        callbacks=callbacks,
+        callbacks=called,
         shuffle=False,  # `training_batches` has done it
         verbose=0,
     )
@@ -104,10 +105,10 @@ def _dataset(
 
     def generate() -> Iterator[tuple[Any, ...]]:
         for batch in batches():
-            yield corpus.dense(batch), targets[batch], weights[batch]
+            yield tuple(corpus.batch(batch)), targets[batch], weights[batch]
 
     signature = (
-        tf.TensorSpec([None, None, None], tf.int32),
+        (tf.TensorSpec([None], tf.int32),) * 3,
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None], tf.float32),
     )

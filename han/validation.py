@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.backend import keras
+
 Labels = npt.NDArray[Any]
 
 
@@ -151,6 +153,19 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
     if kinds == {str}:
         return array if array.dtype.kind in "OU" else array.astype(object)
     return array if array.dtype != object else np.array(array.tolist())
+
+
+def check_callbacks(callbacks: object) -> list[keras.callbacks.Callback]:
+    """Return callbacks as a list, empty for None; a TypeError if there is anything but Keras callbacks."""
+    if callbacks is None:
+        return []
+    expected = "callbacks must be a list of keras.callbacks.Callback"
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"{expected}, got {type(callbacks).__name__}")
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise TypeError(f"{expected}, got one with {_short(callback)} in it")
+    return list(callbacks)
 
 
 def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np.float32]:

@@ -90,11 +90,20 @@ def test_inputs_shared_by_many_elements_collect_their_gradients(encoder, rng):
         with tf.GradientTape() as tape:
             tape.watch(table)
             states = (
-                encoder.encode(table, packing, tf.constant(index, tf.int32))
+                encoder.encode(encoder.project(table), packing, tf.constant(index, tf.int32))
                 if shared
-                else encoder.encode(tf.gather(table, index), packing)
+                else encoder.encode(encoder.project(tf.gather(table, index)), packing, tf.range(len(index)))
             )
             loss = tf.reduce_sum(states**2)
         results.append((states, tf.convert_to_tensor(tape.gradient(loss, table))))
     np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-6)
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-5)
+
+
+def test_what_keeps_nothing_for_a_gradient_gives_the_same_outputs(encoder, inputs):
+    packing = pack(tf.constant(LENGTHS))
+    tables, index = encoder.project(tf.constant(inputs[MASK])), tf.range(sum(LENGTHS))
+    with_gradient, without = (
+        encoder.encode(tables, packing, index, differentiable) for differentiable in (True, False)
+    )
+    np.testing.assert_array_equal(with_gradient, without)

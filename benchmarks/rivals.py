@@ -1,0 +1,200 @@
+"""What `make bench` sets beside the project: the same task in other hands.
+
+Every contender learns from texts and labels and predicts labels from texts. The networks have the same sizes, the same
+optimizer and the same words: `Corpus` splits and numbers them for all, so that what differs is the network's code.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from han.corpus import Corpus
+from han.text import DocumentSplitter
+from han.vocabulary import Vocabulary
+
+EMBEDDING_DIM = 200
+UNITS = 50  # in each direction
+VOCABULARY = 20_000
+BATCH_SIZE = 64
+LEARNING_RATE = 2e-3
+CLIPNORM = 1.0
+DROPOUT = 0.5
+WORD_DROPOUT = 0.3
+THREADS = os.cpu_count() or 1
+
+Labels = npt.NDArray[Any]
+
+
+class Contender(Protocol):
+    """Something that learns to classify texts."""
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Get ready to train: whatever is done once, before the first epoch."""
+
+    def train(self) -> float:
+        """Train one epoch, or all that the method needs; return the seconds that it took."""
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+
+
+class Network:
+    """What the networks written for comparison share: the words' numbers and the classes' indices."""
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Split and number the words, and build the network."""
+        self.splitter = DocumentSplitter()
+        self.corpus, self.vocabulary = Corpus.learn(texts, self.splitter, min_count=2, max_words=VOCABULARY)
+        self.classes, self.targets = np.unique(labels, return_inverse=True)
+        self.rng = np.random.default_rng(0)
+        self.build(self.vocabulary, self.corpus)
+
+    def build(self, vocabulary: Vocabulary, corpus: Corpus) -> None:
+        """Build the network."""
+        raise NotImplementedError
+
+    def epoch(self) -> None:
+        """Take a step for each batch."""
+        raise NotImplementedError
+
+    def classify(self, corpus: Corpus) -> npt.NDArray[np.int64]:
+        """Return class indices."""
+        raise NotImplementedError
+
+    def train(self) -> float:
+        """Train one epoch."""
+        return seconds(self.epoch)
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+        labels: Labels = self.classes[self.classify(Corpus.encode(texts, self.splitter, self.vocabulary))]
+        return labels
+
+
+class Han:
+    """The project, used as its users do; an epoch is timed from inside `fit`, the second one of two."""
+
+    def __init__(self) -> None:
+        from han import HANClassifier
+        from han.backend import keras
+
+        class Clock(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+                self.started = time.perf_counter()
+
+            def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+                self.seconds = time.perf_counter() - self.started
+
+            def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+                if not hasattr(self, "first_step"):
+                    self.first_step = time.perf_counter()
+
+        self.clock = Clock
+        self.classifier = HANClassifier(
+            embedding_dim=EMBEDDING_DIM,
+            units=UNITS,
+            max_vocabulary=VOCABULARY,
+            batch_size=BATCH_SIZE,
+            learning_rate=LEARNING_RATE,
+            dropout=DROPOUT,
+            word_dropout=WORD_DROPOUT,
+            validation_fraction=0,
+            random_state=0,
+            verbose=0,
+        )
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Remember the documents; `fit` does the rest."""
+        self.texts, self.labels = texts, labels
+
+    def train(self, epochs: int = 2) -> float:
+        """Fit; return the seconds of the last epoch."""
+        clock = self.clock()
+        started = time.perf_counter()
+        self.classifier.set_params(epochs=epochs).fit(self.texts, self.labels, callbacks=[clock])
+        self.to_first_step = clock.first_step - started
+        return float(clock.seconds)
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+        return self.classifier.predict(texts)
+
+
+class LinearModel:
+    """TF-IDF of 1- and 2-grams and logistic regression, of scikit-learn."""
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Remember the documents."""
+        from han.evaluation import baselines
+
+        self.pipeline = baselines()["TF-IDF + logistic regression"]
+        self.texts, self.labels = texts, labels
+
+    def train(self) -> float:
+        """Fit from texts."""
+        return seconds(lambda: self.pipeline.fit(self.texts, self.labels))
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+        labels: Labels = self.pipeline.predict(texts)
+        return labels
+
+
+class FastText:
+    """fastText (Joulin et al. 2017), as floret packages it, with 1- and 2-grams and its tutorial's learning rate."""
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Write the documents as fastText reads them: one a line, after its label."""
+        self.file = Path(tempfile.mkdtemp()) / "train.txt"
+        lines = (f"__label__{label} {self.line(text)}\n" for text, label in zip(texts, labels, strict=True))
+        self.file.write_text("".join(lines), encoding="utf-8")
+
+    @staticmethod
+    def line(text: str) -> str:
+        """Return a text's words, lower-cased, with spaces between."""
+        return " ".join(word for sentence in DocumentSplitter()(text.lower()) for word in sentence)
+
+    def train(self) -> float:
+        """Fit from the file, five epochs."""
+        import floret
+
+        def fit() -> None:
+            self.model = floret.train_supervised(
+                str(self.file), lr=0.5, wordNgrams=2, minCount=2, thread=THREADS, verbose=0
+            )
+
+        return seconds(fit)
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+        labels, _ = self.model.predict([self.line(text) for text in texts])
+        return np.array([label[0].removeprefix("__label__") for label in labels])
+
+
+def contender(name: str) -> Contender:
+    """Return a new contender by its name."""
+    if name == "torch":
+        from torch_han import TorchHan
+
+        return TorchHan()
+    if name == "keras":
+        from keras_han import KerasHan
+
+        return KerasHan()
+    others: dict[str, type[Contender]] = {"han": Han, "linear": LinearModel, "fasttext": FastText}
+    return others[name]()
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long an action took."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
