@@ -39,7 +39,7 @@ def proportions() -> tuple[float, float, float]:
     """Return, for a word of IMDB, its share of distinct words of a batch, of sentences and of documents."""
     dataset = load_dataset("imdb")
     corpus, _ = Corpus.learn(dataset.X_train, DocumentSplitter(), 2, VOCABULARY)
-    batches = [corpus.batch(part) for part in training_batches(len(corpus), BATCH_SIZE, np.random.default_rng(0))]
+    batches = [corpus.batch(part) for part in training_batches(corpus, BATCH_SIZE, np.random.default_rng(0))]
     distinct = sum(len(np.unique(batch.word_ids)) for batch in batches) / len(corpus.word_ids)
     return distinct, len(corpus.sentence_starts) / len(corpus.word_ids), len(corpus) / len(corpus.word_ids)
 

@@ -56,6 +56,7 @@ class KerasHan(Network):
     def classify(self, corpus: Corpus) -> npt.NDArray[np.int64]:
         """Return class indices."""
         probabilities = self.model.predict(blocks(corpus), batch_size=BATCH_SIZE, verbose=0)
+        probabilities = self.model.predict(blocks(corpus), batch_size=BATCH_SIZE, verbose=0)
         indices: npt.NDArray[np.int64] = np.argmax(probabilities, axis=1)
         return indices
 

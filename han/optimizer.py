@@ -12,10 +12,13 @@ Gradient = Any  # a tensor, or tf.IndexedSlices
 
 @keras.saving.register_keras_serializable(package="han")
 class LazyAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) whose moments of unused embedding rows stay as they are.
+    """Adam (Kingma & Ba 2015) that touches only the rows of an embedding that a batch used.
 
     Keras' own Adam turns the sparse gradient of an embedding into a dense one, to clip it and to update every row at
-    every step, which takes longer than the rest of the optimizer together and keeps moving words that do not occur.
+    every step, for the momentum of each row goes on moving it. That takes longer than the rest of the optimizer
+    together. Here the rows of a sparse gradient are updated without momentum, exactly as by Keras' Adam with
+    `beta_1=0`, whose unused rows do not move: a row goes as far for a gradient, at once instead of over the next steps.
+    (To keep the momentum but leave out the steps in between would take a rare word a tenth as far.)
 
     Parameters
     ----------
@@ -30,6 +33,16 @@ class LazyAdam(keras.optimizers.Adam):
         super().__init__(learning_rate, **kwargs)
         self.max_norm = global_clipnorm
 
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Create the moments, and for each row the step of its last sparse update."""
+        if self.built:
+            return
+        super().build(variables)
+        self._updated = [
+            self.add_variable(shape=variable.shape[:1], dtype=variable.dtype, name=f"updated_{index}")
+            for index, variable in enumerate(variables)
+        ]
+
     def apply(self, grads: Sequence[Gradient], trainable_variables: Sequence[keras.Variable] | None = None) -> None:
         """Take one step: the gradients in the order of the variables."""
         grads = [_distinct(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
@@ -38,23 +51,21 @@ class LazyAdam(keras.optimizers.Adam):
         super().apply(grads, trainable_variables)
 
     def update_step(self, gradient: Gradient, variable: keras.Variable, learning_rate: float) -> None:
-        """Update one variable; the rows of a sparse gradient only."""
+        """Update one variable; the rows of a sparse gradient [rows, width] only."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
         values, rows = gradient.values, gradient.indices
         step = tf.cast(self.iterations + 1, values.dtype)
-        rate = tf.cast(learning_rate, values.dtype)
-        rate *= tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+        rate = tf.cast(learning_rate, values.dtype) * tf.sqrt(1.0 - self.beta_2**step)
         index = self._get_variable_index(variable)
-        mean, variance = self._momentums[index], self._velocities[index]
-        mean_rows = tf.gather(mean.value, rows)
-        mean_rows += (values - mean_rows) * (1.0 - self.beta_1)
-        variance_rows = tf.gather(variance.value, rows)
-        variance_rows += (tf.square(values) - variance_rows) * (1.0 - self.beta_2)
-        change = -rate * mean_rows / (tf.sqrt(variance_rows) + self.epsilon)
-        self.assign(mean, tf.IndexedSlices(mean_rows, rows))
-        self.assign(variance, tf.IndexedSlices(variance_rows, rows))
+        velocity, updated = self._velocities[index], self._updated[index]
+        # What the steps since a row's last update would have left of its second moment.
+        left = self.beta_2 ** (step - tf.gather(updated.value, rows))
+        velocity_rows = tf.gather(velocity.value, rows) * left[:, None] + tf.square(values) * (1.0 - self.beta_2)
+        change = -rate * values / (tf.sqrt(velocity_rows) + self.epsilon)
+        self.assign(velocity, tf.IndexedSlices(velocity_rows, rows))
+        self.assign(updated, tf.IndexedSlices(tf.fill([tf.size(rows)], step), rows))
         self.assign_add(variable, tf.IndexedSlices(change, rows))
 
     def get_config(self) -> dict[str, Any]:

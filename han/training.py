@@ -88,7 +88,7 @@ def train(
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches))
         called.append(keras.callbacks.EarlyStopping("val_loss", patience=patience or epochs, restore_best_weights=True))
     history = model.fit(
-        _dataset(corpus, targets, weights, lambda: training_batches(len(corpus), batch_size, rng), steps),
+        _dataset(corpus, targets, weights, lambda: training_batches(corpus, batch_size, rng), steps),
         validation_data=held_out,
         epochs=epochs,
         callbacks=called,

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from han import HANClassifier
+from han.backend import keras
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -226,6 +227,26 @@ def test_constructor_only_stores_and_clones():
     classifier = HANClassifier(units=-3, cell="nonsense")
     assert clone(classifier).get_params() == classifier.get_params()
     assert set(vars(classifier)) == set(classifier.get_params())
+
+
+def test_callbacks_are_called():
+    class Recorder(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.calls = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.calls.append(("batch", batch))
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.calls.append(("epoch", epoch, logs["loss"]))
+
+    recorder = Recorder()
+    parameters = {**SMALL, "validation_fraction": 0, "batch_size": 10}
+    fitted = HANClassifier(**parameters).fit(TEXTS, LABELS, callbacks=[recorder])
+    losses = fitted.history_["loss"]
+    assert recorder.calls == [
+        call for epoch in (0, 1) for call in (("batch", 0), ("batch", 1), ("epoch", epoch, losses[epoch]))
+    ]
 
 
 def test_verbose_0_is_silent():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from han.backend import keras, tf
 from han.optimizer import LazyAdam
@@ -25,15 +26,27 @@ def test_dense_gradients_are_adams(rng):
     )
 
 
-def test_sparse_gradients_of_all_rows_are_adams(rng):
-    values = rng.normal(size=(5, 4, 3))
-    rows = [2, 0, 3, 1]
-    dense = [tf.constant(value[np.argsort(rows)], tf.float32) for value in values]
+def test_sparse_gradients_are_those_of_adam_without_momentum(rng):
+    gradients = [(rng.normal(size=(k, 3)), rng.choice(6, k, replace=False)) for k in (2, 3, 1, 4, 2, 5)]
+    dense = [np.zeros((6, 3)) for _ in gradients]
+    for whole, (values, rows) in zip(dense, gradients, strict=True):
+        whole[rows] = values
     np.testing.assert_allclose(
-        run(LazyAdam(0.1), [sparse(value, rows, (4, 3)) for value in values], (4, 3)),
-        run(keras.optimizers.Adam(0.1), dense, (4, 3)),
+        run(LazyAdam(0.1, beta_2=0.9), [sparse(*gradient, (6, 3)) for gradient in gradients], (6, 3)),
+        run(keras.optimizers.Adam(0.1, beta_1=0.0, beta_2=0.9), [tf.constant(g, tf.float32) for g in dense], (6, 3)),
         atol=1e-6,
     )
+
+
+def test_a_gradient_takes_a_row_as_far_as_with_momentum(rng):
+    value, nothing = rng.normal(size=(1, 3)), tf.zeros((4, 3))
+    before, once = (run(LazyAdam(0.1), [sparse(value, [2], (4, 3))] * k, (4, 3)) for k in (0, 1))
+    late = [nothing] * 300
+    own = run(LazyAdam(0.1), [sparse(value, [1], (4, 3))] * 300 + [sparse(value, [2], (4, 3))], (4, 3))
+    dense = tf.constant(np.eye(4)[:, [2]] * value, tf.float32)
+    momentum = run(keras.optimizers.Adam(0.1), [*late, dense, *late], (4, 3))
+    assert abs(once - before)[2] == pytest.approx([0.1] * 3, rel=1e-3)
+    np.testing.assert_allclose((own - before)[2], (momentum - before)[2], rtol=0.03)
 
 
 def test_rows_without_a_gradient_stay(rng):
@@ -55,9 +68,10 @@ def test_gradients_are_clipped_by_their_norm_as_keras_does(rng):
     dense = [tf.constant(100 * rng.normal(size=(4, 3)), tf.float32) for _ in range(5)]
     rows = sparse(np.zeros((4, 3)), [2, 0, 3, 1], (4, 3))
     slices = [tf.IndexedSlices(tf.gather(value, rows.indices), rows.indices, rows.dense_shape) for value in dense]
-    own = [run(LazyAdam(0.1, global_clipnorm=2.0, epsilon=1.0), values, (4, 3)) for values in (dense, slices)]
-    keras_own = run(keras.optimizers.Adam(0.1, global_clipnorm=2.0, epsilon=1.0), dense, (4, 3))
-    unclipped = run(keras.optimizers.Adam(0.1, epsilon=1.0), dense, (4, 3))
+    settings = {"global_clipnorm": 2.0, "epsilon": 1.0, "beta_1": 0.0}
+    own = [run(LazyAdam(0.1, **settings), values, (4, 3)) for values in (dense, slices)]
+    keras_own = run(keras.optimizers.Adam(0.1, **settings), dense, (4, 3))
+    unclipped = run(keras.optimizers.Adam(0.1, epsilon=1.0, beta_1=0.0), dense, (4, 3))
     np.testing.assert_allclose(own, [keras_own] * 2, atol=1e-5)
     assert abs(unclipped - keras_own).max() > 1e-2
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from han.validation import check_labels, check_sample_weight, check_texts
+from han.backend import keras
+from han.validation import check_callbacks, check_labels, check_sample_weight, check_texts
 
 TEXTS = ["One text.", "", "Ein dritter."]
 
@@ -120,3 +121,17 @@ def test_sample_weight():
 def test_bad_sample_weight_is_refused(weights, message):
     with pytest.raises(ValueError, match=f"sample_weight must hold .*{message}"):
         check_sample_weight(weights, 2)
+
+
+def test_callbacks():
+    callback = keras.callbacks.Callback()
+    assert check_callbacks(None) == []
+    assert check_callbacks((callback,)) == [callback]
+
+
+@pytest.mark.parametrize(
+    "callbacks", [keras.callbacks.Callback(), [print], ["early stopping"], [keras.callbacks.Callback]]
+)
+def test_bad_callbacks_are_refused(callbacks):
+    with pytest.raises(TypeError, match=r"callbacks must be a list of keras\.callbacks\.Callback, got"):
+        check_callbacks(callbacks)
