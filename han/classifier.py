@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,10 +14,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from han.corpus import Corpus, prediction_batches
-from han.layers import POOLINGS, Tables
+from han.corpus import Corpus
+from han.layers import POOLINGS
 from han.model import HierarchicalAttentionNetwork
 from han.persistence import SavedModel, read_model, write_model
+from han.prediction import predict
 from han.recurrence import CELLS
 from han.splits import stratified_split
 from han.text import DocumentSplitter, Splitter, split_sentences, split_words
@@ -37,9 +36,6 @@ from han.validation import (
     check_sample_weight,
     check_texts,
 )
-
-# Characters of text that are worked on together at prediction.
-CHUNK = 300_000
 
 ALLOWED: dict[str, Rule] = {
     "embedding_dim": Range(Integral, 1),
@@ -298,30 +294,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
-        probabilities = np.empty((len(texts), len(self.classes_)), np.float32)
-        splitter = self._splitter()
-
-        def encode(chunk: tuple[int, int]) -> Corpus:
-            return Corpus.encode(texts[slice(*chunk)], splitter, self.vocabulary_)
-
-        def predict(start: int, corpus: Corpus, tables: Tables) -> int:
-            for part in prediction_batches(corpus):
-                probabilities[start + part] = self.model_.probabilities(corpus.batch(part), tables)
-            return corpus.cut
-
-        chunks = _chunks([len(text) for text in texts], CHUNK)
-        if len(chunks) == 1:
-            corpus = encode(chunks[0])
-            words, word_ids = np.unique(corpus.word_ids, return_inverse=True)
-            corpus = replace(corpus, word_ids=word_ids.astype(np.int32))
-            cut = predict(0, corpus, self.model_.project(words))
-        else:
-            # Threads that call the network for the first time together would each trace its graph.
-            self.model_.probabilities.get_concrete_function()
-            # One chunk is split into words while the network works on two others.
-            tables = self.model_.project(np.arange(self.vocabulary_.size, dtype=np.int32))
-            with ThreadPoolExecutor(max_workers=3) as executor:
-                cut = sum(executor.map(lambda chunk: predict(chunk[0], encode(chunk), tables), chunks))
+        probabilities, cut = predict(self.model_, texts, self._splitter(), self.vocabulary_)
         self._warn_of_cut(cut, len(texts))
         return probabilities
 
@@ -424,13 +397,6 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-
-
-def _chunks(lengths: list[int], size: int) -> list[tuple[int, int]]:
-    """Divide consecutive documents into ranges (start, end) of about `size` characters, at least one."""
-    parts = np.cumsum([0, *lengths[:-1]]) // size
-    starts = np.flatnonzero(np.diff(parts, prepend=-1)).tolist()
-    return list(zip(starts, [*starts[1:], len(lengths)], strict=True))
 
 
 def _name(function: Callable[..., Any]) -> str:

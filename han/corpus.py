@@ -34,7 +34,7 @@ class Documents(NamedTuple):
     word_ids : int32 [words]
         The words of all sentences of all documents, one after another.
     sentence_lengths : int32 [sentences]
-        Words in each sentence of all documents.
+        Words in each sentence of all documents, at least one.
     document_lengths : int32 [documents]
         Sentences in each document.
     """

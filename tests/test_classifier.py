@@ -57,13 +57,6 @@ def test_a_document_does_not_depend_on_its_company(fitted, news):
         np.testing.assert_allclose(fitted.predict_proba([text])[0], row, atol=1e-5, err_msg=name)
 
 
-def test_many_documents_are_predicted_in_their_order(fitted, news, monkeypatch):
-    texts = news[2]
-    expected = fitted.predict_proba(texts)
-    monkeypatch.setattr("han.classifier.CHUNK", 7)
-    np.testing.assert_allclose(fitted.predict_proba(texts), expected, atol=1e-5)
-
-
 def test_equal_random_states_give_equal_predictions():
     first, second, other = (
         HANClassifier(**{**SMALL, "random_state": seed}).fit(TEXTS, LABELS).predict_proba(TEXTS) for seed in (7, 7, 8)

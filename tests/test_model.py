@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from han.backend import keras, tf
+from han.corpus import Documents
 from han.model import HierarchicalAttentionNetwork
 from tests.plain import KerasNetwork, classify
 
@@ -30,6 +31,13 @@ def block(documents):
         for s, sentence in enumerate(document):
             padded[d, s, : len(sentence)] = sentence
     return padded
+
+
+def flatten(documents):
+    """Write lists of lists of ids without padding."""
+    sentences = [sentence for document in documents for sentence in document]
+    parts = [id_ for sentence in sentences for id_ in sentence], map(len, sentences), map(len, documents)
+    return Documents(*(np.array([*part], np.int32) for part in parts))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -154,3 +162,23 @@ def test_bad_arguments_are_named():
         network(pooling="sum")
     with pytest.raises(ValueError, match=r"\[documents, sentences, words\]"):
         network()(np.zeros((2, 3), np.int32))
+
+
+def test_documents_without_padding_give_what_padded_ones_give(rng):
+    model = network()
+    documents = [random_document(rng, count) for count in (3, 1, 0, 12)]
+    padded = block(documents)
+    flat = flatten(documents)
+    probabilities, word_scores, sentence_scores = model(flat, return_attention_scores=True)
+    expected, padded_word_scores, padded_sentence_scores = model(padded, return_attention_scores=True)
+    np.testing.assert_array_equal(probabilities, expected)
+    np.testing.assert_array_equal(model(flat), expected)
+    np.testing.assert_array_equal(word_scores, padded_word_scores.numpy()[padded != 0])
+    np.testing.assert_array_equal(sentence_scores, padded_sentence_scores.numpy()[(padded != 0).any(axis=2)])
+
+
+def test_probabilities_from_the_whole_vocabulary_are_those_of_a_call(rng):
+    model = network()
+    documents = [random_document(rng, count) for count in (3, 0, 12)]
+    probabilities = model.probabilities(flatten(documents), model.project(np.arange(WORDS, dtype=np.int32)))
+    np.testing.assert_allclose(probabilities, model(block(documents)), atol=1e-6)
