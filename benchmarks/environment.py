@@ -30,7 +30,10 @@ def store(name: str, results: dict[str, Any], table: list[str]) -> None:
     folder = Path(__file__).parent
     (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
-    source = f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; {results['spread']}."
+    setting = f"{results['setting']}; " if "setting" in results else ""
+    source = (
+        f"`{results['command']}`, {results['date']}, {results['machine']}, {versions}; {setting}{results['spread']}."
+    )
     start, end = f"<!-- {name}: start -->", f"<!-- {name}: end -->"
     readme = folder.parent / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(start)

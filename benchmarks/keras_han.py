@@ -1,6 +1,7 @@
 """The hierarchical attention network as most Keras code has it: dense blocks, `TimeDistributed`, fixed maxima.
 
-The maxima hold all words of 99 of 100 reviews; the rest of a longer one is cut. Padding is masked, and computed on.
+The maxima hold all words of 99 of 100 reviews; the rest of a longer one is cut. Padded words are masked, padded
+sentences are not, as `TimeDistributed` loses their mask; both are computed on.
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ class KerasHan(Network):
 
     def classify(self, corpus: Corpus) -> npt.NDArray[np.int64]:
         """Return class indices."""
-        probabilities = self.model.predict(blocks(corpus), batch_size=BATCH_SIZE, verbose=0)
         probabilities = self.model.predict(blocks(corpus), batch_size=BATCH_SIZE, verbose=0)
         indices: npt.NDArray[np.int64] = np.argmax(probabilities, axis=1)
         return indices

@@ -1,7 +1,7 @@
 """What `make bench` sets beside the project: the same task in other hands.
 
-Every contender learns from texts and labels and predicts labels from texts. The networks have the same sizes, the same
-optimizer and the same words: `Corpus` splits and numbers them for all, so that what differs is the network's code.
+Every contender learns from texts and labels and predicts labels from texts. The networks have the same sizes, batches
+of the same size, Adam with the same settings, and the same words: `Corpus` splits and numbers them for all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LEARNING_RATE = 2e-3
 CLIPNORM = 1.0
 DROPOUT = 0.5
 WORD_DROPOUT = 0.3
-THREADS = os.cpu_count() or 1
+THREADS = len(os.sched_getaffinity(0))
 
 Labels = npt.NDArray[Any]
 

@@ -12,6 +12,7 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from itertools import cycle, islice
 from statistics import median
@@ -88,11 +89,12 @@ class Worker:
 
     def __init__(self, name: str, documents: int) -> None:
         self.name = name
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(  # noqa: S603
             [sys.executable, __file__, "--turn", name, "--documents", str(documents)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.errors,
             text=True,
         )
 
@@ -104,7 +106,8 @@ class Worker:
         for line in self.process.stdout:
             if line.startswith("answer "):
                 return json.loads(line.removeprefix("answer "))
-        raise RuntimeError(f"{self.name} stopped without an answer to {request}")
+        self.errors.seek(0)
+        raise RuntimeError(f"{self.name} stopped without an answer to {request}:\n{self.errors.read()[-3000:]}")
 
     def close(self) -> None:
         """End the process."""

@@ -136,7 +136,11 @@ class HierarchicalAttentionNetwork(keras.Model):
         """
         if return_attention_scores and self._arguments["pooling"] == "max":
             raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
-        if isinstance(inputs, (tuple, list)):
+        if isinstance(inputs, tuple):
+            if len(inputs) != len(Documents._fields) or any(len(part.shape) != 1 for part in inputs):
+                raise ValueError(
+                    f"inputs must be a block or Documents of three flat parts, got a tuple of {len(inputs)}"
+                )
             results = self._classify(Documents(*inputs), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:

@@ -15,8 +15,8 @@ from han.backend import tf
 LANES = [2**k for k in range(3, 31)]
 STEPS = [16, 32, *sorted(scale * 2**k for scale in (2, 3) for k in range(5, 29))]
 ROWS = [2**k for k in range(6, 31)]
-# A lane may be this much shorter than the longest sequence, on average: a few more steps that do not fill all lanes
-# are cheaper than many steps with few lanes.
+# The lanes' mean length may be this share of the longest sequence: a few more steps that do not fill all lanes are
+# cheaper than many steps with few lanes.
 MIN_FILL = 0.7
 
 
@@ -60,10 +60,10 @@ def pack(lengths: tf.Tensor) -> Packing:
     lane, offset, steps = _fill_lanes(lengths, lanes)
     allocated = _round_up(steps, STEPS)
 
-    # Elements of a sequence stand `lanes` apart: the place of each follows from that of its sequence's first.
-    first = offset * lanes + lane
+    # Elements of a sequence stand `lanes` apart.
     starts = tf.cumsum(lengths, exclusive=True)
-    places = tf.range(count) * lanes + tf.gather(first - starts * lanes, rows)
+    step = tf.range(count) + tf.gather(offset - starts, rows)
+    places = step * lanes + tf.gather(lane, rows)
     grid = [allocated, lanes]
     nothing = tf.fill([allocated * lanes], count)
     elements = tf.reshape(tf.tensor_scatter_nd_update(nothing, places[:, None], tf.range(count)), grid)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
 from han.corpus import Corpus, prediction_batches
-from han.layers import Tables
 from han.model import HierarchicalAttentionNetwork
 from han.text import DocumentSplitter
 from han.vocabulary import Vocabulary
 
 # Characters of text that are worked on together.
 CHUNK = 300_000
+# For many texts the words of the whole vocabulary are projected once, if there are no more than this.
+LARGEST_TABLE = 100_000
 
 
 def predict(
@@ -24,26 +26,35 @@ def predict(
     """Return the probabilities [documents, classes], and how many documents were over the cap on sentences."""
     probabilities = np.empty((len(texts), model.classifier.units), np.float32)
 
-    def encode(start: int, end: int) -> Corpus:
-        return Corpus.encode(texts[start:end], splitter, vocabulary)
+    one_at_a_time = Lock()
 
-    def classify(start: int, corpus: Corpus, tables: Tables) -> int:
-        for part in prediction_batches(corpus):
-            probabilities[start + part] = model.probabilities(corpus.batch(part), tables)
-        return corpus.cut
+    def encode(start: int, end: int) -> Corpus:
+        # A user's splitter need not be made for threads; and Python runs one at a time anyway.
+        with one_at_a_time:
+            return Corpus.encode(texts[start:end], splitter, vocabulary)
 
     chunks = divide([len(text) for text in texts], CHUNK)
+    everything = None
+    if len(chunks) > 1 and vocabulary.size <= LARGEST_TABLE:
+        everything = model.project(np.arange(vocabulary.size, dtype=np.int32))
+
+    def classify(chunk: tuple[int, int]) -> int:
+        corpus, tables = encode(*chunk), everything
+        if tables is None:
+            words, rows = np.unique(corpus.word_ids, return_inverse=True)
+            corpus, tables = replace(corpus, word_ids=rows.astype(np.int32)), model.project(words)
+        for part in prediction_batches(corpus):
+            probabilities[chunk[0] + part] = model.probabilities(corpus.batch(part), tables)
+        return corpus.cut
+
     if len(chunks) == 1:
-        corpus = encode(0, len(texts))
-        words, word_ids = np.unique(corpus.word_ids, return_inverse=True)
-        return probabilities, classify(0, replace(corpus, word_ids=word_ids.astype(np.int32)), model.project(words))
+        return probabilities, classify(chunks[0])
     # Threads that call the network for the first time together would each trace its graph.
+    model.project.get_concrete_function()
     model.probabilities.get_concrete_function()
-    tables = model.project(np.arange(vocabulary.size, dtype=np.int32))
     # One chunk is split into words while the network works on two others: a tenth faster than one at a time.
     with ThreadPoolExecutor(max_workers=3) as executor:
-        cut = sum(executor.map(lambda chunk: classify(chunk[0], encode(*chunk), tables), chunks))
-    return probabilities, cut
+        return probabilities, sum(executor.map(classify, chunks))
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:

@@ -286,7 +286,8 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
         def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[State, State]:
             at_table, at_kernel, *at_recurrent_bias = sums
             carried = carry[t][:, None]
-            # Before the first step there is none, and any will do: all lanes begin a sequence, nothing is carried.
+            # Before the first step there is none, and any will do that is finite, as logs are zeros where nothing was
+            # written: all lanes begin a sequence, nothing is carried.
             previous = tuple(
                 tf.gather(part, tf.clip_by_value(t - way[1], 0, tf.shape(part)[0] - 1)) * carried for part in states
             )

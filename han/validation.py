@@ -10,8 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from han.backend import keras
-
 Labels = npt.NDArray[Any]
 
 
@@ -155,10 +153,12 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
     return array if array.dtype != object else np.array(array.tolist())
 
 
-def check_callbacks(callbacks: object) -> list[keras.callbacks.Callback]:
+def check_callbacks(callbacks: object) -> list[Any]:
     """Return callbacks as a list, empty for None; a TypeError if there is anything but Keras callbacks."""
     if callbacks is None:
         return []
+    from han.backend import keras  # here, so that evaluation and data sets come without TensorFlow
+
     expected = "callbacks must be a list of keras.callbacks.Callback"
     if not isinstance(callbacks, list | tuple):
         raise TypeError(f"{expected}, got {type(callbacks).__name__}")

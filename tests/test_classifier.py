@@ -185,6 +185,7 @@ def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
         ((["A film.", "B."], ["a", "a"]), ValueError, "y must hold at least two classes, got only 'a'"),
         (([], []), ValueError, "got no documents"),
         ((TEXTS, LABELS, [1.0]), ValueError, "sample_weight must"),
+        ((TEXTS, LABELS, None, None, ["stop"]), TypeError, "callbacks must be a list"),
         ((TEXTS, LABELS, None, TEXTS), ValueError, r"validation_data must be a tuple \(X, y\), got a list of 20"),
         ((TEXTS, LABELS, None, (TEXTS, LABELS[:3])), ValueError, r"validation_data\[0\] and validation_data\[1\] must"),
         ((TEXTS, LABELS, None, (["a"], ["new"])), ValueError, r"validation_data\[1\] must hold .* got \['new'\]"),

@@ -37,6 +37,12 @@ def test_every_sequence_stands_in_one_piece(lengths):
             assert carried.tolist() == [0.0] + [1.0] * (len(members) - 1)
 
 
+def test_many_short_sequences():
+    packing = pack(tf.ones([131_072], tf.int32))
+    assert packing.steps == 1
+    assert sorted(packing.places.numpy()) == list(range(131_072))
+
+
 def test_little_room_is_wasted(rng):
     lengths = np.minimum(rng.gamma(1.8, 12, 800).astype(int) + 1, 50)
     packing = pack(tf.constant(lengths, tf.int32))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,34 @@ def test_many_documents_are_predicted_in_their_order(fitted, news, monkeypatch):
     assert len(divide([len(text) for text in texts], 3000)) > 10
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert cut == 0
+
+
+def test_a_large_vocabulary_is_projected_chunk_by_chunk(fitted, news, monkeypatch):
+    arguments = fitted.model_, news[2][:40], DocumentSplitter(), fitted.vocabulary_
+    monkeypatch.setattr("han.prediction.CHUNK", 5000)
+    expected, _ = predict(*arguments)
+    monkeypatch.setattr("han.prediction.LARGEST_TABLE", 10)
+    np.testing.assert_allclose(predict(*arguments)[0], expected, atol=1e-6)
+
+
+def test_documents_without_words_make_whole_chunks(fitted, monkeypatch):
+    monkeypatch.setattr("han.prediction.CHUNK", 2)
+    probabilities, _ = predict(fitted.model_, ["  "] * 5, DocumentSplitter(), fitted.vocabulary_)
+    np.testing.assert_allclose(probabilities, fitted.predict_proba([""]).repeat(5, axis=0), atol=1e-6)
+
+
+def test_a_splitter_is_never_called_twice_at_once(fitted, monkeypatch):
+    monkeypatch.setattr("han.prediction.CHUNK", 10)
+    inside = []
+
+    def split(text):
+        inside.append(text)
+        assert len(inside) == 1
+        time.sleep(0.001)
+        inside.pop()
+        return [text]
+
+    predict(fitted.model_, ["A film. A play."] * 30, DocumentSplitter(sentence_splitter=split), fitted.vocabulary_)
 
 
 def test_cut_documents_are_counted_over_all_chunks(fitted, monkeypatch):
