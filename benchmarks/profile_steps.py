@@ -131,8 +131,8 @@ def table(stored: dict[str, Any]) -> list[str]:
     """Return the profiles side by side as Markdown."""
     labels = [label for label, value in stored.items() if isinstance(value, dict)]
     lines = [
-        f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was one",
-        "loop on both cores, and is now two loops with a core each. The last line says how long any operation ran.",
+        f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was",
+        "one loop on both cores, and is now two loops with a core each. The last line says how long any operation ran.",
     ]
     for action in stored[labels[-1]]:
         if "," not in action:
