@@ -2,7 +2,7 @@
 
 Embedding, packed bidirectional LSTM and masked attention, on both levels. Sentences go through `pack_padded_sequence`,
 so that the recurrence spends nothing on padding; embedding and attention do. Adam is PyTorch's fused one. Batches are
-of documents of any lengths: with the project's batches, of similar lengths, it trained a fifth slower.
+of documents of any lengths, with which it trains faster than with the project's, of similar lengths.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class HierarchicalAttentionNetwork(nn.Module):
     def __init__(self, vocabulary_size: int, classes: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, EMBEDDING_DIM, padding_idx=0)
-        nn.init.normal_(self.embedding.weight[1:], 0.0, 0.1)
+        nn.init.normal_(self.embedding.weight.data[1:], 0.0, 0.1)
         self.words = Encoder(EMBEDDING_DIM)
         self.sentences = Encoder(2 * UNITS)
         self.dropout = nn.Dropout(DROPOUT)
