@@ -49,8 +49,7 @@ profile: install  ## Show where a training step and a prediction spend their tim
 	@$(BIN)/python benchmarks/profile_steps.py $(ARGS)
 
 .venv/benchmark: .venv/installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[benchmark]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[benchmark]'
 	@touch $@
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)

@@ -6,6 +6,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +88,7 @@ class Corpus:
 
     @classmethod
     def _from_texts(
-        cls, texts: Iterable[str], splitter: DocumentSplitter, encode: Callable[[list[str]], list[int]]
+        cls, texts: Iterable[str], splitter: DocumentSplitter, encode: Callable[[Iterable[str]], list[int]]
     ) -> Corpus:
         word_ids, sentence_lengths, document_lengths = array("i"), array("i"), array("i")
         cut = 0
@@ -95,9 +96,8 @@ class Corpus:
             sentences, was_cut = splitter.split(text)
             cut += was_cut
             document_lengths.append(len(sentences))
-            for words in sentences:
-                sentence_lengths.append(len(words))
-                word_ids.extend(encode(words))
+            sentence_lengths.extend(map(len, sentences))
+            word_ids.extend(encode(chain.from_iterable(sentences)))
         return cls(np.array(word_ids, np.int32), _starts(sentence_lengths), _starts(document_lengths), cut)
 
     def __len__(self) -> int:

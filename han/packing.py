@@ -15,9 +15,8 @@ from han.backend import tf
 LANES = [2**k for k in range(3, 31)]
 STEPS = [16, 32, *sorted(scale * 2**k for scale in (2, 3) for k in range(5, 29))]
 ROWS = [2**k for k in range(6, 31)]
-# The lanes' mean length may be this share of the longest sequence: a few more steps that do not fill all lanes are
-# cheaper than many steps with few lanes.
-MIN_FILL = 0.7
+# What a step costs besides its lanes, in lanes.
+STEP_COST = 12
 
 
 class Packing(NamedTuple):
@@ -53,10 +52,10 @@ def pack(lengths: tf.Tensor) -> Packing:
     rows = tf.repeat(tf.range(sequences), lengths)
     count = tf.size(rows)
     longest = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
-    # The longest sequence sets the fewest steps that there can be.
-    lanes = _round_down(
-        tf.cast(tf.cast(count, tf.float32) / (MIN_FILL * tf.cast(longest, tf.float32)), tf.int32), LANES
-    )
+    # The longest sequence sets the fewest steps that there can be: beyond some number, lanes only add to their cost.
+    choices = tf.constant(LANES, tf.float32)
+    fewest = tf.maximum(tf.cast(count, tf.float32) / choices, tf.cast(longest, tf.float32))
+    lanes = tf.gather(LANES, tf.argmin(fewest * (choices + STEP_COST)))
     lane, offset, steps = _fill_lanes(lengths, lanes)
     allocated = _round_up(steps, STEPS)
 
@@ -120,8 +119,3 @@ def pad_rows(values: tf.Tensor) -> tf.Tensor:
 def _round_up(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:
     """Return the smallest of the sizes that is not below `size`."""
     return tf.gather(sizes, tf.searchsorted(sizes, [size], side="left"))[0]
-
-
-def _round_down(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:
-    """Return the largest of the sizes that is not above `size`, or the smallest of all."""
-    return tf.gather(sizes, tf.maximum(tf.searchsorted(sizes, [size], side="right") - 1, 0))[0]

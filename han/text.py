@@ -14,7 +14,7 @@ Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[str]]
 
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
 
 
 def split_sentences(text: str) -> list[str]:

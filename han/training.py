@@ -114,4 +114,7 @@ def _dataset(
         tf.TensorSpec([None], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2)
+    options = tf.data.Options()
+    # There is nothing to tune, and every other epoch would begin with a second's wait for the tuning thread to stop.
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2).with_options(options)

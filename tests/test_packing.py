@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,10 +44,11 @@ def test_many_short_sequences():
     assert sorted(packing.places.numpy()) == list(range(131_072))
 
 
-def test_little_room_is_wasted(rng):
-    lengths = np.minimum(rng.gamma(1.8, 12, 800).astype(int) + 1, 50)
+@pytest.mark.parametrize("sentences", [200, 800, 3300, 3800])
+def test_little_room_is_wasted(rng, sentences):
+    lengths = np.minimum(rng.gamma(1.8, 12, sentences).astype(int) + 1, 50)
     packing = pack(tf.constant(lengths, tf.int32))
-    assert lengths.sum() / (packing.steps.numpy() * packing.elements.shape[1]) > 0.8
+    assert lengths.sum() / (packing.steps.numpy() * packing.elements.shape[1]) > 0.88
 
 
 def test_tables_have_few_sizes():
