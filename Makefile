@@ -42,7 +42,7 @@ quality: install  ## Measure test quality with three seeds (25 minutes)
 picture: install  ## Draw the README's picture from models/imdb
 	@$(BIN)/python benchmarks/picture.py
 
-bench: install .venv/benchmark  ## Measure speed and memory beside PyTorch and others (40 minutes)
+bench: install .venv/benchmark  ## Measure speed and memory beside PyTorch and others (30 minutes)
 	@$(BIN)/python benchmarks/speed.py $(ARGS)
 
 profile: install  ## Show where a training step and a prediction spend their time

@@ -42,46 +42,70 @@ def main() -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--documents", type=int, default=2560, help="training documents in a round")
-    parser.add_argument("--quick", action="store_true", help="rounds only: no memory, no sizes; nothing is stored")
+    parser.add_argument("--documents", type=int, default=1280, help="training documents in a round")
+    parser.add_argument("--only", choices=("rounds", "memory", "sizes"), help="measure this anew, keep the rest")
     parser.add_argument("--turn", help="what a contender's process is started with")
     arguments = parser.parse_args()
     if arguments.turn:
         serve(arguments.turn, arguments.documents)
         return
 
-    workers = {name: Worker(name, arguments.documents) for name in [*CONTENDERS, "products"]}
-    rounds: list[dict[str, Any]] = []
-    for index in range(arguments.rounds):
-        rounds.append({name: worker.ask("turn") for name, worker in workers.items()})
-        print(index, json.dumps(rounds[-1]), file=sys.stderr, flush=True)
+    path = RESULTS / "speed.json"
+    results: dict[str, Any] = json.loads(path.read_text()) if arguments.only else {}
+    results |= {"command": "make bench", **describe("torch", "floret", "scikit-learn")}
+    sections = {
+        "rounds": lambda: side_by_side(arguments.rounds, arguments.documents),
+        "memory": memory,
+        "sizes": sizes,
+    }
+    for name, section in sections.items():
+        if arguments.only in (None, name):
+            results |= section()
+            path.write_text(json.dumps(results, indent=1) + "\n")
+    store("speed", results, table(results))
+    draw(results)
+
+
+def side_by_side(rounds: int, documents: int) -> dict[str, Any]:
+    """Let all contenders take turns."""
+    workers = {name: Worker(name, documents) for name in [*CONTENDERS, "products"]}
+    turns: list[dict[str, Any]] = []
+    for index in range(rounds):
+        turns.append({name: worker.ask("turn") for name, worker in workers.items()})
+        print(f"round {index + 1}: {json.dumps(turns[-1])}", flush=True)
     latency = {name: worker.ask("latency") for name, worker in workers.items() if name in ("han", "torch")}
     for worker in workers.values():
         worker.close()
-    results: dict[str, Any] = {
-        "command": "make bench",
-        **describe("torch", "floret", "scikit-learn"),
-        "setting": f"IMDB, {arguments.documents:,} documents to train on, {rounds[0]['han']['test_documents']:,} to "
-        f"label; embedding {EMBEDDING_DIM}, {UNITS} units, vocabulary {VOCABULARY:,}, batch {BATCH_SIZE}",
-        "spread": f"median (lowest to highest) of {arguments.rounds} interleaved rounds",
-        "contenders": summary(rounds),
+    return {
+        "setting": f"IMDB, {documents:,} documents to train on, {turns[0]['han']['test_documents']:,} to label; "
+        f"embedding {EMBEDDING_DIM}, {UNITS} units, vocabulary {VOCABULARY:,}, batch {BATCH_SIZE}",
+        "spread": f"median (lowest to highest) of {rounds} interleaved rounds",
+        "contenders": summary(turns),
         "latency_ms": latency,
-        "ceiling": ceilings(rounds),
+        "ceiling": ceilings(turns),
     }
-    if not arguments.quick:
-        results["memory_mb"] = {}
-        for name in ("han", "torch"):
-            worker = Worker(name, 0)
-            results["memory_mb"][name] = worker.ask("memory")
-            worker.close()
-            print(name, results["memory_mb"][name], file=sys.stderr, flush=True)
-        worker = Worker("han", 0)
-        results["sizes"] = [worker.ask("size", size) for size in SIZES]
+
+
+def memory() -> dict[str, Any]:
+    """Measure the memory of a process that trains on all of IMDB, and what libraries and documents take of it."""
+    result: dict[str, Any] = {"memory_mb": {}}
+    for name in ("han", "torch"):
+        worker = Worker(name, 0)
+        result["memory_mb"][name] = {"before": worker.ask("memory"), "peak": worker.ask("train and memory")}
         worker.close()
-    print(json.dumps(results, indent=1))
-    if not arguments.quick:
-        store("speed", results, table(results))
-        draw(results)
+    print(json.dumps(result), flush=True)
+    return result
+
+
+def sizes() -> dict[str, Any]:
+    """Measure one process with corpora of several sizes."""
+    worker = Worker("han", 0)
+    result = []
+    for documents in SIZES:
+        result.append(worker.ask("size", documents))
+        print(json.dumps(result[-1]), flush=True)
+    worker.close()
+    return {"sizes": result}
 
 
 class Worker:
@@ -128,11 +152,7 @@ def serve(name: str, documents: int) -> None:
     prepared = False
     for line in sys.stdin:
         request, *values = json.loads(line)
-        if request == "size":
-            assert isinstance(rival, Han)
-            print("answer", json.dumps(size(rival, dataset, *values)), flush=True)
-            continue
-        if not prepared:
+        if request in ("turn", "latency", "train and memory") and not prepared:
             rival.prepare(texts, labels)
             rival.train()  # a first time, to warm up: rounds are of a process that has compiled and loaded all
             rival.predict(dataset.X_test)
@@ -148,20 +168,24 @@ def serve(name: str, documents: int) -> None:
             }
         elif request == "latency":
             answer = 1000 * median(seconds(partial(rival.predict, [SHORT])) for _ in range(200))
-        elif request == "memory":
+        elif request == "size":
+            assert isinstance(rival, Han)
+            answer = size(rival, dataset, *values)
+        else:
             answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # ru_maxrss is in KiB on Linux
         print("answer", json.dumps(answer), flush=True)
 
 
 def size(han: Han, dataset: Any, documents: int) -> dict[str, float]:
     """Return the rates with the corpus repeated up to so many documents."""
-    everything = [*dataset.X_train, *dataset.X_test]
+    order = np.random.default_rng(0).permutation(len(dataset.X_train) + len(dataset.X_test))
+    everything = np.array([*dataset.X_train, *dataset.X_test], object)[order].tolist()
     texts = list(islice(cycle(everything), documents))
-    labels = np.resize(np.concatenate([dataset.y_train, dataset.y_test]), documents)
+    labels = np.resize(np.concatenate([dataset.y_train, dataset.y_test])[order], documents)
     han.prepare(texts, labels)
     train_seconds = han.train(epochs=1 if documents > 100_000 else 2)
     han.predict(texts[:500])
-    count = words(everything) * documents / len(everything) if documents > len(everything) else words(texts)
+    count = words(texts)
     return {
         "documents": documents,
         "train": count / train_seconds,
@@ -243,9 +267,10 @@ def table(results: dict[str, Any]) -> list[str]:
         lines.append(
             f"| {name} | {row['flop_per_word']:,} | {row['words_per_second_at_most']:,} | {row['share']:.0%} |"
         )
-    memory, latency = results["memory_mb"], results["latency_ms"]
+    used, latency = results["memory_mb"], results["latency_ms"]
     lines += ["", "| | han | PyTorch |", "|---|---|---|"]
-    lines.append(f"| peak memory, training on all of IMDB | {memory['han']:,.0f} MB | {memory['torch']:,.0f} MB |")
+    for title, key in (("peak memory, training on all of IMDB", "peak"), ("of it libraries and documents", "before")):
+        lines.append(f"| {title} | {used['han'][key]:,.0f} MB | {used['torch'][key]:,.0f} MB |")
     lines.append(f"| one short document, median | {latency['han']:.1f} ms | {latency['torch']:.1f} ms |")
     lines += ["", "| documents | training, words/s | prediction, words/s | `fit` to first step |", "|---|---|---|---|"]
     for row in results["sizes"]:

@@ -87,7 +87,7 @@ class AttentionPooling(keras.layers.Layer):
     def logits(self, states: tf.Tensor) -> tf.Tensor:
         """Return u . c for states [..., features]: the scores before the softmax, [...]."""
         projected = keras.ops.tanh(keras.ops.matmul(states, self.kernel) + self.bias)
-        return keras.ops.sum(projected * self.context, axis=-1)
+        return keras.ops.matmul(projected, self.context)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, return_attention_scores: bool = False) -> Any:
         """Pool padded sequences.
