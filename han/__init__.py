@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
     from han.datasets import Dataset, load_dataset
+    from han.explanation import Explanation
     from han.layers import AttentionPooling
     from han.model import HierarchicalAttentionNetwork
 
 __version__ = "0.1.0"
-__all__ = ["AttentionPooling", "Dataset", "HANClassifier", "HierarchicalAttentionNetwork", "load_dataset"]
+__all__ = [
+    "AttentionPooling",
+    "Dataset",
+    "Explanation",
+    "HANClassifier",
+    "HierarchicalAttentionNetwork",
+    "load_dataset",
+]
 
 _HOMES = {
     "AttentionPooling": "han.layers",
     "Dataset": "han.datasets",
+    "Explanation": "han.explanation",
     "HANClassifier": "han.classifier",
     "HierarchicalAttentionNetwork": "han.model",
     "load_dataset": "han.datasets",

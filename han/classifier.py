@@ -14,7 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from han.attribution import METHODS, explain
 from han.corpus import Corpus
+from han.explanation import Explanation
 from han.layers import POOLINGS
 from han.model import HierarchicalAttentionNetwork
 from han.persistence import SavedModel, read_model, write_model
@@ -34,7 +36,9 @@ from han.validation import (
     check_labels,
     check_parameters,
     check_sample_weight,
+    check_target,
     check_texts,
+    check_validation_data,
 )
 
 ALLOWED: dict[str, Rule] = {
@@ -216,7 +220,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         if len(classes) < 2:
             raise ValueError(f"y must hold at least two classes, got only {classes.tolist()[0]!r}")
         called = check_callbacks(callbacks)
-        held_out = None if validation_data is None else _check_validation_data(validation_data, classes)
+        held_out = None if validation_data is None else check_validation_data(validation_data, classes)
         seed = int(check_random_state(self.random_state).randint(2**24))
         rng = np.random.default_rng(seed)
 
@@ -231,7 +235,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         else:
             validation_texts, validation_targets = held_out
             validation_weights = np.ones(len(validation_texts), np.float32)
-        splitter = self._splitter()
+        splitter = self.document_splitter()
         corpus, vocabulary = Corpus.learn(texts, splitter, self.min_count, self.max_vocabulary)
         validation = Corpus.encode(validation_texts, splitter, vocabulary)
         self._warn_of_cut(corpus.cut + validation.cut, len(corpus) + len(validation))
@@ -294,7 +298,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
-        probabilities, cut = predict(self.model_, texts, self._splitter(), self.vocabulary_)
+        probabilities, cut = predict(self.model_, texts, self.document_splitter(), self.vocabulary_)
         self._warn_of_cut(cut, len(texts))
         return probabilities
 
@@ -311,6 +315,72 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         labels: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return labels
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        method: str = "attention",
+        target: Any = None,
+        *,
+        n_steps: int = 32,
+    ) -> list[Explanation]:
+        """Score the words and sentences of documents by what they have to do with the decision.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+        method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
+            - "attention": the weights that the network gave to words and sentences, the same for all classes.
+            - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
+            - "integrated_gradients" (Sundararajan et al. 2017): the same, averaged along the way from zero vectors to
+              the words' own. The scores share out the difference in probability between the two.
+            - "occlusion": by how much the target's probability falls when the word, or the sentence, is deleted.
+
+            They cost one pass over the documents, three, `3 * n_steps` and some thirty.
+        target : label, array-like of labels [documents] or None, default None
+            The class, or each document's, whose probability is explained; None takes the predicted one.
+        n_steps : int, default 32
+            Points at which integrated gradients evaluates the gradient.
+
+        Returns
+        -------
+        list of Explanation [documents]
+            Documents without words have no scores. See `han.heatmap` for ways to draw them, and `han.faithfulness` for
+            how far to trust them.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text, a method or class that does not exist, attention of a network without it,
+            or a tokenizer whose words are not in the text.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X = ["A wonderful film. I loved it.", "Dull. I left early."] * 20
+        >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, ["good", "bad"] * 20)
+        >>> (explanation,) = classifier.explain(["A film. I loved it."], method="occlusion")
+        >>> frame = explanation.to_frame()
+        >>> frame.loc[frame["word_score"].idxmax(), "word"]
+        'loved'
+        """
+        check_is_fitted(self)
+        check_parameters(
+            {**self.get_params(deep=False), "method": method, "n_steps": n_steps},
+            {**ALLOWED, "method": Choice(METHODS), "n_steps": Range(Integral, 1)},
+        )
+        if method == "attention" and self.model_.get_config()["pooling"] == "max":
+            raise ValueError('method "attention" needs pooling "attention" or "mean"; max pooling has no weights')
+        texts = check_texts(X)
+        targets = None if target is None else check_target(target, self.classes_, len(texts))
+        splitter, classes = self.document_splitter(), self.classes_.tolist()
+        explanations, cut = explain(
+            self.model_, texts, splitter, self.vocabulary_, classes, method=method, targets=targets, n_steps=n_steps
+        )
+        self._warn_of_cut(cut, len(texts))
+        return explanations
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted classifier to a folder.
@@ -381,7 +451,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         tags.non_deterministic = self.random_state is None
         return tags
 
-    def _splitter(self) -> DocumentSplitter:
+    def document_splitter(self) -> DocumentSplitter:
+        """Return what splits documents into sentences and words, by the classifier's parameters."""
         return DocumentSplitter(
             self.max_sentences,
             self.max_words,
@@ -403,16 +474,3 @@ def _name(function: Callable[..., Any]) -> str:
     """Return what a function is called, for people."""
     name = getattr(function, "__qualname__", repr(function))
     return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name
-
-
-def _check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the texts and the class indices of held-out documents."""
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
-    texts = check_texts(validation_data[0], "validation_data[0]")
-    labels = check_labels(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
-    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
-    if unknown:
-        raise ValueError(f"validation_data[1] must hold classes that y holds, got {unknown}")
-    return texts, np.searchsorted(classes, labels)

@@ -1,4 +1,4 @@
-"""The command line: `han train`."""
+"""The command line: `han train` and `han explain`."""
 
 from __future__ import annotations
 
@@ -79,6 +79,73 @@ def train(source: str, text: str, label: str, output: Path | None, epochs: int |
             evaluations[name] = evaluate(baseline, dataset.X_test, dataset.y_test)
     click.echo("\n" + comparison(evaluations).to_string(float_format="{:.4f}".format))
     click.echo(f"\nclassifier, training_curve.png and confusion_matrix.png are in {os.path.relpath(folder)}")
+
+
+@cli.command()
+@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--text", "texts", multiple=True, help="A document; may be given more than once.")
+@click.option("--method", default="attention", show_default=True, help="How words are scored; see below.")
+@click.option("--target", help="The class to explain.  [default: the predicted one]")
+@click.option("--format", "form", type=click.Choice(["terminal", "html", "json"]), help="[default: by --output]")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; else standard output.")
+def explain(
+    model: Path,
+    files: tuple[Path, ...],
+    texts: tuple[str, ...],
+    method: str,
+    target: str | None,
+    form: str | None,
+    output: Path | None,
+) -> None:
+    r"""Show what the classifier in the folder MODEL looked at in documents.
+
+    Each of FILES is a document; "-" is standard input, which is read too if there are neither FILES nor --text. The
+    documents are shown as coloured text, as an HTML page (a page of many for more than one), or as JSON, a document a
+    line.
+
+    The method is "attention" (the weights of words and sentences), "occlusion", "gradient_x_input" or
+    "integrated_gradients" (what they add to the probability of the target).
+
+    \b
+    Examples:
+      han explain models/imdb --text "A dull film. I loved the end."
+      han explain models/imdb review1.txt review2.txt --output reviews.html
+      cat review.txt | han explain models/imdb --method occlusion --format json
+    """
+    from han.classifier import HANClassifier
+    from han.heatmap import corpus_page, page, terminal
+
+    form = form or {".html": "html", ".htm": "html", ".json": "json", ".jsonl": "json"}.get(
+        output.suffix.lower() if output else "", "terminal"
+    )
+    with _refusals():
+        documents = [*texts, *map(_read, files or ([] if texts else [Path("-")]))]
+        classifier = HANClassifier.load(model)
+        label = None if target is None else _label(target, classifier.classes_.tolist())
+        explanations = classifier.explain(documents, method=method, target=label)
+    if form == "html":
+        result = page(explanations[0]) if len(explanations) == 1 else corpus_page(explanations)
+    elif form == "json":
+        result = "\n".join(explanation.to_json() for explanation in explanations)
+    else:
+        result = "\n\n".join(map(terminal, explanations))
+    if output:
+        with _refusals():
+            output.write_text(result.rstrip("\n") + "\n", encoding="utf-8")
+    else:
+        click.echo(result)
+
+
+def _read(path: Path) -> str:
+    """Return a document; what is not UTF-8 in it is replaced."""
+    data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    return data.decode("utf-8", "replace")
+
+
+def _label(name: str, classes: list[object]) -> object:
+    """Return the class that is written like this."""
+    return next((label for label in classes if str(label) == name), name)
 
 
 def _description(dataset: Dataset) -> str:

@@ -69,7 +69,22 @@ class Corpus:
     @classmethod
     def encode(cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary) -> Corpus:
         """Split texts and encode them with a known vocabulary."""
-        return cls._from_texts(texts, splitter, vocabulary.encode)
+        return cls._from_texts(texts, splitter.split, vocabulary.encode)
+
+    @classmethod
+    def encode_with_offsets(
+        cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary
+    ) -> tuple[Corpus, Int32]:
+        """Do as `encode`, and also return where each word starts and ends in its text, [words, 2]."""
+        offsets = array("i")
+
+        def split(text: str) -> tuple[list[list[str]], bool]:
+            spans, was_cut = splitter.split_spans(text)
+            offsets.extend(chain.from_iterable(chain.from_iterable(spans)))
+            return [[text[start:end] for start, end in sentence] for sentence in spans], was_cut
+
+        corpus = cls._from_texts(texts, split, vocabulary.encode)
+        return corpus, np.array(offsets, np.int32).reshape(-1, 2)
 
     @classmethod
     def learn(
@@ -78,7 +93,7 @@ class Corpus:
         """Split texts, learn their vocabulary (see `Vocabulary.from_counts`) and encode them, in one pass over them."""
         spellings: defaultdict[str, int] = defaultdict()
         spellings.default_factory = spellings.__len__
-        corpus = cls._from_texts(texts, splitter, lambda words: [*map(spellings.__getitem__, words)])
+        corpus = cls._from_texts(texts, splitter.split, lambda words: [*map(spellings.__getitem__, words)])
         counts: Counter[str] = Counter()
         for spelling, count in zip(spellings, np.bincount(corpus.word_ids).tolist(), strict=True):
             counts[spelling.lower()] += count
@@ -88,12 +103,15 @@ class Corpus:
 
     @classmethod
     def _from_texts(
-        cls, texts: Iterable[str], splitter: DocumentSplitter, encode: Callable[[Iterable[str]], list[int]]
+        cls,
+        texts: Iterable[str],
+        split: Callable[[str], tuple[list[list[str]], bool]],
+        encode: Callable[[Iterable[str]], list[int]],
     ) -> Corpus:
         word_ids, sentence_lengths, document_lengths = array("i"), array("i"), array("i")
         cut = 0
         for text in texts:
-            sentences, was_cut = splitter.split(text)
+            sentences, was_cut = split(text)
             cut += was_cut
             document_lengths.append(len(sentences))
             sentence_lengths.extend(map(len, sentences))
@@ -119,10 +137,17 @@ class Corpus:
         # Nothing here is of the size of the whole corpus: it is done for every batch.
         documents = np.asarray(documents, np.int64)
         counts = self.document_starts[documents + 1] - self.document_starts[documents]
-        sentences = _ranges(self.document_starts[documents], counts)
+        sentences = ranges(self.document_starts[documents], counts)
         lengths = self.sentence_starts[sentences + 1] - self.sentence_starts[sentences]
-        words = _ranges(self.sentence_starts[sentences], lengths)
+        words = ranges(self.sentence_starts[sentences], lengths)
         return Corpus(self.word_ids[words], _starts(lengths), _starts(counts))
+
+    def keep_words(self, kept: npt.NDArray[np.bool_]) -> Corpus:
+        """Return the same documents with only some words [words]; sentences without any are left out."""
+        before = np.concatenate([[0], np.cumsum(kept)])
+        lengths = np.diff(before[self.sentence_starts])
+        sentences = np.concatenate([[0], np.cumsum(lengths > 0)])
+        return Corpus(self.word_ids[kept], _starts(lengths[lengths > 0]), sentences[self.document_starts])
 
     def batch(self, documents: Sequence[int] | Int64) -> Documents:
         """Return the given documents as the network takes them, int32 throughout."""
@@ -150,12 +175,17 @@ def prediction_batches(
     corpus: Corpus, max_words: int = MAX_BATCH_WORDS, max_documents: int = MAX_BATCH_DOCUMENTS
 ) -> Iterator[Int64]:
     """Yield batches of consecutive documents, of at most `max_words` words together or a single document."""
-    ends = np.cumsum(corpus.word_counts)
+    return consecutive(corpus.word_counts, max_words, max_documents)
+
+
+def consecutive(sizes: Int64, most: int, most_items: int = 2**31) -> Iterator[Int64]:
+    """Yield indices of consecutive items: at most `most_items`, of sizes that sum to `most` at most, or one alone."""
+    ends = np.cumsum(sizes)
     start = 0
     while start < len(ends):
         before = ends[start - 1] if start else 0
-        end = int(np.searchsorted(ends, before + max_words, side="right"))
-        end = min(max(end, start + 1), start + max_documents)
+        end = int(np.searchsorted(ends, before + most, side="right"))
+        end = min(max(end, start + 1), start + most_items)
         yield np.arange(start, end)
         start = end
 
@@ -165,7 +195,7 @@ def _starts(lengths: Iterable[int] | Int64) -> Int64:
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])
 
 
-def _ranges(starts: Int64, lengths: Int64) -> Int64:
+def ranges(starts: Int64, lengths: Int64) -> Int64:
     """Return the concatenation of range(start, start + length) over all pieces."""
     ends = np.cumsum(lengths)
     return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)

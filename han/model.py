@@ -10,6 +10,10 @@ from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack
 from han.vocabulary import PADDING_ID
 
+# What the functions below take: documents as `Corpus.batch` gives them, tables as `project` does.
+FLAT = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
+TABLES = (tf.TensorSpec([None, None]),) * 2
+
 
 @keras.saving.register_keras_serializable(package="han")
 class HierarchicalAttentionNetwork(keras.Model):
@@ -175,32 +179,82 @@ class HierarchicalAttentionNetwork(keras.Model):
         self, documents: Documents, tables: Tables, training: bool = False, differentiable: bool = True
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Do as `_classify` with words given as rows of `tables`."""
-        words, sentences = pack(documents.sentence_lengths), pack(documents.document_lengths)
-        word_states = self.word_encoder.encode(tables, words, documents.word_ids, differentiable)
-        sentence_vectors, word_scores = self.word_pooling.pool(word_states, words)
-
-        tables = self.sentence_encoder.project(self.dropout(sentence_vectors, training=training))
-        index = tf.range(words.sequences)
-        sentence_states = self.sentence_encoder.encode(tables, sentences, index, differentiable)
-        document_vectors, sentence_scores = self.sentence_pooling.pool(sentence_states, sentences)
+        vectors, word_scores = self._read_words(documents, tables, differentiable)
+        vectors = self.dropout(vectors, training=training)
+        index = tf.range(tf.shape(vectors)[0])
+        document_vectors, sentence_scores = self._read_sentences(
+            vectors, index, documents.document_lengths, differentiable
+        )
         probabilities = self.classifier(self.dropout(document_vectors, training=training))
         return probabilities, word_scores, sentence_scores
 
+    def _read_words(self, documents: Documents, tables: Tables, differentiable: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return sentence vectors [sentences, 2 * units] and word scores."""
+        packing = pack(documents.sentence_lengths)
+        states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable)
+        vectors, scores = self.word_pooling.pool(states, packing)
+        return vectors, scores
+
+    def _read_sentences(
+        self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, differentiable: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return document vectors and sentence scores; `index` [sentences] names the row of `vectors` of each."""
+        packing = pack(document_lengths)
+        tables = self.sentence_encoder.project(vectors)
+        states = self.sentence_encoder.encode(tables, packing, index, differentiable)
+        pooled, scores = self.sentence_pooling.pool(states, packing)
+        return pooled, scores
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
     def project(self, word_ids: tf.Tensor) -> Tables:
-        """Project words for `probabilities`; at prediction once for all documents."""
+        """Project words for `read`; at prediction once for all documents."""
         return self._project(word_ids)
 
-    @tf.function(
-        input_signature=[Documents(*[tf.TensorSpec([None], tf.int32)] * 3), (tf.TensorSpec([None, None]),) * 2],
-        autograph=False,
-    )
-    def probabilities(self, documents: Documents, tables: Tables) -> tf.Tensor:
-        """Return class probabilities as a call does, from a graph traced once for documents of any length.
+    def project_distinct(self, documents: Documents) -> tuple[Documents, Tables]:
+        """Return documents for `read`: their words as rows of the tables that are returned with them."""
+        distinct, rows = tf.unique(documents.word_ids)
+        return documents._replace(word_ids=rows), self.project(distinct)
+
+    @tf.function(input_signature=[FLAT, TABLES], autograph=False)
+    def read(self, documents: Documents, tables: Tables) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return probabilities and both scores as a call does, from a graph traced once for documents of any length.
 
         Words are given as rows of the tables that `project` returns. Nothing is kept for a gradient, and there is none.
+        Pooling by maxima has no scores: None.
         """
-        return self._read(documents, tables, differentiable=False)[0]
+        return self._read(documents, tables, differentiable=False)
+
+    @tf.function(input_signature=[FLAT, TABLES], autograph=False)
+    def sentence_vectors(self, documents: Documents, tables: Tables) -> tf.Tensor:
+        """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
+        return self._read_words(documents, tables, differentiable=False)[0]
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32)],
+        autograph=False,
+    )
+    def read_vectors(self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor) -> tf.Tensor:
+        """Return the upper half of `read`: probabilities of documents whose sentences are rows `index` of `vectors`."""
+        return self.classifier(self._read_sentences(vectors, index, document_lengths, differentiable=False)[0])
+
+    @tf.function(
+        input_signature=[FLAT, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32)], autograph=False
+    )
+    def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return probabilities with all word vectors scaled, and what each word contributes to its target's there.
+
+        A contribution [words] is the gradient of the probability of the document's target class at the word's scaled
+        vector, times the vector.
+        """
+        vectors = tf.gather(self.embedding.embeddings.value, documents.word_ids)
+        scaled = scale * vectors
+        # Every occurrence of a word is an input of its own here.
+        index = tf.range(tf.shape(vectors)[0])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(scaled)
+            probabilities = self._read(documents._replace(word_ids=index), self.word_encoder.project(scaled))[0]
+            chosen = tf.gather(probabilities, targets, batch_dims=1)
+        return probabilities, tf.reduce_sum(tape.gradient(chosen, scaled) * vectors, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

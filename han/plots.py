@@ -1,6 +1,8 @@
-"""The training curve and the confusion matrix as figures."""
+"""The training curve, the confusion matrix and the faithfulness of explanations as figures."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from han.validation import Labels
+
+if TYPE_CHECKING:
+    from han.faithfulness import Faithfulness
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, and a marker each for print.
+STYLES = [("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#777777", "x")]
 
 
 def training_curve(history: dict[str, list[float]]) -> Figure:
@@ -48,4 +56,31 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figur
         for (row, column), count in np.ndenumerate(confusion):
             colour = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    return figure
+
+
+def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
+    """Draw what deleting the strongest words, or all others, does to the decision, and how few deletions flip it."""
+    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    *curves, bars = figure.subplots(1, 3)
+    summary = faithfulness.summary()
+    styles = {method: STYLES[index % len(STYLES)] for index, method in enumerate(summary.index)}
+    names = {method: method.replace("_", " ") for method in summary.index}
+    for axes, measure, better in zip(curves, ("comprehensiveness", "sufficiency"), ("higher", "lower"), strict=True):
+        for method, curve in faithfulness.curves.groupby("method", sort=False):
+            color, marker = styles[method]
+            axes.plot(curve["fraction"], curve[measure], color=color, marker=marker, label=names[method])
+        axes.set_title(f"{measure} ({better} is better)", fontsize=10)
+        axes.set_xlabel("share of the words " + ("deleted" if measure == "comprehensiveness" else "kept"))
+        axes.set_ylabel("fall of the probability")
+        axes.grid(alpha=0.3)
+    curves[0].legend(fontsize=8)
+    value = summary["flip_fraction"]
+    low, high = value - summary["flip_fraction_low"], summary["flip_fraction_high"] - value
+    colors = [styles[method][0] for method in summary.index]
+    bars.barh([names[method] for method in summary.index], value, xerr=[low, high], color=colors, capsize=3)
+    bars.invert_yaxis()
+    bars.set_title("share deleted until another class wins (lower is better)", fontsize=10)
+    bars.set_xlim(0, 1)
+    bars.spines[["top", "right"]].set_visible(False)
     return figure

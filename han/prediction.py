@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 
 from han.corpus import Corpus, prediction_batches
+from han.layers import Tables
 from han.model import HierarchicalAttentionNetwork
 from han.text import DocumentSplitter
 from han.vocabulary import Vocabulary
@@ -38,24 +38,35 @@ def predict(
     if len(chunks) > 1 and vocabulary.size <= LARGEST_TABLE:
         everything = model.project(np.arange(vocabulary.size, dtype=np.int32))
 
-    def classify(chunk: tuple[int, int]) -> int:
-        corpus, tables = encode(*chunk), everything
-        if tables is None:
-            words, rows = np.unique(corpus.word_ids, return_inverse=True)
-            corpus, tables = replace(corpus, word_ids=rows.astype(np.int32)), model.project(words)
-        for part in prediction_batches(corpus):
-            probabilities[chunk[0] + part] = model.probabilities(corpus.batch(part), tables)
+    def work(chunk: tuple[int, int]) -> int:
+        corpus = encode(*chunk)
+        probabilities[slice(*chunk)] = classify(model, corpus, everything)
         return corpus.cut
 
     if len(chunks) == 1:
-        return probabilities, classify(chunks[0])
+        return probabilities, work(chunks[0])
     # Threads that call the network for the first time together would each trace its graph.
     model.project.get_concrete_function()
-    model.probabilities.get_concrete_function()
+    model.read.get_concrete_function()
     # One chunk is split into words while the network works on two others: a tenth faster than one at a time. A fourth
     # waits, so that none of these has to.
     with ThreadPoolExecutor(max_workers=4) as executor:
-        return probabilities, sum(executor.map(classify, chunks))
+        return probabilities, sum(executor.map(work, chunks))
+
+
+def classify(
+    model: HierarchicalAttentionNetwork, corpus: Corpus, tables: Tables | None = None
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities [documents, classes] of encoded documents.
+
+    `tables` are those of the whole vocabulary, if it has been projected.
+    """
+    probabilities = np.empty((len(corpus), model.classifier.units), np.float32)
+    for part in prediction_batches(corpus):
+        documents = corpus.batch(part)
+        inputs = model.project_distinct(documents) if tables is None else (documents, tables)
+        probabilities[part] = model.read(*inputs)[0]
+    return probabilities
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:

@@ -107,15 +107,19 @@ class DocumentSplitter:
         ValueError
             If the sentence splitter or the tokenizer returns something that is not in the text, in order.
         """
+        return self.split_spans(text)[0]
+
+    def split_spans(self, text: str) -> tuple[list[list[Span]], bool]:
+        """Return the offsets as `spans` does, and whether the document was cut at `max_sentences`."""
         spans: list[list[Span]] = []
         cursor = 0
         for sentence in self.sentence_splitter(text):
             ((start, cursor),) = locate([sentence], text, cursor, "sentence_splitter")
             words = locate(self.tokenizer(sentence), sentence, 0, "tokenizer")
             spans += _chunks([(start + a, start + b) for a, b in words], self.max_words)
-            if len(spans) >= self.max_sentences:
-                return spans[: self.max_sentences]
-        return spans
+            if len(spans) > self.max_sentences:
+                return spans[: self.max_sentences], True
+        return spans, False
 
 
 def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list[Span]:

@@ -192,6 +192,35 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     return weights
 
 
+def check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the texts and the class indices of held-out documents."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
+    texts = check_texts(validation_data[0], "validation_data[0]")
+    labels = check_labels(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
+    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
+    if unknown:
+        raise ValueError(f"validation_data[1] must hold classes that y holds, got {unknown}")
+    return texts, np.searchsorted(classes, labels)
+
+
+def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray[np.int64]:
+    """Return the index of the class that is to be explained [documents], from one label for all or one for each.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are not labels, not of `classes`, or not as many as documents.
+    """
+    single = isinstance(target, str) or np.ndim(target) == 0  # type: ignore[arg-type]
+    labels = check_labels([target] * documents if single else target, documents, "target")
+    unknown = [label for label in labels.tolist() if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(f"target must be one of {classes.tolist()}, or one for each document, got {unknown[0]!r}")
+    return np.searchsorted(classes, labels)
+
+
 def _kind(label: object) -> type | None:
     if isinstance(label, bool | np.bool_):
         return bool

@@ -60,12 +60,17 @@ def classify(model, document):
 
     Returns the class probabilities, the words' attention scores of each sentence, and the sentences' scores.
     """
+    embeddings = model.embedding.embeddings.numpy().astype(np.float64)
+    return read(model, [embeddings[ids] for ids in document])
+
+
+def read(model, document):
+    """Do as `classify` for a list of arrays of word vectors [words, embedding_dim]."""
 
     def weights(layer):
         return [weight.numpy().astype(np.float64) for weight in (layer.kernel, layer.bias, layer.context)]
 
-    embeddings = model.embedding.embeddings.numpy().astype(np.float64)
-    pooled = [attention(encode(model.word_encoder, embeddings[ids]), *weights(model.word_pooling)) for ids in document]
+    pooled = [attention(encode(model.word_encoder, words), *weights(model.word_pooling)) for words in document]
     sentences = np.array([vector for vector, _ in pooled]).reshape(len(document), 2 * model.word_encoder.units)
     vector, scores = attention(encode(model.sentence_encoder, sentences), *weights(model.sentence_pooling))
     kernel, bias = (weight.numpy().astype(np.float64) for weight in model.classifier.weights)

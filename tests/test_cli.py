@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from han.explanation import Explanation
+
 HAN = Path(sys.executable).with_name("han")
 
 
@@ -94,3 +96,54 @@ def test_help_does_not_wait_for_heavy_imports(arguments, tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
+    fitted.save(folder / "model")
+    (folder / "one.txt").write_text("Shares fell. A <goal>!", encoding="utf-8")
+    (folder / "two.txt").write_bytes(b"Caf\xe9. The match was lost.")
+    return folder
+
+
+def test_explain_shows_a_text_in_the_terminal(saved):
+    result = run("explain", "model", "--text", "Shares fell. A goal!", folder=saved)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[0].endswith("[attention: the darker, the more weight]")
+    assert [line[7:] for line in lines[1:3]] == ["Shares fell.", "A goal!"]
+    assert lines[3].startswith("strongest words: ")
+    assert "\x1b" not in result.stdout  # colours are for terminals
+
+
+def test_explain_reads_files_and_writes_a_page(saved):
+    result = run("explain", "model", "one.txt", "two.txt", "--output", "page.html", folder=saved)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    page = (saved / "page.html").read_text(encoding="utf-8")
+    assert page.count("<details") == 2
+    assert "Caf\ufffd" in page
+    assert "<goal>" not in page
+
+
+def test_explain_reads_standard_input_and_writes_json(saved):
+    command = [HAN, "explain", "model", "--method", "occlusion", "--target", "sports", "--format", "json"]
+    result = subprocess.run(command, cwd=saved, input="A goal!", capture_output=True, text=True, check=True)  # noqa: S603
+    explanation = Explanation.from_json(result.stdout)
+    assert (explanation.text, explanation.target, explanation.method) == ("A goal!", "sports", "occlusion")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model", "--text", "x", "--target", "politics"], "target must be one of ['business', 'sports']"),
+        (["model", "--text", "x", "--method", "lime"], "method must be one of 'attention'"),
+        (["nowhere", "--text", "x"], "'nowhere' does not exist"),
+        ([".", "--text", "x"], "saved classifier"),
+    ],
+)
+def test_explain_refuses_in_one_line(saved, arguments, message):
+    result = run("explain", *arguments, folder=saved)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1

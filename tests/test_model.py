@@ -180,5 +180,5 @@ def test_documents_without_padding_give_what_padded_ones_give(rng):
 def test_probabilities_from_the_whole_vocabulary_are_those_of_a_call(rng):
     model = network()
     documents = [random_document(rng, count) for count in (3, 0, 12)]
-    probabilities = model.probabilities(flatten(documents), model.project(np.arange(WORDS, dtype=np.int32)))
+    probabilities = model.read(flatten(documents), model.project(np.arange(WORDS, dtype=np.int32)))[0]
     np.testing.assert_allclose(probabilities, model(block(documents)), atol=1e-6)

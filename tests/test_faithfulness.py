@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from han import HANClassifier
+from han.corpus import Corpus
+from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
+from han.model import HierarchicalAttentionNetwork
+from han.vocabulary import Vocabulary
+
+# "good" is evidence for a class, "poor" weaker evidence against it. Attention goes to "loud", which decides nothing.
+WORDS = ["good", "poor", "loud", *(f"neutral{number}" for number in range(20))]
+
+
+@pytest.fixture(scope="module")
+def constructed():
+    """A classifier whose weights are set by hand: which words decide is known, and that attention is elsewhere."""
+    model = HierarchicalAttentionNetwork(2 + len(WORDS), 2, embedding_dim=2, units=2)
+    model.build((None, None, None))
+    embeddings = np.zeros((2 + len(WORDS), 2))
+    embeddings[2:5] = [[1.0, 0.0], [-0.3, 0.0], [0.0, 1.0]]
+    model.embedding.embeddings.assign(embeddings)
+
+    def copying(features, gain):
+        """Weights of an LSTM, gates i, f, c, o, that copies the first features and forgets what was before."""
+        kernel = np.zeros((features, 8))
+        kernel[[0, 1], [4, 5]] = gain
+        return [kernel, np.zeros((2, 8)), np.repeat([20.0, -20.0, 0.0, 20.0], 2)]
+
+    for encoder, features, gain in ((model.word_encoder, 2, 1.0), (model.sentence_encoder, 4, 20.0)):
+        for weights, gains in ((encoder.forward_weights, gain), (encoder.backward_weights, 0.0)):
+            for weight, value in zip(weights, copying(features, gains), strict=True):
+                weight.assign(value)
+    for pooling, strength in ((model.word_pooling, 4.0), (model.sentence_pooling, 0.0)):
+        kernel, context = np.zeros((4, 4)), np.zeros(4)
+        kernel[1, 0], context[0] = 3.0, strength
+        for weight, value in zip(
+            (pooling.kernel, pooling.bias, pooling.context), (kernel, kernel[2], context), strict=True
+        ):
+            weight.assign(value)
+    kernel = np.zeros((4, 2))
+    kernel[0] = [-60.0, 60.0]
+    model.classifier.kernel.assign(kernel)
+    classifier = HANClassifier()
+    classifier.classes_, classifier.vocabulary_ = np.array(["bad", "good"]), Vocabulary(WORDS)
+    classifier.model_, classifier.history_ = model, {}
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def documents():
+    rng = np.random.default_rng(0)
+    texts = []
+    for _ in range(60):
+        sentences = [[*rng.choice(WORDS[3:], 6).tolist(), "loud"] for _ in range(3)]
+        first, second = rng.permutation(3)[:2]
+        sentences[first].append("good")
+        sentences[second].append("poor")
+        texts.append(" ".join(" ".join(rng.permutation(sentence)) + " ." for sentence in sentences))
+    return texts
+
+
+@pytest.fixture(scope="module")
+def result(constructed, documents):
+    return faithfulness(constructed, documents)
+
+
+@pytest.fixture(scope="module")
+def best(constructed, documents):
+    """The measures of the ranking that is right by construction."""
+    corpus = Corpus.encode(documents, constructed.document_splitter(), constructed.vocabulary_)
+    scores = np.select([corpus.word_ids == constructed.vocabulary_[word] for word in ("good", "poor")], [1.0, -1.0])
+    return deletion_measures(constructed.model_, corpus, scores)
+
+
+def test_the_construction_holds(constructed, documents):
+    assert (constructed.predict_proba(documents)[:, 1] > 0.95).all()
+    assert (constructed.predict_proba([text.replace("good", "neutral1") for text in documents])[:, 0] > 0.8).all()
+    for sentence in constructed.explain(documents[:1])[0].sentences:
+        assert max(sentence.words, key=lambda word: word.score).text == "loud"
+
+
+def test_faithful_methods_are_near_the_best_and_misled_attention_is_not(result, best):
+    summary = result.summary()
+    ideal = best[0].mean()
+    assert ideal["comprehensiveness"] > 0.8
+    assert ideal["flip_fraction"] == pytest.approx(min(FLIP_STEPS))
+    for method in ("gradient_x_input", "integrated_gradients", "occlusion"):
+        assert summary.loc[method, "comprehensiveness"] == pytest.approx(ideal["comprehensiveness"], abs=0.02)
+        assert summary.loc[method, "flip_fraction"] == pytest.approx(ideal["flip_fraction"], abs=0.02)
+        # "loud" beside "poor" has an effect of its own, which the ideal ranking leaves out.
+        assert summary.loc[method, "sufficiency"] < ideal["sufficiency"] + 0.12
+    for method in ("attention", "random"):
+        assert summary.loc[method, "comprehensiveness"] < 0.4 * ideal["comprehensiveness"]
+        assert summary.loc[method, "sufficiency"] > 0.2
+        assert summary.loc[method, "flip_fraction"] > 0.2
+
+
+def test_random_order_falls_as_it_must(result):
+    # One word of some 26 decides: a random share of the words holds it with the probability of the share.
+    curve = result.curves[result.curves["method"] == "random"].set_index("fraction")["comprehensiveness"]
+    assert curve[0.5] == pytest.approx(0.5, abs=0.17)
+    assert curve[0.1] < 0.3
+
+
+def test_intervals_cover_the_means(result):
+    summary = result.summary()
+    for measure in ("comprehensiveness", "sufficiency", "flip_fraction"):
+        assert (summary[f"{measure}_low"] <= summary[measure]).all()
+        assert (summary[measure] <= summary[f"{measure}_high"]).all()
+    values = result.per_document.query("method == 'random'")["flip_fraction"]
+    margin = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+    assert summary.loc["random", "flip_fraction_high"] - values.mean() == pytest.approx(margin, rel=1e-3)
+    assert (result.summary(0.5)["sufficiency_low"] >= summary["sufficiency_low"]).all()
+
+
+def test_measures_are_those_of_documents_rewritten_by_hand(fitted, news):
+    texts = [text[:400] for text in news[2][:4]]
+    measured = faithfulness(fitted, texts, ["occlusion"])
+    predicted = fitted.predict(texts)
+    columns = np.searchsorted(fitted.classes_, predicted)
+
+    def probability(explanation, column, kept):
+        """Of the predicted class, for a document of the kept words in their sentences."""
+        sentences, position = [], 0
+        for sentence in explanation.sentences:
+            ids = fitted.vocabulary_.encode(word.text for word in sentence.words)
+            sentences.append([id_ for offset, id_ in enumerate(ids) if position + offset in kept])
+            position += len(ids)
+        sentences = [ids for ids in sentences if ids]
+        block = np.zeros((1, max(len(sentences), 1), max(map(len, sentences), default=1)), np.int32)
+        for row, ids in enumerate(sentences):
+            block[0, row, : len(ids)] = ids
+        return float(fitted.model_(block)[0, column])
+
+    for number, explanation in enumerate(fitted.explain(texts, method="occlusion")):
+        words = [word for sentence in explanation.sentences for word in sentence.words]
+        order = np.argsort([-word.score for word in words], kind="stable")
+        falls = {"comprehensiveness": [], "sufficiency": []}
+        everything = set(range(len(words)))
+        whole = probability(explanation, columns[number], everything)
+        for fraction in FRACTIONS:
+            strongest = set(order[: max(int(np.ceil(fraction * len(words))), 1)].tolist())
+            for measure, kept in (("comprehensiveness", everything - strongest), ("sufficiency", strongest)):
+                falls[measure].append(whole - probability(explanation, columns[number], kept))
+        row = measured.per_document.iloc[number]
+        for measure, values in falls.items():
+            assert row[measure] == pytest.approx(np.mean(values), abs=1e-5)
+
+
+def test_documents_without_words_are_left_out(fitted):
+    result = faithfulness(fitted, ["Shares fell.", "", "A goal!"], ["random"])
+    assert isinstance(result.per_document, pd.DataFrame)
+    assert len(result.per_document) == 2
+
+
+def test_refusals(fitted):
+    with pytest.raises(ValueError, match=r"methods must be of \['attention', .*'random'\], got 'lime'"):
+        faithfulness(fitted, ["Shares fell."], ["lime"])
+    with pytest.raises(ValueError, match="fractions must lie between 0 and 1"):
+        faithfulness(fitted, ["Shares fell."], fractions=[1.5])

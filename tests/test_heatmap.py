@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import re
+from html import escape
+from html.parser import HTMLParser
+
+import pytest
+
+from han.heatmap import corpus_page, figure, fragment, page, terminal
+from tests.test_explanation import HOSTILE
+from tests.test_text import DOCUMENTS
+
+TEXTS = [*DOCUMENTS, *HOSTILE, 'x" onmouseover="alert(1)" &amp; \'y\'']
+
+
+class Elements(HTMLParser):
+    """What an HTML page is made of: tags with their attributes, and its text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.open, self.text, self.style = [], [], "", ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            self.style += data
+        else:
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def explanations(fitted, news):
+    return fitted.explain([*TEXTS, *news[2][:4]])
+
+
+@pytest.fixture(scope="module")
+def signed(fitted, news):
+    return fitted.explain(news[2][:1], method="occlusion", target="sports")[0]
+
+
+def test_pages_hold_no_script_and_load_nothing(explanations, signed):
+    for source in (*map(page, [*explanations, signed]), corpus_page(explanations, ["sports"] * len(explanations))):
+        elements = Elements(source)
+        assert not elements.open
+        tags = {tag for tag, _ in elements.tags}
+        assert not tags & {"script", "img", "iframe", "object", "embed", "base", "form"}
+        for _, attributes in elements.tags:
+            assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "action")]
+            assert attributes.get("href", "#").startswith(("#", "data:,"))
+        assert "url(" not in elements.style
+        assert "@import" not in elements.style
+        source.encode("utf-8")
+
+
+def test_the_whole_text_is_shown(explanations):
+    for explanation in explanations:
+        shown = "".join(Elements(fragment(explanation)).text.split())
+        for word in re.findall(r"[^\W_]+", explanation.text):
+            assert word in shown
+        if all(character.isprintable() for character in explanation.text):
+            assert (
+                "".join(explanation.text.split()) in re.sub(r"-?\d\.\d\d(?=\D|$)", "", shown) or "." in explanation.text
+            )
+
+
+def test_control_characters_are_shown_as_pictures(fitted):
+    source = page(fitted.explain(["A\x00B \x1b[31m \ud83d \x85 end"])[0])
+    assert "␀" in source
+    assert "␛" in source
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]", source)
+
+
+def test_the_strongest_word_is_the_darkest(explanations):
+    for explanation in explanations[-4:]:
+        words = [word for sentence in explanation.sentences for word in sentence.words]
+        strongest = max(words, key=lambda word: word.combined_score)
+        marked = re.findall(r'style="--a:([\d.]+)">([^<]*)<', fragment(explanation))
+        assert ("1.00", escape(strongest.text)) in marked
+        assert all(0 < float(alpha) <= 1 for alpha, _ in marked)
+
+
+def test_signs_are_told_apart(signed):
+    source = fragment(signed)
+    assert 'class="word for"' in source
+    assert 'class="word against"' in source
+    assert "blue speaks for sports" in source
+
+
+def test_text_that_was_not_read_is_shown_as_such():
+    from han import HANClassifier
+
+    texts = ["Shares fell. Goal!", "A cup. Shares rose."] * 5
+    settings = {"embedding_dim": 4, "units": 2, "epochs": 1, "max_sentences": 1, "validation_fraction": 0, "verbose": 0}
+    with pytest.warns(UserWarning, match="were cut there"):
+        classifier = HANClassifier(**settings, random_state=0).fit(texts, ["a", "b"] * 5)
+    with pytest.warns(UserWarning, match="1 of 1 documents have more than max_sentences=1"):
+        (explanation,) = classifier.explain(["Shares fell. Goal!"])
+    elements = Elements(fragment(explanation))
+    assert ("div", {"class": "sentence unread"}) in elements.tags
+    assert "Goal!" in elements.text
+    assert "Goal!" in terminal(explanation)
+    figure(explanation).canvas.draw()
+
+
+def test_the_corpus_page_begins_with_the_most_uncertain_and_marks_mistakes(explanations):
+    truths = ["sports"] * len(explanations)
+    source = corpus_page(explanations, truths)
+    shares = [int(share) for share in re.findall(r"<summary>.*?(\d+)%", source)]
+    assert shares == sorted(shares)
+    mistakes = sum(explanation.predicted != "sports" for explanation in explanations)
+    assert 0 < mistakes == source.count("✗")
+    assert source.count("<details") == len(explanations)
+    links = re.findall(r'<a href="#(f\d)">([^<]+)<', source)
+    assert links == [("f0", "predicted business"), ("f1", "predicted sports"), ("f2", "mistakes")]
+    for anchor, _ in links:
+        assert f'<i id="{anchor}"></i>' in source
+        assert f"#{anchor}:target ~ main details:not(.{anchor}) {{ display: none; }}" in source
+    assert "✗" not in corpus_page(explanations)
+    with pytest.raises(ValueError, match=f"y_true must have {len(explanations)} labels"):
+        corpus_page(explanations, ["sports"])
+
+
+def test_the_terminal_gets_no_control_character_of_the_text(explanations, signed):
+    for explanation in [*explanations, signed]:
+        text = terminal(explanation)
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]", plain)
+        assert plain.startswith(f"{explanation.predicted} {explanation.probabilities.max():.0%}")
+        assert plain.count("\n") >= len(explanation.sentences)
+
+
+def test_the_figure_shows_every_sentence(explanations):
+    for explanation in explanations[-2:]:
+        drawn = figure(explanation)
+        drawn.canvas.draw()
+        texts = " ".join(text.get_text() for text in drawn.axes[0].texts)
+        for sentence in explanation.sentences:
+            assert f"{sentence.score:.2f}" in texts
+            assert all(word.text in texts for word in sentence.words)
+
+
+def test_notebooks_show_explanations(explanations):
+    assert explanations[-1]._repr_html_() == fragment(explanations[-1])
