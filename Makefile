@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks quality picture bench profile lock clean
+.PHONY: help install train test lint format notebooks quality explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--o
 
 quality: install  ## Measure test quality with three seeds (25 minutes)
 	@$(BIN)/python benchmarks/quality.py $(ARGS)
+
+explanations: install  ## Measure how faithful explanations are (15 minutes)
+	@$(BIN)/python benchmarks/explanations.py $(ARGS)
 
 picture: install  ## Draw the README's picture from models/imdb
 	@$(BIN)/python benchmarks/picture.py

@@ -19,7 +19,7 @@ from han.explanation import Explanation, Sentence
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
 # Words below this share of the document's strongest are left plain.
-FAINTEST = 0.02
+FAINTEST = 0.1
 
 _STYLE = f"""
 .han {{ margin: 0; font: 16px/1.75 system-ui, sans-serif; color: inherit; }}
@@ -156,7 +156,7 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
         Characters in a line.
     """
     rows = list(_rows(explanation, columns))
-    result = Figure(figsize=(0.105 * columns + 1.7, 0.34 * len(rows) + 0.8), layout="constrained")
+    result = Figure(figsize=(0.088 * (columns + 15), 0.34 * len(rows) + 0.8), layout="constrained")
     axes = result.subplots()
     axes.set_xlim(-15, columns)
     axes.set_ylim(len(rows), -0.7)
