@@ -26,9 +26,14 @@ def main() -> None:
     """Train, measure, store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=1000)
-    documents = parser.parse_args().documents
+    parser.add_argument("--model", help="a saved classifier of the same seed, instead of training one")
+    arguments = parser.parse_args()
+    documents = arguments.documents
     dataset = load_dataset("imdb")
-    classifier = HANClassifier(random_state=SEED, verbose=0).fit(dataset.X_train, dataset.y_train)
+    if arguments.model:
+        classifier = HANClassifier.load(arguments.model)
+    else:
+        classifier = HANClassifier(random_state=SEED, verbose=0).fit(dataset.X_train, dataset.y_train)
     chosen = np.random.default_rng(SEED).permutation(len(dataset.X_test))[:documents]
     texts = [dataset.X_test[index] for index in chosen]
 
@@ -45,6 +50,7 @@ def main() -> None:
         "documents": len(texts),
         "spread": "mean (95 % confidence interval over documents)",
         "summary": summary.round(4).to_dict("index"),
+        "curves": measured.curves.round(4).to_dict("records"),
         "attention_times_predicting": {"median": round(median(ratios[1:]), 2), "all": np.round(ratios[1:], 2).tolist()},
     }
     faithfulness_figure(measured).savefig(RESULTS / "faithfulness.png", dpi=110)
@@ -61,11 +67,11 @@ def table(results: dict[str, Any]) -> list[str]:
         cells = [f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})" for name in MEASURES]
         lines.append(f"| {method.replace('_', ' ')} | {' | '.join(cells)} |")
     ratio = results["attention_times_predicting"]
+    cost = f"{ratio['median']} ({min(ratio['all'])} to {max(ratio['all'])})"
     return [
         *lines,
         "",
-        f"Explaining {results['documents']:,} documents by attention took {ratio['median']} times as long as",
-        f"predicting them ({min(ratio['all'])} to {max(ratio['all'])}).",
+        f"Explaining {results['documents']:,} documents by attention took {cost} times as long as predicting them.",
         "",
         "![The three measures of each method](benchmarks/results/faithfulness.png)",
     ]

@@ -61,7 +61,7 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figur
 
 def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
     """Draw what deleting the strongest words, or all others, does to the decision, and how few deletions flip it."""
-    figure = Figure(figsize=(12, 3.8), layout="constrained")
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
     *curves, bars = figure.subplots(1, 3)
     summary = faithfulness.summary()
     styles = {method: STYLES[index % len(STYLES)] for index, method in enumerate(summary.index)}
@@ -74,13 +74,14 @@ def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
         axes.set_xlabel("share of the words " + ("deleted" if measure == "comprehensiveness" else "kept"))
         axes.set_ylabel("fall of the probability")
         axes.grid(alpha=0.3)
-    curves[0].legend(fontsize=8)
+    figure.legend(*curves[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names), frameon=False)
     value = summary["flip_fraction"]
     low, high = value - summary["flip_fraction_low"], summary["flip_fraction_high"] - value
     colors = [styles[method][0] for method in summary.index]
     bars.barh([names[method] for method in summary.index], value, xerr=[low, high], color=colors, capsize=3)
     bars.invert_yaxis()
-    bars.set_title("share deleted until another class wins (lower is better)", fontsize=10)
+    bars.set_title("decision-flip fraction (lower is better)", fontsize=10)
+    bars.set_xlabel("share deleted until another class wins")
     bars.set_xlim(0, 1)
     bars.spines[["top", "right"]].set_visible(False)
     return figure
