@@ -15,7 +15,8 @@ def run(code, **environment):
 def test_importing_is_quiet_unless_asked():
     code = "from han.backend import tf; tf.zeros(1)"
     assert run(code).stderr == ""
-    assert "absl::InitializeLog" in run(code, TF_CPP_MIN_LOG_LEVEL="0").stderr
+    # What there is to say depends on the machine: its processor, its graphics card.
+    assert run(code, TF_CPP_MIN_LOG_LEVEL="0").stderr != ""
 
 
 def test_another_backend_of_keras_is_refused(tmp_path):
