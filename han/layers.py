@@ -176,7 +176,10 @@ class BidirectionalEncoder(keras.layers.Layer):
         Width of the state in each direction; the output has twice as many features.
     cell : {"lstm", "gru"}, default "lstm"
     seed : int or None, default None
-        Seed of the initial weights.
+        Seed of the initial weights and of dropout.
+    recurrent_dropout : float in [0, 1), default 0.0
+        Rate for the weights of the recurrent kernels while training: one mask for all steps of a batch (the
+        weight-dropped LSTM of Merity et al. 2018).
     **kwargs
         As for any Keras layer (`name`, ...); the dtype must be float32.
 
@@ -186,7 +189,9 @@ class BidirectionalEncoder(keras.layers.Layer):
         If `units` is below 1, `cell` is unknown, or the dtype is not float32.
     """
 
-    def __init__(self, units: int, cell: str = "lstm", seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, units: int, cell: str = "lstm", seed: int | None = None, recurrent_dropout: float = 0.0, **kwargs: Any
+    ) -> None:
         if units < 1:
             raise ValueError(f"units must be at least 1, got {units!r}")
         if cell not in CELLS:
@@ -197,6 +202,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         self.units = units
         self.cell = cell
         self.seed = seed
+        self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = keras.layers.Dropout(recurrent_dropout, seed=None if seed is None else seed + 4)
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -249,7 +256,14 @@ class BidirectionalEncoder(keras.layers.Layer):
         )
         return forward, backward
 
-    def encode(self, tables: Tables, packing: Packing, index: tf.Tensor, differentiable: bool = True) -> tf.Tensor:
+    def encode(
+        self,
+        tables: Tables,
+        packing: Packing,
+        index: tf.Tensor,
+        differentiable: bool = True,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Encode sequences without padding.
 
         Parameters
@@ -261,6 +275,8 @@ class BidirectionalEncoder(keras.layers.Layer):
             The row of each element's input.
         differentiable : bool, default True
             Whether a gradient will be asked for.
+        training : bool, default False
+            Apply dropout.
 
         Returns
         -------
@@ -272,7 +288,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
         outputs = []
         for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
-            _, kernel, bias = (cell.arrange(tf.convert_to_tensor(weight)) for weight in weights)
+            _, kernel, bias = map(tf.convert_to_tensor, weights)
+            kernel = cell.arrange(self.weight_dropout(kernel, training=training))
             steps = recurrence(
                 cell,
                 tables[direction],
@@ -281,13 +298,13 @@ class BidirectionalEncoder(keras.layers.Layer):
                 packing.steps,
                 direction == 1,
                 kernel,
-                tf.reshape(bias, [cell.biases, -1]),
+                tf.reshape(cell.arrange(bias), [cell.biases, -1]),
                 differentiable,
             )
             outputs.append(_in_element_order(steps, packing))
         return tf.concat(outputs, axis=1)
 
-    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Encode padded sequences.
 
         Parameters
@@ -295,6 +312,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         inputs : float tensor [sequences, positions, features]
         mask : bool tensor [sequences, positions], optional
             True at real elements.
+        training : bool, default False
+            Apply dropout.
 
         Returns
         -------
@@ -305,7 +324,8 @@ class BidirectionalEncoder(keras.layers.Layer):
             mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
         lengths = tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
         elements = tf.boolean_mask(inputs, mask)
-        states = self.encode(self.project(elements), pack(lengths), tf.range(tf.shape(elements)[0]))
+        index = tf.range(tf.shape(elements)[0])
+        states = self.encode(self.project(elements), pack(lengths), index, training=training)
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
         return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
 
@@ -315,7 +335,13 @@ class BidirectionalEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "cell": self.cell, "seed": self.seed}
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "cell": self.cell,
+            "seed": self.seed,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
 
 
 def _in_element_order(outputs: tf.Tensor, packing: Packing) -> tf.Tensor:

@@ -40,10 +40,15 @@ class HierarchicalAttentionNetwork(keras.Model):
     pooling : {"attention", "mean", "max"}, default "attention"
         The paper's HN-ATT, HN-AVE and HN-MAX, for words and for sentences.
     dropout : float in [0, 1), default 0.0
-        Rate for the embeddings (one mask for each distinct word of a batch: a feature dropped for a word is dropped
-        at its every occurrence, Gal & Ghahramani 2016), for the sentence vectors and for the document vector.
+        Rate for the sentence vectors (one mask for all sentences of a document, Gal & Ghahramani 2016) and for the
+        document vector.
+    embedding_dropout : float in [0, 1), default 0.0
+        Rate for the embeddings: one mask for each distinct word of a batch, so that a feature dropped for a word is
+        dropped at its every occurrence.
     word_dropout : float in [0, 1), default 0.0
         Probability that a distinct word of a batch is replaced by a zero vector at its every occurrence.
+    recurrent_dropout : float in [0, 1), default 0.0
+        See `BidirectionalEncoder`.
     l2 : float, default 0.0
         L2 penalty on each attention's projection kernel and context vector.
     seed : int or None, default None
@@ -70,7 +75,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         cell: str = "lstm",
         pooling: str = "attention",
         dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
         word_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         l2: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
@@ -88,23 +95,27 @@ class HierarchicalAttentionNetwork(keras.Model):
             "cell": cell,
             "pooling": pooling,
             "dropout": dropout,
+            "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
+            "recurrent_dropout": recurrent_dropout,
             "l2": l2,
             "seed": seed,
         }
         # Every part gets its own stretch of seeds: equal seeds would give two layers equal weights.
-        seeds = [None] * 8 if seed is None else [64 * seed + part for part in range(0, 64, 8)]
+        seeds = [None] * 10 if seed is None else [80 * seed + part for part in range(0, 80, 8)]
         self.embedding = keras.layers.Embedding(
             vocabulary_size, embedding_dim, embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0])
         )
-        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1])
+        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1], recurrent_dropout)
         self.word_pooling = _pooling(pooling, l2, seeds[2])
-        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3])
+        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout)
         self.sentence_pooling = _pooling(pooling, l2, seeds[4])
         self.classifier = keras.layers.Dense(
             classes, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seeds[5])
         )
-        self.dropout = keras.layers.Dropout(dropout, seed=seeds[6])
+        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6])
+        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8])
+        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9])
         self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -172,36 +183,47 @@ class HierarchicalAttentionNetwork(keras.Model):
     def _project(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
         embedded = tf.gather(self.embedding.embeddings.value, word_ids)
-        embedded = self.dropout(self.word_dropout(embedded, training=training), training=training)
+        embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
         return self.word_encoder.project(embedded)
 
     def _read(
         self, documents: Documents, tables: Tables, training: bool = False, differentiable: bool = True
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Do as `_classify` with words given as rows of `tables`."""
-        vectors, word_scores = self._read_words(documents, tables, differentiable)
-        vectors = self.dropout(vectors, training=training)
+        vectors, word_scores = self._read_words(documents, tables, differentiable, training)
+        if training:
+            kept = self.sentence_dropout(
+                tf.ones([tf.size(documents.document_lengths), vectors.shape[1]]), training=True
+            )
+            vectors *= tf.repeat(kept, documents.document_lengths, axis=0)
         index = tf.range(tf.shape(vectors)[0])
         document_vectors, sentence_scores = self._read_sentences(
-            vectors, index, documents.document_lengths, differentiable
+            vectors, index, documents.document_lengths, differentiable, training
         )
-        probabilities = self.classifier(self.dropout(document_vectors, training=training))
+        probabilities = self.classifier(self.document_dropout(document_vectors, training=training))
         return probabilities, word_scores, sentence_scores
 
-    def _read_words(self, documents: Documents, tables: Tables, differentiable: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def _read_words(
+        self, documents: Documents, tables: Tables, differentiable: bool, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return sentence vectors [sentences, 2 * units] and word scores."""
         packing = pack(documents.sentence_lengths)
-        states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable)
+        states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
         vectors, scores = self.word_pooling.pool(states, packing)
         return vectors, scores
 
     def _read_sentences(
-        self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, differentiable: bool
+        self,
+        vectors: tf.Tensor,
+        index: tf.Tensor,
+        document_lengths: tf.Tensor,
+        differentiable: bool,
+        training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return document vectors and sentence scores; `index` [sentences] names the row of `vectors` of each."""
         packing = pack(document_lengths)
         tables = self.sentence_encoder.project(vectors)
-        states = self.sentence_encoder.encode(tables, packing, index, differentiable)
+        states = self.sentence_encoder.encode(tables, packing, index, differentiable, training)
         pooled, scores = self.sentence_pooling.pool(states, packing)
         return pooled, scores
 
@@ -223,6 +245,11 @@ class HierarchicalAttentionNetwork(keras.Model):
         Pooling by maxima has no scores: None.
         """
         return self._read(documents, tables, differentiable=False)
+
+    def sharpen(self, factor: float) -> None:
+        """Multiply all logits: above 1 the probabilities become surer of themselves, below 1 less so."""
+        for weight in self.classifier.weights:
+            weight.assign(factor * weight)
 
     @tf.function(input_signature=[FLAT, TABLES], autograph=False)
     def sentence_vectors(self, documents: Documents, tables: Tables) -> tf.Tensor:

@@ -32,6 +32,8 @@ class LazyAdam(keras.optimizers.Adam):
     def __init__(self, learning_rate: Any = 0.001, global_clipnorm: float | None = None, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         self.max_norm = global_clipnorm
+        # The learning rate of sparse updates, as a share of the rest's.
+        self.sparse_rate = tf.Variable(1.0, trainable=False)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Create the moments, and for each row the step of its last sparse update."""
@@ -63,7 +65,7 @@ class LazyAdam(keras.optimizers.Adam):
         # What the steps since a row's last update would have left of its second moment.
         left = self.beta_2 ** (step - tf.gather(updated.value, rows))
         velocity_rows = tf.gather(velocity.value, rows) * left[:, None] + tf.square(values) * (1.0 - self.beta_2)
-        change = -rate * values / (tf.sqrt(velocity_rows) + self.epsilon)
+        change = -self.sparse_rate * rate * values / (tf.sqrt(velocity_rows) + self.epsilon)
         self.assign(velocity, tf.IndexedSlices(velocity_rows, rows))
         self.assign(updated, tf.IndexedSlices(tf.fill([tf.size(rows)], step), rows))
         self.assign_add(variable, tf.IndexedSlices(change, rows))

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,17 +35,18 @@ class SavedModel:
         Hyper-parameters, without those that are functions.
     functions : dict of str
         Hyper-parameters that are functions, and what they were called.
+    attributes : dict
+        Attributes of the fitted classifier that JSON can hold.
     classes : ndarray [classes]
     vocabulary : Vocabulary
-    history : dict of lists
     model : HierarchicalAttentionNetwork
     """
 
     parameters: dict[str, Any]
     functions: dict[str, str]
+    attributes: dict[str, Any]
     classes: Labels
     vocabulary: Vocabulary
-    history: dict[str, list[float]]
     model: HierarchicalAttentionNetwork
 
 
@@ -83,11 +84,11 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         new.mkdir()
         settings = {
             "format_version": FORMAT_VERSION,
-            "parameters": saved.parameters,
+            "parameters": saved.parameters | {"class_weight": _pairs(saved.parameters["class_weight"])},
             "functions": saved.functions,
+            "attributes": saved.attributes,
             "classes": saved.classes.tolist(),
             "classes_dtype": saved.classes.dtype.str,
-            "history": saved.history,
         }
         _write_json(new / SETTINGS, settings)
         _write_json(new / VOCABULARY, saved.vocabulary.words)
@@ -136,7 +137,9 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         )
     try:
         needed = settings["functions"]
-        parameters, history = settings["parameters"], settings["history"]
+        parameters, attributes = settings["parameters"], settings["attributes"]
+        if isinstance(parameters["class_weight"], list):
+            parameters["class_weight"] = dict(parameters["class_weight"])
         classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{folder / SETTINGS} must hold the settings of a saved classifier: {error!r}") from error
@@ -147,9 +150,9 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
     return SavedModel(
         parameters=parameters,
         functions=needed,
+        attributes=attributes,
         classes=classes,
         vocabulary=Vocabulary(_read_json(folder / VOCABULARY, list)),
-        history=history,
         model=keras.saving.load_model(folder / MODEL, safe_mode=True, compile=False),
     )
 
@@ -160,6 +163,14 @@ def _without_optimizer(model: HierarchicalAttentionNetwork) -> HierarchicalAtten
     copy.build((None, None, None))
     copy.set_weights(model.get_weights())
     return copy
+
+
+def _pairs(class_weight: Any) -> Any:
+    """Return a dict as pairs, for JSON's own objects have no keys but strings."""
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    plain = {key.item() if isinstance(key, np.generic) else key: float(value) for key, value in class_weight.items()}
+    return list(map(list, plain.items()))
 
 
 def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[str]]) -> Any:

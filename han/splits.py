@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
+
+
+class Labelled(NamedTuple):
+    """Documents with what `fit` is to learn of them.
+
+    Attributes
+    ----------
+    texts : list of str [documents]
+    targets : int64 [documents]
+        The index of each document's class.
+    weights : float32 [documents]
+    """
+
+    texts: list[str]
+    targets: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+
+    def take(self, documents: npt.NDArray[np.int64]) -> Labelled:
+        """Return the documents at the given positions."""
+        return Labelled([self.texts[index] for index in documents], self.targets[documents], self.weights[documents])
+
+
+def hold_out(documents: Labelled, fraction: float, rng: np.random.Generator) -> tuple[Labelled, Labelled]:
+    """Split documents into those to train on and those to validate on, each class in the same proportion.
+
+    A document without weight decides nothing: neither what is learned nor which epoch is kept.
+    """
+    counted = np.flatnonzero(documents.weights > 0)
+    held = counted[stratified_split(documents.targets[counted], fraction, rng)[1]]
+    return documents.take(np.setdiff1d(np.arange(len(documents.texts)), held)), documents.take(held)
 
 
 def stratified_split(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,28 @@ from han.progress import Progress
 Targets = npt.NDArray[np.int64]
 Batches = Callable[[], Iterable[npt.NDArray[np.int64]]]
 
+# What decides which epoch is the best, and the lowest or the highest of it.
+MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "macro_f1": ("val_macro_f1", "max")}
+# Few documents make few steps an epoch, and so few updates that nothing is learned in ten epochs.
+MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 10, 40
+# Averages are brought up to date after so many steps: it costs as much as the update of all rows of the embedding.
+AVERAGE_EVERY = 4
+
+
+class TrainingSettings(NamedTuple):
+    """How a network is trained; `HANClassifier` documents each."""
+
+    learning_rate: float
+    warmup: float
+    batch_size: int
+    epochs: int | str
+    patience: int | str | None
+    monitor: str
+    clipnorm: float | None
+    label_smoothing: float
+    averaging: float
+    embedding_delay: float
+
 
 def train(
     model: HierarchicalAttentionNetwork,
@@ -28,10 +50,7 @@ def train(
     validation_targets: Targets,
     validation_weights: npt.NDArray[np.float32],
     *,
-    learning_rate: float,
-    batch_size: int,
-    epochs: int,
-    patience: int | None,
+    settings: TrainingSettings,
     rng: np.random.Generator,
     progress: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -45,11 +64,7 @@ def train(
     corpus, targets, weights : documents, their class indices and their weights in the loss [documents]
     validation, validation_targets, validation_weights : the same of held-out documents
         May be empty: then all epochs are run and the last weights kept.
-    learning_rate : float
-        Reached after a warm-up of half an epoch; falls to nothing along a cosine until the last of `epochs`.
-    batch_size, epochs : int
-    patience : int or None
-        Epochs without a better validation loss after which training stops; None never stops early.
+    settings : TrainingSettings
     rng : numpy.random.Generator
         Orders the documents.
     progress : bool
@@ -62,34 +77,45 @@ def train(
     dict of lists
         Loss and accuracy of each epoch, with the prefix `val_` those of the held-out documents.
     """
-    steps = -(-len(corpus) // batch_size)
-    warmup = max(steps // 2, 1)
+    steps = -(-len(corpus) // settings.batch_size)
+    epochs = _epochs(settings.epochs, steps)
+    patience = -(-3 * epochs // 10) if settings.patience == "auto" else settings.patience or epochs
+    warmup = max(round(settings.warmup * steps), 1)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=learning_rate / 100,
-        warmup_target=learning_rate,
+        initial_learning_rate=settings.learning_rate / 100,
+        warmup_target=settings.learning_rate,
         warmup_steps=warmup,
         decay_steps=max(epochs * steps - warmup, 1),
     )
+    classes = model.classifier.units
+    metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    if settings.monitor == "macro_f1":
+        metrics.append(MacroF1(classes))
+    optimizer = LazyAdam(schedule, global_clipnorm=settings.clipnorm)
     model.compile(
-        optimizer=LazyAdam(schedule, global_clipnorm=1.0),
-        loss="sparse_categorical_crossentropy",
-        weighted_metrics=["accuracy"],
+        optimizer=optimizer,
+        loss=Crossentropy(settings.label_smoothing),
+        weighted_metrics=metrics,
         jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
     )
     # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
     model.optimizer.build(model.trainable_variables)
-    classes = model.classifier.units
     model.compute_metrics(None, np.zeros(1, int), np.full((1, classes), 1 / classes), np.ones(1))
 
     called = [*callbacks, Progress()] if progress and sys.stderr else [*callbacks]
+    if settings.averaging:
+        called.insert(0, WeightAveraging(settings.averaging))
+    if settings.embedding_delay:
+        called.append(EmbeddingDelay(optimizer, round(settings.embedding_delay * steps)))
     held_out = None
     if len(validation):
         # Keras' evaluation keeps what a gradient would need: 5 kB a word at 50 units.
         batches = list(prediction_batches(validation, max_words=32_768))
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches))
-        called.append(keras.callbacks.EarlyStopping("val_loss", patience=patience or epochs, restore_best_weights=True))
+        monitored, mode = MONITORS[settings.monitor]
+        called.append(keras.callbacks.EarlyStopping(monitored, mode=mode, patience=patience, restore_best_weights=True))
     history = model.fit(
-        _dataset(corpus, targets, weights, lambda: training_batches(corpus, batch_size, rng), steps),
+        _dataset(corpus, targets, weights, lambda: training_batches(corpus, settings.batch_size, rng), steps),
         validation_data=held_out,
         epochs=epochs,
         callbacks=called,
@@ -118,3 +144,121 @@ def _dataset(
     # There is nothing to tune, and every other epoch would begin with a second's wait for the tuning thread to stop.
     options.autotune.enabled = False
     return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2).with_options(options)
+
+
+def _epochs(epochs: int | str, steps: int) -> int:
+    """Return the number of epochs of so many steps; "auto" is ten, or more if that makes few steps."""
+    if isinstance(epochs, str):
+        return min(max(-(-MIN_STEPS // steps), MIN_EPOCHS), MAX_EPOCHS)
+    return int(epochs)
+
+
+class Crossentropy(keras.losses.Loss):
+    """Cross-entropy with class indices as targets, smoothed: a share of each target is spread over all classes.
+
+    (Szegedy et al. 2016, section 7.) Without smoothing it is Keras' sparse categorical cross-entropy.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__(name="crossentropy")
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        """Return the loss of each document."""
+        if not self.label_smoothing:
+            return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+        targets = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), y_pred.shape[-1])
+        return keras.losses.categorical_crossentropy(targets, y_pred, label_smoothing=self.label_smoothing)
+
+
+class MacroF1(keras.metrics.Metric):
+    """The mean over the classes of F1, as scikit-learn's `f1_score` with `average="macro"` and `zero_division=0`."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(name="macro_f1")
+        # In each class: documents that are of it and taken for it, that are of it, and that are taken for it.
+        self.counts = self.add_weight(shape=(3, classes), initializer="zeros", name="counts")
+
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
+        """Count a batch."""
+        true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), y_pred.shape[-1])
+        taken = tf.one_hot(tf.argmax(y_pred, axis=-1), y_pred.shape[-1])
+        weights = 1.0 if sample_weight is None else tf.cast(sample_weight, tf.float32)[:, None]
+        self.counts.assign_add(
+            tf.stack([tf.reduce_sum(part * weights, axis=0) for part in (true * taken, true, taken)])
+        )
+
+    def result(self) -> tf.Tensor:
+        """Return the mean of 2 * right / (true + taken)."""
+        right, true, taken = tf.unstack(tf.convert_to_tensor(self.counts))
+        return tf.reduce_mean(tf.math.divide_no_nan(2 * right, true + taken))
+
+
+class WeightAveraging(keras.callbacks.Callback):
+    """Validate, and keep, the exponential moving average of the weights (Polyak & Juditsky 1992) in their place.
+
+    At the beginning, the average is over all steps so far. While an epoch's steps run, the network has its own weights.
+    """
+
+    def __init__(self, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum**AVERAGE_EVERY
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin with the weights as they are."""
+        self.weights = [variable.value for variable in self.model.trainable_variables]
+        self.averages = [tf.Variable(weight) for weight in self.weights]
+        self.updates = tf.Variable(0.0)
+        self.averaged = False
+
+        @tf.function(autograph=False)
+        def update() -> None:
+            self.updates.assign_add(1.0)
+            kept = tf.minimum(self.momentum, self.updates / (self.updates + 10.0))
+            for average, weight in zip(self.averages, self.weights, strict=True):
+                average.assign_add((1.0 - kept) * (weight - average))
+
+        self.update = update
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Take the weights into the averages."""
+        if batch % AVERAGE_EVERY == 0:
+            self.update()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Put the averages in the place of the weights, until the next epoch."""
+        self._exchange(True)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Go on with the weights."""
+        self._exchange(False)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Put the averages in the place of the weights, if there was no validation."""
+        self._exchange(True)
+
+    def _exchange(self, averaged: bool) -> None:
+        if averaged != self.averaged:
+            for average, weight in zip(self.averages, self.weights, strict=True):
+                value = tf.identity(weight)
+                weight.assign(average)
+                average.assign(value)
+            self.averaged = averaged
+
+
+class EmbeddingDelay(keras.callbacks.Callback):
+    """Leave the embedding as it is for the first steps: what is above it learns to read it first."""
+
+    def __init__(self, optimizer: LazyAdam, steps: int) -> None:
+        super().__init__()
+        self.rate, self.steps = optimizer.sparse_rate, steps
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Hold the rows."""
+        self.rate.assign(0.0)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Let go of them."""
+        if self.steps == 0:
+            self.rate.assign(1.0)
+        self.steps -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -20,17 +21,21 @@ class Range(NamedTuple):
     start: float
     stop: float = float("inf")
     optional: bool = False
+    auto: bool = False
 
     def accepts(self, value: object) -> bool:
         """Tell whether the value is a number of the right kind within the range."""
         if value is None:
             return self.optional
+        if isinstance(value, str):
+            return self.auto and value == "auto"
         return isinstance(value, self.kind) and not isinstance(value, bool) and self.start <= value < self.stop  # type: ignore[operator]
 
     def __str__(self) -> str:
         kind = "an int" if self.kind is Integral else "a number"
         bounds = f"of at least {self.start:g}" if self.stop == float("inf") else f"in [{self.start:g}, {self.stop:g})"
-        return f"{kind} {bounds}" + (" or None" if self.optional else "")
+        others = ', "auto" or None' if self.auto and self.optional else ' or "auto"' if self.auto else " or None"
+        return f"{kind} {bounds}" + (others if self.auto or self.optional else "")
 
 
 class Choice(tuple[object, ...]):
@@ -57,6 +62,41 @@ class RandomState:
         return "an int in [0, 2**32), a numpy.random.RandomState or None"
 
 
+class Bool:
+    """True or False."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is a bool, of Python or NumPy."""
+        return isinstance(value, bool | np.bool_)
+
+    def __str__(self) -> str:
+        return "True or False"
+
+
+class Embeddings:
+    """Where word vectors come from."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is None, a name or a path, or can be looked up in."""
+        return value is None or isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "key_to_index")
+
+    def __str__(self) -> str:
+        return "a path, the name of word vectors, a mapping of words to vectors, gensim KeyedVectors or None"
+
+
+class ClassWeight:
+    """Weights of classes, as scikit-learn has them."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is None, "balanced" or a mapping to finite numbers of at least 0."""
+        if isinstance(value, Mapping):
+            return all(isinstance(weight, Real) and 0.0 <= float(weight) < float("inf") for weight in value.values())
+        return value is None or (isinstance(value, str) and value == "balanced")
+
+    def __str__(self) -> str:
+        return '"balanced", a dict of classes to finite numbers of at least 0, or None'
+
+
 class CallableOrNone:
     """A function, or None for the default."""
 
@@ -68,14 +108,21 @@ class CallableOrNone:
         return "a callable or None"
 
 
-Rule = Range | Choice | CallableOrNone | RandomState
+Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | RandomState
 
 
-def check_parameters(values: Mapping[str, object], allowed: Mapping[str, Rule]) -> None:
-    """Raise a ValueError for the first hyper-parameter outside what is allowed."""
+def check_parameters(values: Mapping[str, Any], allowed: Mapping[str, Rule]) -> dict[str, Any]:
+    """Return hyper-parameters with NumPy's numbers, which searches over grids pass, as Python's.
+
+    Raises
+    ------
+    ValueError
+        For the first that is outside what is allowed.
+    """
     for name, rule in allowed.items():
         if not rule.accepts(values[name]):
-            raise ValueError(f"{name} must be {rule}, got {values[name]!r}")
+            raise ValueError(f"{name} must be {rule}, got {_short(values[name])}")
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
 
 
 def check_texts(texts: object, name: str = "X") -> list[str]:
@@ -190,6 +237,28 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     if not weights.any():
         raise ValueError(f"{expected}, and not all 0")
     return weights
+
+
+def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return each document's weight by its class, float32 [documents]; ones for None.
+
+    "balanced" is the number of documents, over the number of classes times that of the documents of the class. Classes
+    that a dict does not name have 1.
+
+    Raises
+    ------
+    ValueError
+        If a dict names what is no class.
+    """
+    if class_weight is None:
+        return np.ones(len(targets), np.float32)
+    if isinstance(class_weight, str):
+        counts = np.bincount(targets, minlength=len(classes))
+        return (len(targets) / (len(classes) * counts[targets])).astype(np.float32)
+    unknown = [label for label in class_weight if label not in classes.tolist()]
+    if unknown:
+        raise ValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
+    return np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float32)[targets]
 
 
 def check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:

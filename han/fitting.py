@@ -1,0 +1,158 @@
+"""From labelled documents to a trained and calibrated network: vocabulary, word vectors, training, temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from han.backend import keras
+from han.calibration import fit_temperature
+from han.corpus import Corpus
+from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
+from han.model import HierarchicalAttentionNetwork
+from han.prediction import classify
+from han.splits import Labelled
+from han.text import DocumentSplitter
+from han.training import TrainingSettings, train
+from han.vocabulary import FIRST_WORD_ID, Vocabulary
+
+# Hyper-parameters that the network takes as they are.
+ARCHITECTURE = (
+    "units",
+    "cell",
+    "pooling",
+    "dropout",
+    "embedding_dropout",
+    "word_dropout",
+    "recurrent_dropout",
+    "l2",
+)
+
+
+class FittedNetwork(NamedTuple):
+    """A trained network and what was learned with it.
+
+    Attributes
+    ----------
+    model : HierarchicalAttentionNetwork
+    vocabulary : Vocabulary
+    embedding_coverage : float or None
+        Share of the training documents' words whose vectors came from elsewhere.
+    temperature : float
+        What the logits were divided by.
+    history : dict of lists
+    cut : int
+        Number of documents that have more sentences than are read.
+    """
+
+    model: HierarchicalAttentionNetwork
+    vocabulary: Vocabulary
+    embedding_coverage: float | None
+    temperature: float
+    history: dict[str, list[float]]
+    cut: int
+
+
+def fit_network(
+    training: Labelled,
+    validation: Labelled,
+    unlabelled: list[str],
+    *,
+    classes: int,
+    splitter: DocumentSplitter,
+    parameters: Mapping[str, Any],
+    seed: int,
+    rng: np.random.Generator,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> FittedNetwork:
+    """Train a network.
+
+    Parameters
+    ----------
+    training, validation : Labelled
+        Validation documents may be none: there is no early stopping and no calibration then.
+    unlabelled : list of str
+        Documents that belong to the vocabulary, and from which word vectors are trained, besides those of `training`.
+    classes : int
+    splitter : DocumentSplitter
+    parameters : mapping
+        The hyper-parameters of `HANClassifier`, checked.
+    seed : int
+        Of the initial weights, of dropout and of word vectors.
+    rng : numpy.random.Generator
+        Orders the documents.
+    callbacks : sequence of keras.callbacks.Callback
+    """
+    everything, vocabulary = Corpus.learn(
+        [*training.texts, *unlabelled], splitter, parameters["min_count"], parameters["max_vocabulary"]
+    )
+    corpus = everything.take(np.arange(len(training.texts))) if unlabelled else everything
+    validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
+
+    vectors = _word_vectors(everything, vocabulary, parameters, seed)
+    held = parameters["embedding_training"] == "freeze"
+    embedding_dim = parameters["embedding_dim"]
+    if vectors is not None:
+        features = vectors.matrix.shape[1]
+        embedding_dim = features if held else max(embedding_dim, features)
+    model = HierarchicalAttentionNetwork(
+        vocabulary_size=vocabulary.size,
+        classes=classes,
+        embedding_dim=embedding_dim,
+        seed=seed,
+        **{name: parameters[name] for name in ARCHITECTURE},
+    )
+    model.build((None, None, None))
+    if vectors is not None:
+        table = model.embedding.embeddings
+        table.assign(initial_embeddings(np.array(table), vectors))
+    model.embedding.trainable = not held
+
+    history = train(
+        model,
+        corpus,
+        training.targets,
+        training.weights,
+        validation_corpus,
+        validation.targets,
+        validation.weights,
+        settings=TrainingSettings(
+            **{name: parameters[name] for name in TrainingSettings._fields if name in parameters},
+            embedding_delay=float(parameters["embedding_training"] == "delay"),
+        ),
+        rng=rng,
+        progress=bool(parameters["verbose"]),
+        callbacks=callbacks,
+    )
+    temperature = 1.0
+    if parameters["calibrate"] and len(validation_corpus):
+        temperature = fit_temperature(classify(model, validation_corpus), validation.targets, validation.weights)
+        model.sharpen(1.0 / temperature)
+    return FittedNetwork(
+        model,
+        vocabulary,
+        None if vectors is None else _coverage(corpus, vectors.known),
+        temperature,
+        history,
+        everything.cut + validation_corpus.cut,
+    )
+
+
+def _word_vectors(
+    corpus: Corpus, vocabulary: Vocabulary, parameters: Mapping[str, Any], seed: int
+) -> WordVectors | None:
+    source = parameters["embeddings"]
+    if source is None:
+        return None
+    if isinstance(source, str) and source == WORD2VEC:
+        return train_vectors([corpus], vocabulary, parameters["embedding_dim"], seed)
+    return find_vectors(source, vocabulary)
+
+
+def _coverage(corpus: Corpus, known: npt.NDArray[np.bool_]) -> float:
+    """Return the share of the corpus' words, unknown ones included, that have vectors."""
+    covered = np.concatenate([np.zeros(FIRST_WORD_ID, bool), known])[corpus.word_ids]
+    return float(covered.mean()) if len(covered) else 0.0
