@@ -52,9 +52,11 @@ ALLOWED: dict[str, Rule] = {
     "units": Range(Integral, 1),
     "cell": Choice(CELLS),
     "pooling": Choice(POOLINGS),
+    "residual": Bool(),
     "dropout": Range(Real, 0, 1),
     "embedding_dropout": Range(Real, 0, 1),
     "word_dropout": Range(Real, 0, 1),
+    "sentence_dropout": Range(Real, 0, 1),
     "recurrent_dropout": Range(Real, 0, 1),
     "l2": Range(Real, 0),
     "label_smoothing": Range(Real, 0, 1),
@@ -102,10 +104,15 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
     pooling : {"attention", "mean", "max"}, default "attention"
+    residual : bool, default True
+        Whether attention pools words and sentences themselves beside what the encoders make of them. It learns from
+        fewer documents; the paper's network has no such connection.
     dropout, embedding_dropout : float in [0, 1), default 0.5
         See `HierarchicalAttentionNetwork`.
     word_dropout : float in [0, 1), default 0.3
         See `HierarchicalAttentionNetwork`.
+    sentence_dropout : float in [0, 1), default 0.0
+        Probability that a sentence is left out when its document is trained on, anew in each epoch; one stays.
     recurrent_dropout : float in [0, 1), default 0.0
         See `BidirectionalEncoder`.
     l2 : float, default 1e-6
@@ -191,9 +198,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         units: int = 50,
         cell: str = "lstm",
         pooling: str = "attention",
+        residual: bool = True,
         dropout: float = 0.5,
         embedding_dropout: float = 0.5,
         word_dropout: float = 0.3,
+        sentence_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         l2: float = 1e-6,
         label_smoothing: float = 0.0,
@@ -223,9 +232,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         self.units = units
         self.cell = cell
         self.pooling = pooling
+        self.residual = residual
         self.dropout = dropout
         self.embedding_dropout = embedding_dropout
         self.word_dropout = word_dropout
+        self.sentence_dropout = sentence_dropout
         self.recurrent_dropout = recurrent_dropout
         self.l2 = l2
         self.label_smoothing = label_smoothing

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from han.datasets import Dataset
     from han.evaluation import Evaluation
 
+FIGURES = ("training_curve.png", "confusion_matrix.png", "reliability.png")
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="han")
@@ -31,43 +33,62 @@ def cli() -> None:
 @click.option("--text", default="text", show_default=True, help="Column of a file that holds the documents.")
 @click.option("--label", default="label", show_default=True, help="Column of a file that holds the classes.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write.  [default: models/NAME]")
+@click.option("--embeddings", help='Word vectors to begin with: a file, "glove-50d" or "word2vec".')
+@click.option("--calibrate", is_flag=True, help="Fit a temperature on held-out documents: honest probabilities.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training documents at most.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random state of the training.")
 @click.option("--quiet", is_flag=True, help="No progress on standard error.")
-def train(source: str, text: str, label: str, output: Path | None, epochs: int | None, seed: int, quiet: bool) -> None:
+def train(
+    source: str,
+    text: str,
+    label: str,
+    output: Path | None,
+    embeddings: str | None,
+    calibrate: bool,
+    epochs: int | None,
+    seed: int,
+    quiet: bool,
+) -> None:
     r"""Train on SOURCE, test on a held-out part of it, and save the classifier.
 
     SOURCE is "imdb", "bbc-news", a .csv, .tsv, .jsonl or .parquet file, or a folder of <class>/*.txt files. A fifth of
     the documents is held out for testing, where two baselines trained on the same documents are measured too. The
-    folder written holds the classifier, its training curve and its confusion matrix.
+    folder written holds the classifier and figures: its training curve, its confusion matrix and how far its
+    probabilities can be taken at their word.
 
     \b
     Examples:
       han train imdb
       han train reviews.csv --text review --label stars --output models/stars
+      han train bbc-news --embeddings glove-50d --calibrate
     """
     from han.datasets import load_dataset
+    from han.embeddings import check_source
     from han.persistence import check_destination
 
     with _refusals():
         dataset = load_dataset(source, text=text, label=label)
         folder = check_destination(output or Path("models") / dataset.name)
+        check_source(embeddings)
     _note(_description(dataset), quiet)
 
     from han.classifier import HANClassifier
     from han.evaluation import baselines, comparison, evaluate
 
-    classifier = HANClassifier(random_state=seed, verbose=int(not quiet))
+    classifier = HANClassifier(embeddings=embeddings, calibrate=calibrate, random_state=seed, verbose=int(not quiet))
     if epochs is not None:
         classifier.set_params(epochs=epochs)
     started = time.monotonic()
-    classifier.fit(dataset.X_train, dataset.y_train)
+    with _refusals():
+        classifier.fit(dataset.X_train, dataset.y_train)
     seconds = time.monotonic() - started
     classifier.save(folder)
 
     evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
     click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")
     click.echo(evaluations["han"].per_class.to_string(float_format="{:.4f}".format))
+    if classifier.embedding_coverage_ is not None:
+        click.echo(f"\n{classifier.embedding_coverage_:.1%} of the training documents' words began with a vector")
     _save_figures(folder, classifier, evaluations["han"])
     for name, baseline in baselines().items():
         _note(f"fitting the baseline: {name}", quiet)
@@ -78,7 +99,7 @@ def train(source: str, text: str, label: str, output: Path | None, epochs: int |
         else:
             evaluations[name] = evaluate(baseline, dataset.X_test, dataset.y_test)
     click.echo("\n" + comparison(evaluations).to_string(float_format="{:.4f}".format))
-    click.echo(f"\nclassifier, training_curve.png and confusion_matrix.png are in {os.path.relpath(folder)}")
+    click.echo(f"\nclassifier, {', '.join(FIGURES)} are in {os.path.relpath(folder)}")
 
 
 @cli.command()
@@ -158,10 +179,15 @@ def _description(dataset: Dataset) -> str:
 
 
 def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluation) -> None:
-    from han.plots import confusion_figure, training_curve
+    from han.plots import confusion_figure, reliability_figure, training_curve
 
-    training_curve(classifier.history_).savefig(folder / "training_curve.png", dpi=120)
-    confusion_figure(evaluation.confusion, classifier.classes_).savefig(folder / "confusion_matrix.png", dpi=120)
+    figures = (
+        training_curve(classifier.history_),
+        confusion_figure(evaluation.confusion, classifier.classes_),
+        reliability_figure(evaluation.reliability),
+    )
+    for name, figure in zip(FIGURES, figures, strict=True):
+        figure.savefig(folder / name, dpi=120)
 
 
 def _note(message: str, quiet: bool) -> None:

@@ -157,6 +157,21 @@ class Corpus:
         )
 
 
+def drop_sentences(documents: Documents, rate: float, rng: np.random.Generator) -> Documents:
+    """Leave out sentences at random, each with probability `rate`, but no document's last one."""
+    lengths = documents.sentence_lengths
+    starts = np.cumsum(documents.document_lengths) - documents.document_lengths
+    filled = documents.document_lengths > 0
+    kept = rng.random(len(lengths)) >= rate
+    # The sentence that a document keeps in any case; where another one stays too, it is dropped like any other.
+    spared = starts[filled] + (rng.random(filled.sum()) * documents.document_lengths[filled]).astype(np.int64)
+    document_of = np.repeat(np.arange(len(documents.document_lengths)), documents.document_lengths)
+    emptied = np.bincount(document_of, kept, len(filled))[filled] == 0
+    kept[spared[emptied]] = True
+    counts = np.bincount(document_of, kept, len(filled)).astype(np.int32)
+    return Documents(documents.word_ids[np.repeat(kept, lengths)], lengths[kept], counts)
+
+
 def training_batches(corpus: Corpus, batch_size: int, rng: np.random.Generator) -> list[Int64]:
     """Return one epoch's batches in random order: every document once, similar lengths together."""
     documents = rng.permutation(len(corpus))

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from han.calibration import Reliability, reliability
 from han.validation import Labels
 
 
@@ -28,6 +29,8 @@ class Evaluation:
     per_class : DataFrame
         Precision, recall, F1 and number of test documents of each class.
     confusion : int array [true classes, predicted classes]
+    reliability : Reliability
+        Confidence beside accuracy; its `error` is the expected calibration error.
     """
 
     accuracy: float
@@ -35,6 +38,7 @@ class Evaluation:
     log_loss: float
     per_class: pd.DataFrame
     confusion: npt.NDArray[np.int64]
+    reliability: Reliability
 
 
 def evaluate(classifier: Any, texts: list[str], labels: Labels) -> Evaluation:
@@ -50,6 +54,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Labels) -> Evaluation:
         log_loss=float(log_loss(labels, probabilities / probabilities.sum(axis=1, keepdims=True), labels=classes)),
         per_class=pd.DataFrame(columns, index=pd.Index(classes, name="class")),
         confusion=confusion_matrix(labels, predicted, labels=classes),
+        reliability=reliability(probabilities, np.searchsorted(classes, labels)),
     )
 
 
@@ -71,7 +76,12 @@ def baselines() -> dict[str, Pipeline | DummyClassifier]:
 def comparison(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
     """Return the overall measures of several classifiers, a row each."""
     rows = {
-        name: {"accuracy": result.accuracy, "macro F1": result.macro_f1, "log loss": result.log_loss}
+        name: {
+            "accuracy": result.accuracy,
+            "macro F1": result.macro_f1,
+            "log loss": result.log_loss,
+            "calibration error": result.reliability.error,
+        }
         for name, result in evaluations.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -24,6 +24,7 @@ ARCHITECTURE = (
     "units",
     "cell",
     "pooling",
+    "residual",
     "dropout",
     "embedding_dropout",
     "word_dropout",

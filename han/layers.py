@@ -9,7 +9,8 @@ from han.backend import keras, tf
 from han.packing import Packing, pack, pad_rows
 from han.recurrence import CELLS, recurrence
 
-Tables = tuple[tf.Tensor, tf.Tensor]
+# Projected inputs: for the forward direction, for the backward direction, and for the residual connection.
+Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -180,6 +181,9 @@ class BidirectionalEncoder(keras.layers.Layer):
     recurrent_dropout : float in [0, 1), default 0.0
         Rate for the weights of the recurrent kernels while training: one mask for all steps of a batch (the
         weight-dropped LSTM of Merity et al. 2018).
+    residual : bool, default False
+        Add to each state a linear projection of its input, W x (He et al. 2016, equation 2): what is above the encoder
+        reads the input itself beside what the recurrence makes of it.
     **kwargs
         As for any Keras layer (`name`, ...); the dtype must be float32.
 
@@ -190,7 +194,13 @@ class BidirectionalEncoder(keras.layers.Layer):
     """
 
     def __init__(
-        self, units: int, cell: str = "lstm", seed: int | None = None, recurrent_dropout: float = 0.0, **kwargs: Any
+        self,
+        units: int,
+        cell: str = "lstm",
+        seed: int | None = None,
+        recurrent_dropout: float = 0.0,
+        residual: bool = False,
+        **kwargs: Any,
     ) -> None:
         if units < 1:
             raise ValueError(f"units must be at least 1, got {units!r}")
@@ -203,6 +213,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         self.cell = cell
         self.seed = seed
         self.recurrent_dropout = recurrent_dropout
+        self.residual = residual
         self.weight_dropout = keras.layers.Dropout(recurrent_dropout, seed=None if seed is None else seed + 4)
         self.supports_masking = True
 
@@ -213,6 +224,12 @@ class BidirectionalEncoder(keras.layers.Layer):
         seeds = [None] * 4 if self.seed is None else range(self.seed, self.seed + 4)
         self.forward_weights = self._add_direction("forward", input_shape[-1], *seeds[:2])
         self.backward_weights = self._add_direction("backward", input_shape[-1], *seeds[2:])
+        if self.residual:
+            self.residual_kernel = self.add_weight(
+                name="residual_kernel",
+                shape=(input_shape[-1], 2 * self.units),
+                initializer=keras.initializers.GlorotUniform(None if self.seed is None else self.seed + 5),
+            )
 
     def _add_direction(
         self, direction: str, features: int, seed: int | None, recurrent_seed: int | None
@@ -244,7 +261,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         ]
 
     def project(self, features: tf.Tensor) -> Tables:
-        """Project inputs [rows, features] through the input kernels of the two directions.
+        """Project inputs [rows, features] through the input kernels of the two directions, and the residual one.
 
         An input is projected once, however often it occurs: a batch of 16,800 words of English holds some 3,300
         distinct ones.
@@ -254,7 +271,8 @@ class BidirectionalEncoder(keras.layers.Layer):
             pad_rows(tf.matmul(features, cell.arrange(tf.convert_to_tensor(weights[0]))))
             for weights in (self.forward_weights, self.backward_weights)
         )
-        return forward, backward
+        width = 2 * self.units
+        return forward, backward, tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, width])
 
     def encode(
         self,
@@ -268,7 +286,7 @@ class BidirectionalEncoder(keras.layers.Layer):
 
         Parameters
         ----------
-        tables : tuple of two float tensors [rows, gates * units]
+        tables : tuple of three float tensors [rows, width]
             The projected inputs, as `project` returns them.
         packing : Packing
         index : int32 tensor [elements]
@@ -302,7 +320,8 @@ class BidirectionalEncoder(keras.layers.Layer):
                 differentiable,
             )
             outputs.append(_in_element_order(steps, packing))
-        return tf.concat(outputs, axis=1)
+        states = tf.concat(outputs, axis=1)
+        return states + tf.gather(tables[2], index) if self.residual else states
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Encode padded sequences.
@@ -341,6 +360,7 @@ class BidirectionalEncoder(keras.layers.Layer):
             "cell": self.cell,
             "seed": self.seed,
             "recurrent_dropout": self.recurrent_dropout,
+            "residual": self.residual,
         }
 
 

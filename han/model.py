@@ -12,7 +12,7 @@ from han.vocabulary import PADDING_ID
 
 # What the functions below take: documents as `Corpus.batch` gives them, tables as `project` does.
 FLAT = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
-TABLES = (tf.TensorSpec([None, None]),) * 2
+TABLES = (tf.TensorSpec([None, None]),) * 3
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -39,6 +39,8 @@ class HierarchicalAttentionNetwork(keras.Model):
     cell : {"lstm", "gru"}, default "lstm"
     pooling : {"attention", "mean", "max"}, default "attention"
         The paper's HN-ATT, HN-AVE and HN-MAX, for words and for sentences.
+    residual : bool, default False
+        Let both encoders pass on their inputs beside their states, see `BidirectionalEncoder`; not in the paper.
     dropout : float in [0, 1), default 0.0
         Rate for the sentence vectors (one mask for all sentences of a document, Gal & Ghahramani 2016) and for the
         document vector.
@@ -74,6 +76,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         units: int = 50,
         cell: str = "lstm",
         pooling: str = "attention",
+        residual: bool = False,
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         word_dropout: float = 0.0,
@@ -94,6 +97,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "units": units,
             "cell": cell,
             "pooling": pooling,
+            "residual": residual,
             "dropout": dropout,
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
@@ -106,9 +110,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.embedding = keras.layers.Embedding(
             vocabulary_size, embedding_dim, embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0])
         )
-        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1], recurrent_dropout)
+        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1], recurrent_dropout, residual)
         self.word_pooling = _pooling(pooling, l2, seeds[2])
-        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout)
+        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout, residual)
         self.sentence_pooling = _pooling(pooling, l2, seeds[4])
         self.classifier = keras.layers.Dense(
             classes, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seeds[5])

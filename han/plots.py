@@ -1,4 +1,4 @@
-"""The training curve, the confusion matrix and the faithfulness of explanations as figures."""
+"""The training curve, confusion, reliability and the faithfulness of explanations as figures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from han.calibration import Reliability
 from han.validation import Labels
 
 if TYPE_CHECKING:
@@ -56,6 +57,34 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figur
         for (row, column), count in np.ndenumerate(confusion):
             colour = "white" if share[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    return figure
+
+
+def reliability_figure(reliability: Reliability) -> Figure:
+    """Draw how often the predicted class is right where its probability is so high; honest is on the diagonal."""
+    figure = Figure(figsize=(4.4, 5.2), layout="constrained")
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    edges = np.linspace(0, 1, len(reliability.counts) + 1)
+    middles, width = (edges[:-1] + edges[1:]) / 2, 0.9 / len(reliability.counts)
+    axes.plot([0, 1], [0, 1], color="#777777", linestyle="--", label="honest")
+    filled = reliability.counts > 0
+    axes.bar(middles[filled], reliability.accuracy[filled], width, color=STYLES[0][0], alpha=0.35)
+    axes.plot(
+        reliability.confidence[filled],
+        reliability.accuracy[filled],
+        marker=STYLES[0][1],
+        color=STYLES[0][0],
+        label="observed",
+    )
+    axes.set_title(f"expected calibration error {reliability.error:.3f}", fontsize=10)
+    axes.set_ylabel("share that is right")
+    axes.set_ylim(0, 1.02)
+    axes.legend(loc="upper left")
+    axes.grid(alpha=0.3)
+    counts.bar(middles, reliability.counts, width, color="#777777")
+    counts.set_ylabel("documents")
+    counts.set_xlabel("probability of the predicted class")
+    counts.set_xlim(0, 1)
     return figure
 
 

@@ -13,6 +13,7 @@ T = TypeVar("T")
 Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[str]]
 
+_SENTENCE_END = re.compile("[.!?。！？]")
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
 _WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
 
@@ -20,12 +21,16 @@ _WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
 def split_sentences(text: str) -> list[str]:
     """Split English text into sentences, each with the white space that follows it.
 
+    A text with line breaks and without any mark that ends a sentence has a sentence on each line.
+
     Examples
     --------
     >>> from han.text import split_sentences
     >>> split_sentences("Dr. Smith slept. Nobody minded!")
     ['Dr. Smith slept. ', 'Nobody minded!']
     """
+    if "\n" in text and not _SENTENCE_END.search(text):
+        return text.splitlines(keepends=True)
     try:
         pieces: list[str] = sentencex.segment("en", text)
     except UnicodeEncodeError:  # half of a surrogate pair, which is not a character; put something else in its place

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras, tf
-from han.corpus import Corpus, prediction_batches, training_batches
+from han.corpus import Corpus, drop_sentences, prediction_batches, training_batches
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
 from han.progress import Progress
@@ -31,6 +32,7 @@ class TrainingSettings(NamedTuple):
 
     learning_rate: float
     warmup: float
+    sentence_dropout: float
     batch_size: int
     epochs: int | str
     patience: int | str | None
@@ -111,11 +113,12 @@ def train(
     if len(validation):
         # Keras' evaluation keeps what a gradient would need: 5 kB a word at 50 units.
         batches = list(prediction_batches(validation, max_words=32_768))
-        held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches))
+        held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
         monitored, mode = MONITORS[settings.monitor]
         called.append(keras.callbacks.EarlyStopping(monitored, mode=mode, patience=patience, restore_best_weights=True))
+    shuffled = partial(training_batches, corpus, settings.batch_size, rng)
     history = model.fit(
-        _dataset(corpus, targets, weights, lambda: training_batches(corpus, settings.batch_size, rng), steps),
+        _dataset(corpus, targets, weights, shuffled, steps, rng, settings.sentence_dropout),
         validation_data=held_out,
         epochs=epochs,
         callbacks=called,
@@ -126,13 +129,22 @@ def train(
 
 
 def _dataset(
-    corpus: Corpus, targets: Targets, weights: npt.NDArray[np.float32], batches: Batches, steps: int
+    corpus: Corpus,
+    targets: Targets,
+    weights: npt.NDArray[np.float32],
+    batches: Batches,
+    steps: int,
+    rng: np.random.Generator,
+    sentence_dropout: float = 0.0,
 ) -> tf.data.Dataset:
     """Return one epoch of (documents, targets, weights); `batches` is called anew for each epoch."""
 
     def generate() -> Iterator[tuple[Any, ...]]:
         for batch in batches():
-            yield tuple(corpus.batch(batch)), targets[batch], weights[batch]
+            documents = corpus.batch(batch)
+            if sentence_dropout:
+                documents = drop_sentences(documents, sentence_dropout, rng)
+            yield tuple(documents), targets[batch], weights[batch]
 
     signature = (
         (tf.TensorSpec([None], tf.int32),) * 3,

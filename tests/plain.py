@@ -40,7 +40,8 @@ def encode(layer, sequence):
     """Both directions of a `BidirectionalEncoder` over one sequence, in float64."""
     run = {"lstm": lstm, "gru": gru}[layer.cell]
     forward, backward = ([weight.numpy().astype(np.float64) for weight in weights] for weights in directions(layer))
-    return np.concatenate([run(sequence, *forward), run(sequence[::-1], *backward)[::-1]], axis=1)
+    states = np.concatenate([run(sequence, *forward), run(sequence[::-1], *backward)[::-1]], axis=1)
+    return states + sequence @ layer.residual_kernel.numpy().astype(np.float64) if layer.residual else states
 
 
 def directions(layer):
@@ -101,13 +102,18 @@ class KerasNetwork:
         self.sentence_encoder = keras_encoder(model.sentence_encoder, states)
         self.word_pooling = [tf.Variable(w.numpy()) for w in model.word_pooling.weights]
         self.sentence_pooling = [tf.Variable(w.numpy()) for w in model.sentence_pooling.weights]
+        self.residuals = [
+            [tf.Variable(layer.residual_kernel.numpy())] if layer.residual else []
+            for layer in (model.word_encoder, model.sentence_encoder)
+        ]
         self.dense = [tf.Variable(w.numpy()) for w in model.classifier.weights]
 
     @property
     def variables(self):
         """In the order of `HierarchicalAttentionNetwork.trainable_variables`."""
         encoders = [
-            [w.value for w in layer.trainable_variables] for layer in (self.word_encoder, self.sentence_encoder)
+            [*(w.value for w in layer.trainable_variables), *residual]
+            for layer, residual in zip((self.word_encoder, self.sentence_encoder), self.residuals, strict=True)
         ]
         return [self.embeddings, *encoders[0], *self.word_pooling, *encoders[1], *self.sentence_pooling, *self.dense]
 
@@ -115,15 +121,16 @@ class KerasNetwork:
         documents, sentences, words = inputs.shape
         word_mask = tf.reshape(inputs, [-1, words]) != 0
         vectors = self.level(
-            self.word_encoder, self.word_pooling, tf.gather(self.embeddings, tf.reshape(inputs, [-1, words])), word_mask
+            0, self.word_pooling, tf.gather(self.embeddings, tf.reshape(inputs, [-1, words])), word_mask
         )
         vectors = tf.reshape(vectors, [documents, sentences, -1])
-        pooled = self.level(self.sentence_encoder, self.sentence_pooling, vectors, tf.reduce_any(inputs != 0, axis=2))
+        pooled = self.level(1, self.sentence_pooling, vectors, tf.reduce_any(inputs != 0, axis=2))
         return tf.nn.softmax(pooled @ self.dense[0] + self.dense[1])
 
-    @staticmethod
-    def level(encoder, pooling, inputs, mask):
-        states = encoder(inputs, mask=mask)
+    def level(self, level, pooling, inputs, mask):
+        states = (self.word_encoder, self.sentence_encoder)[level](inputs, mask=mask)
+        for kernel in self.residuals[level]:
+            states += inputs @ kernel
         kernel, bias, context = pooling
         logits = tf.reduce_sum(tf.tanh(states @ kernel + bias) * context, axis=-1)
         scores = tf.nn.softmax(tf.where(mask, logits, -1e9))

@@ -23,9 +23,10 @@ def corpus(fitted):
     return Corpus.encode(TEXTS, DocumentSplitter(), fitted.vocabulary_)
 
 
-@pytest.fixture(params=["lstm", "gru"])
+@pytest.fixture(params=[("lstm", True), ("gru", False)], ids=["lstm, residual", "gru"])
 def network(request):
-    model = HierarchicalAttentionNetwork(40, 3, embedding_dim=6, units=4, cell=request.param, seed=5)
+    cell, residual = request.param
+    model = HierarchicalAttentionNetwork(40, 3, embedding_dim=6, units=4, cell=cell, residual=residual, seed=5)
     model.build((None, None, None))
     # Larger weights, for probabilities that differ.
     model.embedding.embeddings.assign(model.embedding.embeddings * 20)

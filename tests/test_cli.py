@@ -48,17 +48,23 @@ def test_train_saves_a_classifier_and_figures(trained):
 
     folder = trained[0] / "models" / "news"
     assert HANClassifier.load(folder).predict(["Shares fell."])[0] in ("business", "sports")
-    for name in ("training_curve.png", "confusion_matrix.png"):
+    for name in ("training_curve.png", "confusion_matrix.png", "reliability.png"):
         with Image.open(folder / name) as image:
             assert min(image.size) > 300
 
 
-def test_train_replaces_an_earlier_model(trained):
-    result = run(
-        "train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet", folder=trained[0]
-    )
+def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_coverage(trained):
+    from han import HANClassifier
+
+    (trained[0] / "vectors.txt").write_text("the 1 0\nof 0 1\n")
+    command = ["train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet"]
+    result = run(*command, "--embeddings", "vectors.txt", "--calibrate", folder=trained[0])
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+    classifier = HANClassifier.load(trained[0] / "models" / "news")
+    assert 0.01 < classifier.embedding_coverage_ < 0.2
+    assert classifier.temperature_ != 1.0
+    assert f"{classifier.embedding_coverage_:.1%} of the training documents' words" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,7 @@ def test_train_replaces_an_earlier_model(trained):
         (("train", "missing.csv"), "no such file"),
         (("train", "news.csv", "--text", "body", "--label", "topic"), "text must be a column of news.csv, got 'body'"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "holds something else"),
+        (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "nowhere.txt"), "no such file"),
         (("train", "news.csv", "--epochs", "0"), "Invalid value for '--epochs'"),
         (("train",), "Missing argument 'SOURCE'"),
         (("tarin",), "No such command 'tarin'"),

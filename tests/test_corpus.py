@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.corpus import Corpus, prediction_batches, training_batches
+from han.corpus import Corpus, Documents, drop_sentences, prediction_batches, training_batches
 from han.text import DocumentSplitter
 from han.vocabulary import UNKNOWN_ID, Vocabulary
 
@@ -96,3 +96,23 @@ def test_prediction_batches_hold_every_document_once_within_bounds(rng):
         assert len(batch) == 1 or len(corpus.batch(batch).word_ids) <= 1000
     assert np.concatenate(list(prediction_batches(from_lists([[], []])))).tolist() == [0, 1]
     assert list(prediction_batches(from_lists([]))) == []
+
+
+def test_dropped_sentences_are_left_out_whole_and_never_the_last_one():
+    rng = np.random.default_rng(0)
+    lengths = np.array([2, 1, 3, 1, 2, 2], np.int32)
+    # Every word is numbered by its sentence; the third document is empty.
+    documents = Documents(np.repeat(np.arange(6, dtype=np.int32), lengths), lengths, np.array([3, 1, 0, 2], np.int32))
+    stayed = np.zeros(6)
+    for _ in range(4000):
+        dropped = drop_sentences(documents, 0.4, rng)
+        sentences = dropped.word_ids[np.cumsum(dropped.sentence_lengths) - 1]
+        assert dropped.word_ids.tolist() == [word for word in documents.word_ids if word in sentences]
+        assert dropped.sentence_lengths.tolist() == lengths[sentences].tolist()
+        counts = [np.isin(part, sentences).sum() for part in ([0, 1, 2], [3], [], [4, 5])]
+        assert dropped.document_lengths.tolist() == counts
+        assert [count > 0 for count in counts] == [True, True, False, True]
+        stayed[sentences] += 1
+    # One alone always stays; of n sentences each stays by itself, or is the one spared if all were to go.
+    expected = [0.6 + 0.4**3 / 3] * 3 + [1.0] + [0.6 + 0.4**2 / 2] * 2
+    np.testing.assert_allclose(stayed / 4000, expected, atol=0.03)

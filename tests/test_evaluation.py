@@ -22,6 +22,8 @@ def test_measures_by_hand():
     assert result.accuracy == 0.75
     assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert result.log_loss == pytest.approx(-np.log([0.8, 0.5, 0.3, 0.8]).mean(), rel=1e-6)
+    # Each document is alone in its bin but for the two at 0.8, which are right: 0.2 + 0.5 + 0.6 + 0.2 off, of four.
+    assert result.reliability.error == pytest.approx((0.2 + 0.5 + 0.6 + 0.2) / 4)
     assert result.confusion.tolist() == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
     assert result.per_class.loc["b"].tolist() == pytest.approx([1.0, 2 / 3, 4 / 5, 3])
     assert result.per_class["documents"].tolist() == [1, 3, 0]
@@ -34,4 +36,5 @@ def test_baselines_learn_what_they_should(news):
     assert results["TF-IDF + logistic regression"].accuracy > 0.9
     table = comparison(results)
     assert table.loc["majority class", "log loss"] == pytest.approx(np.log(2))
-    assert [*table.columns] == ["accuracy", "macro F1", "log loss"]
+    assert table.loc["majority class", "calibration error"] == pytest.approx(0)
+    assert [*table.columns] == ["accuracy", "macro F1", "log loss", "calibration error"]

@@ -40,9 +40,10 @@ def flatten(documents):
     return Documents(*(np.array([*part], np.int32) for part in parts))
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, rng):
-    model = network(cell=cell)
+def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, residual, rng):
+    model = network(cell=cell, residual=residual)
     documents = [random_document(rng, count) for count in (3, 1, 0, 12, 5)]
     probabilities, word_scores, sentence_scores = model(block(documents), return_attention_scores=True)
     for index, document in enumerate(documents):
@@ -55,9 +56,10 @@ def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, rng):
             assert not word_scores[index, s, len(expected_scores) :].numpy().any()
 
 
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_outputs_and_gradients_are_those_of_a_plain_keras_stack(cell, rng):
-    model = network(cell=cell)
+def test_outputs_and_gradients_are_those_of_a_plain_keras_stack(cell, residual, rng):
+    model = network(cell=cell, residual=residual)
     for weight in model.weights:  # large enough that every part of the gradient counts
         weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
     plain = KerasNetwork(model)
@@ -147,7 +149,7 @@ def test_equal_seeds_give_equal_networks_and_no_two_layers_are_alike():
 
 
 def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
-    model = network(cell="gru", pooling="mean", dropout=0.3, word_dropout=0.1, l2=0.01)
+    model = network(cell="gru", pooling="mean", residual=True, dropout=0.3, word_dropout=0.1, l2=0.01)
     inputs = block([random_document(rng, 3)])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)

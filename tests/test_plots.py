@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from han.plots import confusion_figure, training_curve
+from han.calibration import reliability
+from han.plots import confusion_figure, reliability_figure, training_curve
 
 HISTORY = {
     "loss": [0.9, 0.5, 0.3],
@@ -47,3 +48,12 @@ def test_class_names_are_not_formulas(tmp_path):
 def test_many_classes_are_drawn_without_numbers():
     figure = confusion_figure(np.eye(40, dtype=int), np.arange(40))
     assert not figure.axes[0].texts
+
+
+def test_reliability_shows_accuracy_over_confidence_and_the_error():
+    figure = reliability_figure(reliability([[0.9, 0.1]] * 8 + [[0.55, 0.45]] * 2, [0] * 6 + [1] * 3 + [0], bins=10))
+    axes, counts = figure.axes
+    observed = next(line for line in axes.lines if line.get_label() == "observed")
+    np.testing.assert_allclose(observed.get_xydata(), [[0.55, 0.5], [0.9, 0.75]])
+    assert "0.130" in axes.get_title()
+    assert [bar.get_height() for bar in counts.patches] == [0, 0, 0, 0, 0, 2, 0, 0, 8, 0]

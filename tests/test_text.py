@@ -34,6 +34,11 @@ def test_spans_point_at_the_words(text, max_sentences, max_words):
     assert flat == sorted(flat)
 
 
+def test_lines_are_sentences_only_where_nothing_else_ends_one():
+    assert split_sentences("the first line  \nthe second\n") == ["the first line  \n", "the second\n"]
+    assert split_sentences("A line that\nis wrapped.") == ["A line that\nis wrapped."]
+
+
 def test_half_a_surrogate_pair_is_a_piece_of_text_like_any_other():
     text = "One \ud83d here. Two."
     assert split_sentences(text) == ["One \ud83d here. ", "Two."]

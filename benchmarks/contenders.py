@@ -1,0 +1,131 @@
+"""What `make accuracy` compares: `HANClassifier` in many settings, and what others would use instead.
+
+Every contender has scikit-learn's `fit` and `predict`, and a fixed setting, the same for all data.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.svm import LinearSVC
+
+from han import HANClassifier
+from han.evaluation import baselines
+from han.text import DocumentSplitter, split_words
+
+Contender = Any
+Labels = npt.NDArray[Any]
+
+
+class NBSVM(ClassifierMixin, BaseEstimator):
+    """Wang & Manning 2012: a linear SVM over whether 1- and 2-grams occur, scaled by their naive Bayes log-ratios.
+
+    alpha 1, C 1 and beta 0.25 as there. Of more than two classes, each is set against the rest.
+    """
+
+    def fit(self, X: list[str], y: Labels) -> NBSVM:  # noqa: N803
+        """Learn a weight for each n-gram."""
+        self.vectorizer_ = CountVectorizer(ngram_range=(1, 2), binary=True, tokenizer=split_words, token_pattern=None)
+        occurs = self.vectorizer_.fit_transform(X).astype(np.float64)
+        self.classes_ = np.unique(y)
+        weights, biases = [], []
+        for label in self.classes_ if len(self.classes_) > 2 else self.classes_[1:]:
+            here = y == label
+            p, q = (1 + np.asarray(occurs[part].sum(axis=0)).ravel() for part in (here, ~here))
+            ratio = np.log((p / p.sum()) / (q / q.sum()))
+            svm = LinearSVC(C=1.0, random_state=0).fit(occurs.multiply(ratio).tocsr(), here)
+            coefficients = svm.coef_[0]
+            mixed = 0.75 * np.abs(coefficients).mean() + 0.25 * coefficients
+            weights.append(ratio * mixed)
+            biases.append(svm.intercept_[0])
+        self.weights_, self.biases_ = np.array(weights).T, np.array(biases)
+        return self
+
+    def predict(self, X: list[str]) -> Labels:  # noqa: N803
+        """Return labels."""
+        scores = self.vectorizer_.transform(X) @ self.weights_ + self.biases_
+        indices = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(int)
+        labels: Labels = self.classes_[indices]
+        return labels
+
+
+class FastText(ClassifierMixin, BaseEstimator):
+    """Joulin et al. 2017, as floret packages it: 1- and 2-grams, and enough epochs for small data."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def fit(self, X: list[str], y: Labels) -> FastText:  # noqa: N803
+        """Train from a file, as fastText does."""
+        import floret
+
+        self.classes_ = np.unique(y)
+        indices = np.searchsorted(self.classes_, y)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "train.txt"
+            lines = (f"__label__{index} {self.line(text)}\n" for text, index in zip(X, indices, strict=True))
+            file.write_text("".join(lines), encoding="utf-8")
+            self.model_ = floret.train_supervised(
+                str(file), lr=0.5, epoch=25, wordNgrams=2, minCount=2, thread=2, seed=self.seed, verbose=0
+            )
+        return self
+
+    @staticmethod
+    def line(text: str) -> str:
+        """Return a text's words, lower-cased, with spaces between."""
+        return " ".join(word for sentence in DocumentSplitter()(text.lower()) for word in sentence)
+
+    def predict_proba(self, X: list[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return probabilities [documents, classes]."""
+        probabilities = np.zeros((len(X), len(self.classes_)))
+        for row, (labels, values) in enumerate(zip(*self.model_.predict([*map(self.line, X)], k=-1), strict=True)):
+            for label, value in zip(labels, values, strict=True):
+                probabilities[row, int(label.removeprefix("__label__"))] = value
+        return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
+
+    def predict(self, X: list[str]) -> Labels:  # noqa: N803
+        """Return labels."""
+        labels: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+
+def whole(text: str) -> list[str]:
+    """Split a document into one sentence."""
+    return [text]
+
+
+def han(**settings: Any) -> Callable[[int], HANClassifier]:
+    """Return what makes a classifier with GloVe vectors, and other settings as they come, for a seed."""
+    settings = {"embeddings": "glove-50d", "calibrate": True, **settings}
+    return lambda seed: HANClassifier(**settings, random_state=seed, verbose=0)
+
+
+def baseline(name: str) -> Callable[[int], Contender]:
+    """Return what makes one of the baselines of `han.evaluation`, which have no seed."""
+    return lambda _seed: baselines()[name]
+
+
+# Methods in the order of the table; what a seed changes nothing about is run once.
+MAIN: dict[str, Callable[[int], Contender]] = {
+    "majority class": baseline("majority class"),
+    "TF-IDF + logistic regression": baseline("TF-IDF + logistic regression"),
+    "NB-SVM": lambda _seed: NBSVM(),
+    "fastText": FastText,
+    "flat BiLSTM, attention": han(sentence_splitter=whole, max_words=100_000),
+    "HN-AVE": han(pooling="mean"),
+    "HN-MAX": han(pooling="max"),
+    "HN-ATT (han)": han(),
+    "HN-ATT, GRU": han(cell="gru"),
+    "HN-ATT, no word vectors": han(embeddings=None),
+    "HN-ATT of the paper": han(residual=False),
+}
+WITHOUT_SEED = ("majority class", "TF-IDF + logistic regression", "NB-SVM")
+# One setting changed at a time.
+ABLATION: dict[str, Callable[[int], Contender]] = {}
