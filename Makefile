@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks quality explanations picture bench profile lock clean
+.PHONY: help install train test lint format notebooks accuracy vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,11 @@ format: install  ## Rewrite the code in the project's style
 notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--overwrite to store the outputs
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
 
-quality: install  ## Measure test quality with three seeds (25 minutes)
-	@$(BIN)/python benchmarks/quality.py $(ARGS)
+accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (hours; stop and go on as you like)
+	@$(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+vectors: install  ## Measure the reading of a million word vectors (5 minutes)
+	@$(BIN)/python benchmarks/vectors.py
 
 explanations: install  ## Measure how faithful explanations are (15 minutes)
 	@$(BIN)/python benchmarks/explanations.py $(ARGS)
@@ -59,7 +62,7 @@ profile: install  ## Show where a training step and a prediction spend their tim
 	@touch $@
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
-	@uv pip compile pyproject.toml --extra datasets --group dev --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra datasets --extra glove --extra word2vec --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv and caches, not models

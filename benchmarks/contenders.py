@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from han import HANClassifier
@@ -27,7 +28,9 @@ Labels = npt.NDArray[Any]
 class NBSVM(ClassifierMixin, BaseEstimator):
     """Wang & Manning 2012: a linear SVM over whether 1- and 2-grams occur, scaled by their naive Bayes log-ratios.
 
-    alpha 1, C 1 and beta 0.25 as there. Of more than two classes, each is set against the rest.
+    alpha 1, C 1 and beta 0.25 as there, for two classes. Of more, each is set against the rest, which needs scores of
+    one scale: documents are scaled to length one, and beta is 1 (0.74 of 20 Newsgroups' development split; as for two
+    classes, 0.59).
     """
 
     def fit(self, X: list[str], y: Labels) -> NBSVM:  # noqa: N803
@@ -35,24 +38,31 @@ class NBSVM(ClassifierMixin, BaseEstimator):
         self.vectorizer_ = CountVectorizer(ngram_range=(1, 2), binary=True, tokenizer=split_words, token_pattern=None)
         occurs = self.vectorizer_.fit_transform(X).astype(np.float64)
         self.classes_ = np.unique(y)
-        weights, biases = [], []
-        for label in self.classes_ if len(self.classes_) > 2 else self.classes_[1:]:
+        ratios, weights, biases = [], [], []
+        two = len(self.classes_) == 2
+        for label in self.classes_[1:] if two else self.classes_:
             here = y == label
             p, q = (1 + np.asarray(occurs[part].sum(axis=0)).ravel() for part in (here, ~here))
             ratio = np.log((p / p.sum()) / (q / q.sum()))
-            svm = LinearSVC(C=1.0, random_state=0).fit(occurs.multiply(ratio).tocsr(), here)
-            coefficients = svm.coef_[0]
-            mixed = 0.75 * np.abs(coefficients).mean() + 0.25 * coefficients
-            weights.append(ratio * mixed)
+            scaled = occurs.multiply(ratio).tocsr()
+            svm = LinearSVC(C=1.0, random_state=0).fit(scaled if two else normalize(scaled), here)
+            weight = svm.coef_[0]
+            weights.append(0.75 * np.abs(weight).mean() + 0.25 * weight if two else weight)
+            ratios.append(ratio)
             biases.append(svm.intercept_[0])
-        self.weights_, self.biases_ = np.array(weights).T, np.array(biases)
+        self.ratios_, self.weights_, self.biases_ = ratios, weights, biases
         return self
 
     def predict(self, X: list[str]) -> Labels:  # noqa: N803
         """Return labels."""
-        scores = self.vectorizer_.transform(X) @ self.weights_ + self.biases_
-        indices = scores.argmax(axis=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).astype(int)
-        labels: Labels = self.classes_[indices]
+        occurs = self.vectorizer_.transform(X)
+        scores = []
+        for ratio, weight, bias in zip(self.ratios_, self.weights_, self.biases_, strict=True):
+            scaled = occurs.multiply(ratio).tocsr()
+            scores.append((scaled if len(self.ratios_) == 1 else normalize(scaled)) @ weight + bias)
+        # Of two classes there is one score, for the second.
+        table = np.array([np.zeros(len(X)), *scores] if len(scores) == 1 else scores)
+        labels: Labels = self.classes_[table.argmax(axis=0)]
         return labels
 
 

@@ -80,8 +80,11 @@ def development(split: Split) -> Split:
 
 
 def stripped(message: str) -> str:
-    """Return a message of a news group without its headers, the lines it quotes, and its signature."""
-    body = message.partition("\n\n")[2]
+    """Return a message of a news group without its headers, the lines it quotes, and its signature.
+
+    In the file, its lines end in tabs.
+    """
+    body = message.replace("\t", "\n").partition("\n\n")[2]
     lines = [line for line in body.split("\n") if not _QUOTED.match(line)]
     while lines and not lines[-1].strip():
         lines.pop()

@@ -52,6 +52,19 @@ def test_everything_fitted_comes_back(small, tmp_path):
     ]
 
 
+def test_what_json_cannot_hold_as_it_is(tmp_path):
+    classifier = HANClassifier(**SMALL, embeddings={"film": [1.0, 0.0]}, class_weight={3: 1, np.int64(7): 2.5})
+    classifier.set_params(calibrate=True).fit(TEXTS, [3, 7] * 10).save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    assert loaded.get_params() == classifier.get_params() | {"embeddings": None}
+    assert loaded.temperature_ == classifier.temperature_ != 1.0
+    assert loaded.embedding_coverage_ == classifier.embedding_coverage_
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), classifier.predict_proba(TEXTS))
+    (tmp_path / "vectors.txt").write_text("film 1 0\n")
+    classifier.set_params(embeddings=tmp_path / "vectors.txt").fit(TEXTS, [3, 7] * 10).save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").embeddings == str(tmp_path / "vectors.txt")
+
+
 @pytest.mark.parametrize("labels", [[3, 7], [True, False], ["é", "日本"]])
 def test_classes_keep_their_type(labels, tmp_path):
     y = np.array([*labels] * 10)
