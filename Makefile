@@ -40,7 +40,7 @@ notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--o
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
 
 accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (hours; stop and go on as you like)
-	@$(BIN)/python benchmarks/accuracy.py $(ARGS)
+	@TF_XLA_FLAGS=--tf_xla_persistent_cache_directory=.venv/xla $(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
 	@$(BIN)/python benchmarks/vectors.py

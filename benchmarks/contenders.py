@@ -67,7 +67,10 @@ class NBSVM(ClassifierMixin, BaseEstimator):
 
 
 class FastText(ClassifierMixin, BaseEstimator):
-    """Joulin et al. 2017, as floret packages it: 1- and 2-grams, and enough epochs for small data."""
+    """Joulin et al. 2017, as floret packages it: 1- and 2-grams, and enough epochs for small data.
+
+    Of learning rates 0.1 and 0.5 the better one on amazon-multidomain's development split.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
@@ -83,7 +86,7 @@ class FastText(ClassifierMixin, BaseEstimator):
             lines = (f"__label__{index} {self.line(text)}\n" for text, index in zip(X, indices, strict=True))
             file.write_text("".join(lines), encoding="utf-8")
             self.model_ = floret.train_supervised(
-                str(file), lr=0.5, epoch=25, wordNgrams=2, minCount=2, thread=2, seed=self.seed, verbose=0
+                str(file), lr=0.1, epoch=25, wordNgrams=2, minCount=2, thread=1, seed=self.seed, verbose=0
             )
         return self
 
@@ -95,8 +98,9 @@ class FastText(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: list[str]) -> npt.NDArray[np.float64]:  # noqa: N803
         """Return probabilities [documents, classes]."""
         probabilities = np.zeros((len(X), len(self.classes_)))
-        for row, (labels, values) in enumerate(zip(*self.model_.predict([*map(self.line, X)], k=-1), strict=True)):
-            for label, value in zip(labels, values, strict=True):
+        for row, text in enumerate(X):
+            # Past floret's own `predict`, which NumPy 2 refuses for one text and which repeats itself for several.
+            for value, label in self.model_.f.predict(self.line(text) + "\n", -1, 0.0, "strict"):
                 probabilities[row, int(label.removeprefix("__label__"))] = value
         return np.asarray(probabilities / probabilities.sum(axis=1, keepdims=True))
 
@@ -134,8 +138,29 @@ MAIN: dict[str, Callable[[int], Contender]] = {
     "HN-ATT (han)": han(),
     "HN-ATT, GRU": han(cell="gru"),
     "HN-ATT, no word vectors": han(embeddings=None),
-    "HN-ATT of the paper": han(residual=False),
+    "HN-ATT of the paper": han(residual=False, class_ratios=False),
 }
 WITHOUT_SEED = ("majority class", "TF-IDF + logistic regression", "NB-SVM")
 # One setting changed at a time.
-ABLATION: dict[str, Callable[[int], Contender]] = {}
+ABLATION: dict[str, Callable[[int], Contender]] = {
+    "as they come": han(),
+    "residual=False": han(residual=False),
+    "class_ratios=False": han(class_ratios=False),
+    "dropout=0": han(dropout=0.0),
+    "embedding_dropout=0": han(embedding_dropout=0.0),
+    "word_dropout=0": han(word_dropout=0.0),
+    "no dropout at all": han(dropout=0.0, embedding_dropout=0.0, word_dropout=0.0),
+    "sentence_dropout=0.3": han(sentence_dropout=0.3),
+    "recurrent_dropout=0.3": han(recurrent_dropout=0.3),
+    "l2=0": han(l2=0.0),
+    "label_smoothing=0.1": han(label_smoothing=0.1),
+    "warmup=0": han(warmup=0.0),
+    "clipnorm=None": han(clipnorm=None),
+    "averaging=0": han(averaging=0.0),
+    'monitor="macro_f1"': han(monitor="macro_f1"),
+    "validation_fraction=0": han(validation_fraction=0.0),
+    "embeddings=None": han(embeddings=None),
+    'embeddings="word2vec"': han(embeddings="word2vec"),
+    'embedding_training="delay"': han(embedding_training="delay"),
+    'embedding_training="freeze"': han(embedding_training="freeze"),
+}

@@ -48,6 +48,7 @@ from han.validation import (
 ALLOWED: dict[str, Rule] = {
     "embeddings": Embeddings(),
     "embedding_training": Choice(("tune", "delay", "freeze")),
+    "class_ratios": Bool(),
     "embedding_dim": Range(Integral, 1),
     "units": Range(Integral, 1),
     "cell": Choice(CELLS),
@@ -97,9 +98,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         is centred and all are scaled alike. Words without a vector begin at random; None lets all.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
+    class_ratios : bool, default True
+        Begin one column of the word vectors for each class (one for two classes) with how much a word speaks for the
+        class in the training documents, see `han.embeddings.class_ratios`; if `embedding_dim` has room for them beside
+        `embeddings`. The more classes there are, the more it helps.
     embedding_dim : int, default 100
-        Width of the word vectors. If `embeddings` are narrower, the other columns begin at random; if they are wider,
-        or are held, it is theirs.
+        Width of the word vectors, or that of `embeddings` if they are wider. Columns that are left over begin at
+        random; there are none if `embeddings` are held.
     units : int, default 50
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
@@ -109,7 +114,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         fewer documents; the paper's network has no such connection.
     dropout, embedding_dropout : float in [0, 1), default 0.5
         See `HierarchicalAttentionNetwork`.
-    word_dropout : float in [0, 1), default 0.3
+    word_dropout : float in [0, 1), default 0.4
         See `HierarchicalAttentionNetwork`.
     sentence_dropout : float in [0, 1), default 0.0
         Probability that a sentence is left out when its document is trained on, anew in each epoch; one stays.
@@ -126,7 +131,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Epochs over which the learning rate rises to its peak.
     clipnorm : float or None, default 1.0
         Gradients are scaled down together so that their norm does not exceed this.
-    averaging : float in [0, 1), default 0.0
+    averaging : float in [0, 1), default 0.995
         Momentum of an exponential moving average of the weights, validated and kept in their place; 0 for none.
     batch_size : int, default 32
         Documents in a training batch.
@@ -194,6 +199,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         *,
         embeddings: Any = None,
         embedding_training: str = "tune",
+        class_ratios: bool = True,
         embedding_dim: int = 100,
         units: int = 50,
         cell: str = "lstm",
@@ -201,7 +207,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         residual: bool = True,
         dropout: float = 0.5,
         embedding_dropout: float = 0.5,
-        word_dropout: float = 0.3,
+        word_dropout: float = 0.4,
         sentence_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         l2: float = 1e-6,
@@ -209,7 +215,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         learning_rate: float = 2e-3,
         warmup: float = 0.5,
         clipnorm: float | None = 1.0,
-        averaging: float = 0.0,
+        averaging: float = 0.995,
         batch_size: int = 32,
         epochs: int | str = "auto",
         patience: int | str | None = "auto",
@@ -228,6 +234,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.embeddings = embeddings
         self.embedding_training = embedding_training
+        self.class_ratios = class_ratios
         self.embedding_dim = embedding_dim
         self.units = units
         self.cell = cell

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from han.backend import keras
 from han.calibration import fit_temperature
 from han.corpus import Corpus
-from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
+from han.embeddings import WORD2VEC, WordVectors, class_ratios, find_vectors, initial_embeddings, train_vectors
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -94,11 +94,15 @@ def fit_network(
     validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
 
     vectors = _word_vectors(everything, vocabulary, parameters, seed)
+    features = 0 if vectors is None else vectors.matrix.shape[1]
+    embedding_dim = max(parameters["embedding_dim"], features)
+    columns = 1 if classes == 2 else classes
+    ratios = None
+    if parameters["class_ratios"] and features + columns <= embedding_dim:
+        ratios = class_ratios(corpus, training.weights, training.targets, classes, vocabulary.size)
     held = parameters["embedding_training"] == "freeze"
-    embedding_dim = parameters["embedding_dim"]
-    if vectors is not None:
-        features = vectors.matrix.shape[1]
-        embedding_dim = features if held else max(embedding_dim, features)
+    if held and vectors is not None:
+        embedding_dim = features + (0 if ratios is None else columns)
     model = HierarchicalAttentionNetwork(
         vocabulary_size=vocabulary.size,
         classes=classes,
@@ -107,9 +111,8 @@ def fit_network(
         **{name: parameters[name] for name in ARCHITECTURE},
     )
     model.build((None, None, None))
-    if vectors is not None:
-        table = model.embedding.embeddings
-        table.assign(initial_embeddings(np.array(table), vectors))
+    table = model.embedding.embeddings
+    table.assign(initial_embeddings(np.array(table), vectors, ratios))
     model.embedding.trainable = not held
 
     history = train(
