@@ -12,7 +12,7 @@ from han.training import Crossentropy, MacroF1, TrainingSettings, train
 
 SETTINGS = TrainingSettings(
     learning_rate=0.01, warmup=0.5, batch_size=8, epochs=3, patience=None, monitor="loss", clipnorm=1.0,
-    label_smoothing=0.0, averaging=0.0, embedding_delay=0.0,
+    label_smoothing=0.0, averaging=0.0, embedding_delay=0.0, sentence_dropout=0.0,
 )  # fmt: skip
 
 
