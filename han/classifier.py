@@ -426,7 +426,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Examples
         --------
         >>> from han import HANClassifier
-        >>> X = ["A wonderful film. I loved it.", "Dull. I left early."] * 20
+        >>> X = ["A wonderful film. I loved it.", "A dull film. I hated it."] * 20
         >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, ["good", "bad"] * 20)
         >>> (explanation,) = classifier.explain(["A film. I loved it."], method="occlusion")
         >>> frame = explanation.to_frame()

@@ -112,7 +112,7 @@ def fit_network(
     )
     model.build((None, None, None))
     table = model.embedding.embeddings
-    table.assign(initial_embeddings(np.array(table), vectors, ratios))
+    table.assign(initial_embeddings(table.numpy(), vectors, ratios))
     model.embedding.trainable = not held
 
     history = train(
