@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from contenders import ABLATION, MAIN, WITHOUT_SEED, Contender
-from corpora import NAMES, Split, available, development, splits
+from corpora import FOLDS, NAMES, Split, available, development, splits
 from environment import RESULTS, describe, store
 from matplotlib.figure import Figure
 from sklearn.metrics import f1_score, log_loss
@@ -126,7 +126,7 @@ def draw() -> None:
     test = frame[frame["part"] == "test"]
     names = [name for name in NAMES if name in set(test["data"])]
     lines = [f"| method | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for method in MAIN:
+    for method in [method for method in MAIN if method in set(test["method"])]:
         cells = [_cell(test, method, name, "accuracy", ".3f") for name in names]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     lines += ["", f"| calibration error, log loss | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
@@ -143,7 +143,7 @@ def draw() -> None:
     head = {
         "command": "make accuracy",
         **describe("scikit-learn", "gensim", "floret"),
-        "date": f"{frame['date'].min()} to {frame['date'].max()}",
+        "date": " to ".join(sorted({frame["date"].min(), frame["date"].max()})),
         "spread": f"mean ± standard deviation over {SEEDS} seeds, of movie-polarity-2000 over ten folds",
     }
     summary = test.groupby(["data", "method"], sort=False)[["accuracy", "macro_f1", "log_loss", "seconds"]]
@@ -161,7 +161,7 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
              "parts; one setting changed at a time.", "",
              f"| setting | {' | '.join(f'{name}, accuracy | log loss' for name in names)} |",
              "|---" * (2 * len(names) + 1) + "|"]  # fmt: skip
-    for method in ABLATION:
+    for method in [method for method in ABLATION if method in set(runs["method"])]:
         cells = [_cell(runs, method, name, value, ".4f") for name in names for value in ("accuracy", "log_loss")]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     versions = ", ".join(f"{package} {version}" for package, version in head["versions"].items())
@@ -173,7 +173,7 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
 def figure(runs: pd.DataFrame, names: list[str]) -> Figure:
     """Draw accuracies, a panel for each data set; a line as wide as two standard deviations."""
     figure = Figure(figsize=(2.6 * len(names) + 2.4, 4.2), layout="constrained")
-    methods = [method for method in MAIN if method != "majority class"]
+    methods = [method for method in MAIN if method in set(runs["method"]) and method != "majority class"]
     for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
         for row, method in enumerate(methods):
             values = runs[(runs["data"] == name) & (runs["method"] == method)]["accuracy"]
@@ -190,11 +190,13 @@ def figure(runs: pd.DataFrame, names: list[str]) -> Figure:
 
 
 def _cell(runs: pd.DataFrame, method: str, name: str, measure: str, form: str) -> str:
+    """Return mean and spread; where runs are still to come, also how many there are."""
     values = runs[(runs["method"] == method) & (runs["data"] == name)][measure].dropna()
     if not len(values):
         return ""
+    planned = FOLDS if name == "movie-polarity-2000" else 1 if method in WITHOUT_SEED else SEEDS
     spread = f" ± {values.std():{form}}" if len(values) > 1 else ""
-    return f"{values.mean():{form}}{spread}"
+    return f"{values.mean():{form}}{spread}" + (f" ({len(values)} of {planned} runs)" if len(values) < planned else "")
 
 
 def _records(summary: pd.DataFrame) -> list[dict[str, Any]]:

@@ -26,6 +26,8 @@ FILES = {
     "20newsgroups": "20newsgroups-train.jsonl.xz",
 }
 NAMES = ("imdb", "bbc-news", *FILES)
+# The published folds of movie-polarity-2000.
+FOLDS = 10
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0
 # A line of another message, as news readers mark it, and the line that introduces it.
@@ -60,7 +62,7 @@ def splits(name: str) -> list[Split]:
             row["text"] = stripped(row["text"])
     if name == "movie-polarity-2000":
         folds = np.array([row["fold"] for row in rows])
-        parts = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(10)]
+        parts = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(FOLDS)]
     else:
         first = {row["text"].strip(): row for row in reversed(rows)}
         rows = [row for row in rows if row["text"].strip() and first[row["text"].strip()] is row]

@@ -152,19 +152,19 @@ class LinearModel:
         return labels
 
 
+def fasttext_line(text: str) -> str:
+    """Return a text's words as fastText reads them: lower-cased, with spaces between."""
+    return " ".join(word for sentence in DocumentSplitter()(text.lower()) for word in sentence)
+
+
 class FastText:
     """fastText (Joulin et al. 2017), as floret packages it, with 1- and 2-grams and its tutorial's learning rate."""
 
     def prepare(self, texts: list[str], labels: Labels) -> None:
         """Write the documents as fastText reads them: one a line, after its label."""
         self.file = Path(tempfile.mkdtemp()) / "train.txt"
-        lines = (f"__label__{label} {self.line(text)}\n" for text, label in zip(texts, labels, strict=True))
+        lines = (f"__label__{label} {fasttext_line(text)}\n" for text, label in zip(texts, labels, strict=True))
         self.file.write_text("".join(lines), encoding="utf-8")
-
-    @staticmethod
-    def line(text: str) -> str:
-        """Return a text's words, lower-cased, with spaces between."""
-        return " ".join(word for sentence in DocumentSplitter()(text.lower()) for word in sentence)
 
     def train(self) -> float:
         """Fit from the file, five epochs."""
@@ -179,7 +179,7 @@ class FastText:
 
     def predict(self, texts: list[str]) -> Labels:
         """Return labels."""
-        labels, _ = self.model.predict([self.line(text) for text in texts])
+        labels, _ = self.model.predict([fasttext_line(text) for text in texts])
         return np.array([label[0].removeprefix("__label__") for label in labels])
 
 

@@ -182,7 +182,7 @@ def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluatio
     from han.plots import confusion_figure, reliability_figure, training_curve
 
     figures = (
-        training_curve(classifier.history_),
+        training_curve(classifier.history_, classifier.monitor),
         confusion_figure(evaluation.confusion, classifier.classes_),
         reliability_figure(evaluation.reliability),
     )

@@ -107,7 +107,7 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
         raise ValueError(f"embeddings must be a readable file of word vectors, got {str(path)!r}: {error}") from error
 
 
-def train_vectors(corpora: Iterable[Corpus], vocabulary: Vocabulary, features: int, seed: int) -> WordVectors:
+def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: int) -> WordVectors:
     """Train word2vec (skip-gram with negative sampling, Mikolov et al. 2013) on the sentences of encoded documents.
 
     Words that are not in the vocabulary are one word, as in Yang et al. 2016. In one thread, so that a seed gives the
@@ -115,7 +115,7 @@ def train_vectors(corpora: Iterable[Corpus], vocabulary: Vocabulary, features: i
 
     Parameters
     ----------
-    corpora : iterable of Corpus
+    corpus : Corpus
     vocabulary : Vocabulary
     features : int
         Length of the vectors.
@@ -132,7 +132,6 @@ def train_vectors(corpora: Iterable[Corpus], vocabulary: Vocabulary, features: i
     names = [str(id_) for id_ in range(vocabulary.size)]
     sentences = [
         [names[id_] for id_ in corpus.word_ids[start:end].tolist()]
-        for corpus in corpora
         for start, end in zip(corpus.sentence_starts[:-1], corpus.sentence_starts[1:], strict=True)
     ]
     vectors = Word2Vec(

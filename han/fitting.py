@@ -152,7 +152,7 @@ def _word_vectors(
     if source is None:
         return None
     if isinstance(source, str) and source == WORD2VEC:
-        return train_vectors([corpus], vocabulary, parameters["embedding_dim"], seed)
+        return train_vectors(corpus, vocabulary, parameters["embedding_dim"], seed)
     return find_vectors(source, vocabulary)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class SavedModel:
     Attributes
     ----------
     parameters : dict
-        Hyper-parameters, without those that are functions.
+        Hyper-parameters, without those that are functions. Read back, a generator as `random_state` and word vectors as
+        `embeddings` are None.
     functions : dict of str
         Hyper-parameters that are functions, and what they were called.
     attributes : dict
@@ -84,7 +85,7 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         new.mkdir()
         settings = {
             "format_version": FORMAT_VERSION,
-            "parameters": saved.parameters | {"class_weight": _pairs(saved.parameters["class_weight"])},
+            "parameters": _for_json(saved.parameters),
             "functions": saved.functions,
             "attributes": saved.attributes,
             "classes": saved.classes.tolist(),
@@ -165,12 +166,23 @@ def _without_optimizer(model: HierarchicalAttentionNetwork) -> HierarchicalAtten
     return copy
 
 
-def _pairs(class_weight: Any) -> Any:
-    """Return a dict as pairs, for JSON's own objects have no keys but strings."""
-    if not isinstance(class_weight, Mapping):
-        return class_weight
-    plain = {key.item() if isinstance(key, np.generic) else key: float(value) for key, value in class_weight.items()}
-    return list(map(list, plain.items()))
+def _for_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyper-parameters as JSON can hold them: without generators and word vectors, paths as strings."""
+    held = dict(parameters)
+    if not isinstance(held["random_state"], int):
+        held["random_state"] = None
+    source = held["embeddings"]
+    held["embeddings"] = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if isinstance(held["class_weight"], Mapping):  # as pairs: JSON's objects have no keys but strings
+        plain = ((key.item() if isinstance(key, np.generic) else key) for key in held["class_weight"])
+        held["class_weight"] = [[key, float(held["class_weight"][key])] for key in plain]
+    return held
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return what a function is called, for people."""
+    name = getattr(function, "__qualname__", repr(function))
+    return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name
 
 
 def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[str]]) -> Any:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 STYLES = [("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#777777", "x")]
 
 
-def training_curve(history: dict[str, list[float]]) -> Figure:
-    """Draw loss and accuracy over the epochs; a ring marks the epoch whose weights were kept."""
+def training_curve(history: dict[str, list[float]], monitor: str = "loss") -> Figure:
+    """Draw loss and accuracy over the epochs; a ring marks the epoch whose weights were kept, the best by `monitor`."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for name, label in ((measure, "training"), (f"val_{measure}", "validation")):
@@ -28,7 +28,8 @@ def training_curve(history: dict[str, list[float]]) -> Figure:
                 epochs = np.arange(1, len(history[name]) + 1)
                 axes.plot(epochs, history[name], marker="o", label=label)
         if "val_loss" in history:
-            best = int(np.argmin(history["val_loss"]))
+            monitored = np.array(history[f"val_{monitor}"])
+            best = int(np.argmin(monitored) if monitor == "loss" else np.argmax(monitored))
             kept = history[f"val_{measure}"][best]
             axes.plot(best + 1, kept, "o", markersize=13, fillstyle="none", color="black", label="kept")
         axes.set_xlabel("epoch")

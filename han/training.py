@@ -183,33 +183,24 @@ class Crossentropy(keras.losses.Loss):
         return keras.losses.categorical_crossentropy(targets, y_pred, label_smoothing=self.label_smoothing)
 
 
-class MacroF1(keras.metrics.Metric):
-    """The mean over the classes of F1, as scikit-learn's `f1_score` with `average="macro"` and `zero_division=0`."""
+class MacroF1(keras.metrics.F1Score):
+    """Keras' macro-averaged F1 with class indices as targets."""
 
     def __init__(self, classes: int) -> None:
-        super().__init__(name="macro_f1")
-        # In each class: documents that are of it and taken for it, that are of it, and that are taken for it.
-        self.counts = self.add_weight(shape=(3, classes), initializer="zeros", name="counts")
+        super().__init__(average="macro", name="macro_f1")
+        self.classes = classes
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
         """Count a batch."""
-        true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), y_pred.shape[-1])
-        taken = tf.one_hot(tf.argmax(y_pred, axis=-1), y_pred.shape[-1])
-        weights = 1.0 if sample_weight is None else tf.cast(sample_weight, tf.float32)[:, None]
-        self.counts.assign_add(
-            tf.stack([tf.reduce_sum(part * weights, axis=0) for part in (true * taken, true, taken)])
-        )
-
-    def result(self) -> tf.Tensor:
-        """Return the mean of 2 * right / (true + taken)."""
-        right, true, taken = tf.unstack(tf.convert_to_tensor(self.counts))
-        return tf.reduce_mean(tf.math.divide_no_nan(2 * right, true + taken))
+        targets = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), self.classes)
+        super().update_state(targets, y_pred, sample_weight)
 
 
 class WeightAveraging(keras.callbacks.Callback):
     """Validate, and keep, the exponential moving average of the weights (Polyak & Juditsky 1992) in their place.
 
     At the beginning, the average is over all steps so far. While an epoch's steps run, the network has its own weights.
+    (The average of Keras' optimizers starts at the initial weights, and takes a pass over the embedding at every step.)
     """
 
     def __init__(self, momentum: float) -> None:

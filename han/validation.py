@@ -2,127 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Set
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 Labels = npt.NDArray[Any]
-
-
-class Range(NamedTuple):
-    """Numbers that a hyper-parameter may take; `stop` is left out of the range."""
-
-    kind: type[Integral] | type[Real]
-    start: float
-    stop: float = float("inf")
-    optional: bool = False
-    auto: bool = False
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is a number of the right kind within the range."""
-        if value is None:
-            return self.optional
-        if isinstance(value, str):
-            return self.auto and value == "auto"
-        return isinstance(value, self.kind) and not isinstance(value, bool) and self.start <= value < self.stop  # type: ignore[operator]
-
-    def __str__(self) -> str:
-        kind = "an int" if self.kind is Integral else "a number"
-        bounds = f"of at least {self.start:g}" if self.stop == float("inf") else f"in [{self.start:g}, {self.stop:g})"
-        others = ', "auto" or None' if self.auto and self.optional else ' or "auto"' if self.auto else " or None"
-        return f"{kind} {bounds}" + (others if self.auto or self.optional else "")
-
-
-class Choice(tuple[object, ...]):
-    """Values that a hyper-parameter may take."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is one of the choices."""
-        return isinstance(value, str | Integral | np.bool_) and value in self
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(map(repr, self))
-
-
-class RandomState:
-    """What seeds a random generator, as scikit-learn has it."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether scikit-learn's `check_random_state` makes a generator of the value."""
-        if value is None or isinstance(value, np.random.RandomState):
-            return True
-        return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32
-
-    def __str__(self) -> str:
-        return "an int in [0, 2**32), a numpy.random.RandomState or None"
-
-
-class Bool:
-    """True or False."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is a bool, of Python or NumPy."""
-        return isinstance(value, bool | np.bool_)
-
-    def __str__(self) -> str:
-        return "True or False"
-
-
-class Embeddings:
-    """Where word vectors come from."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is None, a name or a path, or can be looked up in."""
-        return value is None or isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "key_to_index")
-
-    def __str__(self) -> str:
-        return "a path, the name of word vectors, a mapping of words to vectors, gensim KeyedVectors or None"
-
-
-class ClassWeight:
-    """Weights of classes, as scikit-learn has them."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is None, "balanced" or a mapping to finite numbers of at least 0."""
-        if isinstance(value, Mapping):
-            return all(isinstance(weight, Real) and 0.0 <= float(weight) < float("inf") for weight in value.values())
-        return value is None or (isinstance(value, str) and value == "balanced")
-
-    def __str__(self) -> str:
-        return '"balanced", a dict of classes to finite numbers of at least 0, or None'
-
-
-class CallableOrNone:
-    """A function, or None for the default."""
-
-    def accepts(self, value: object) -> bool:
-        """Tell whether the value is None or can be called."""
-        return value is None or callable(value)
-
-    def __str__(self) -> str:
-        return "a callable or None"
-
-
-Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | RandomState
-
-
-def check_parameters(values: Mapping[str, Any], allowed: Mapping[str, Rule]) -> dict[str, Any]:
-    """Return hyper-parameters with NumPy's numbers, which searches over grids pass, as Python's.
-
-    Raises
-    ------
-    ValueError
-        For the first that is outside what is allowed.
-    """
-    for name, rule in allowed.items():
-        if not rule.accepts(values[name]):
-            raise ValueError(f"{name} must be {rule}, got {_short(values[name])}")
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
 
 
 def check_texts(texts: object, name: str = "X") -> list[str]:
@@ -151,9 +39,7 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         if not isinstance(document, str):
             if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
                 raise ValueError(f"{expected}, but document {index} is missing ({document!r})")
-            raise TypeError(
-                f"{expected}, but document {index} is of type {type(document).__name__}: {_short(document)}"
-            )
+            raise TypeError(f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}")
     return documents
 
 
@@ -194,7 +80,7 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
     if len(kinds) > 1 or None in kinds:
         odd = next((label for label in array if _kind(label) is None), array[0])
         found = " and ".join(sorted({type(label).__name__ for label in array}))
-        raise TypeError(f"{expected}, all of one kind, got {found} (for example {_short(odd)})")
+        raise TypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
         return array if array.dtype.kind in "OU" else array.astype(object)
     return array if array.dtype != object else np.array(array.tolist())
@@ -211,7 +97,7 @@ def check_callbacks(callbacks: object) -> list[Any]:
         raise TypeError(f"{expected}, got {type(callbacks).__name__}")
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(f"{expected}, got one with {_short(callback)} in it")
+            raise TypeError(f"{expected}, got one with {shown(callback)} in it")
     return list(callbacks)
 
 
@@ -228,7 +114,7 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     expected = f"sample_weight must hold one finite number of at least 0 for each of the {documents} documents"
     weights = np.asarray(sample_weight)
     if weights.dtype.kind not in "biuf":
-        raise ValueError(f"{expected}, got {_short(sample_weight)}")
+        raise ValueError(f"{expected}, got {shown(sample_weight)}")
     weights = weights.astype(np.float32)
     if weights.shape != (documents,):
         raise ValueError(f"{expected}, got an array of shape {weights.shape}")
@@ -298,6 +184,7 @@ def _kind(label: object) -> type | None:
     return str if isinstance(label, str) else None
 
 
-def _short(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as an error message has it: not more than 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

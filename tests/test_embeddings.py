@@ -149,9 +149,9 @@ def test_trained_vectors_put_words_of_like_context_close():
     # A sentence holds words of one of the groups only.
     texts = [" ".join(rng.choice(groups[index % 2], 30)) + "." for index in range(6000)]
     corpus, vocabulary = Corpus.learn(texts, DocumentSplitter(), 1, None)
-    vectors = train_vectors([corpus], vocabulary, 16, seed=1)
+    vectors = train_vectors(corpus, vocabulary, 16, seed=1)
     assert vectors.known.all()
-    again = train_vectors([corpus], vocabulary, 16, seed=1)
+    again = train_vectors(corpus, vocabulary, 16, seed=1)
     np.testing.assert_array_equal(again.matrix, vectors.matrix)
     unit = vectors.matrix / np.linalg.norm(vectors.matrix, axis=1, keepdims=True)
     first, second = (unit[[vocabulary[word] - FIRST_WORD_ID for word in group]] for group in groups)

@@ -26,6 +26,11 @@ def test_training_curve_shows_both_measures_and_the_kept_epoch(tmp_path):
         assert image.size[0] > 500
 
 
+def test_training_curve_rings_the_epoch_that_the_monitored_measure_kept():
+    loss, _ = training_curve(HISTORY, "accuracy").axes
+    assert [line.get_xydata().tolist() for line in loss.lines][-1] == [[3, 0.7]]
+
+
 def test_training_curve_without_validation():
     loss, _ = training_curve({"loss": [0.9], "accuracy": [0.6]}).axes
     assert [line.get_label() for line in loss.lines] == ["training"]

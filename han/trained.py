@@ -1,0 +1,231 @@
+"""What a trained classifier does: predict, explain, be saved and loaded."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from han.attribution import METHODS, explain
+from han.explanation import Explanation
+from han.model import HierarchicalAttentionNetwork
+from han.parameters import ALLOWED, Choice, Range, check_parameters
+from han.persistence import SavedModel, function_name, read_model, write_model
+from han.prediction import predict
+from han.text import DocumentSplitter, Splitter, split_sentences, split_words
+from han.validation import Labels, check_target, check_texts
+from han.vocabulary import Vocabulary
+
+# Attributes of a fitted classifier that are stored with its settings.
+PLAIN_ATTRIBUTES = ("history_", "embedding_coverage_", "temperature_")
+
+
+class TrainedClassifier(ClassifierMixin, BaseEstimator):
+    """The part of `HANClassifier` that needs a trained network; see there for the attributes."""
+
+    classes_: Labels
+    vocabulary_: Vocabulary
+    model_: HierarchicalAttentionNetwork
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return each document's class probabilities.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+
+        Returns
+        -------
+        float32 [documents, classes]
+            In the order of `classes_`; each row sums to one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text.
+        """
+        check_is_fitted(self)
+        check_parameters(self.get_params(deep=False), ALLOWED)
+        texts = check_texts(X)
+        probabilities, cut = predict(self.model_, texts, self.document_splitter(), self.vocabulary_)
+        self._warn_of_cut(cut, len(texts))
+        return probabilities
+
+    def predict(self, X: Any) -> Labels:  # noqa: N803
+        """Return each document's most probable class.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        ndarray [documents]
+            Labels as they were given to `fit`.
+        """
+        check_is_fitted(self)
+        labels: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        method: str = "attention",
+        target: Any = None,
+        *,
+        n_steps: int = 32,
+    ) -> list[Explanation]:
+        """Score the words and sentences of documents by what they have to do with the decision.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+        method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
+            - "attention": the weights that the network gave to words and sentences, the same for all classes.
+            - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
+            - "integrated_gradients" (Sundararajan et al. 2017): the same, averaged along the way from zero vectors to
+              the words' own. The scores share out the difference in probability between the two.
+            - "occlusion": by how much the target's probability falls when the word, or the sentence, is deleted.
+
+            They cost one pass over the documents, three, `3 * n_steps` and some thirty.
+        target : label, array-like of labels [documents] or None, default None
+            The class, or each document's, whose probability is explained; None takes the predicted one.
+        n_steps : int, default 32
+            Points at which integrated gradients evaluates the gradient.
+
+        Returns
+        -------
+        list of Explanation [documents]
+            Documents without words have no scores. See `han.heatmap` for ways to draw them, and `han.faithfulness` for
+            how far to trust them.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text, a method or class that does not exist, attention of a network without it,
+            or a tokenizer whose words are not in the text.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X = ["A wonderful film. I loved it.", "A dull film. I hated it."] * 20
+        >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, ["good", "bad"] * 20)
+        >>> (explanation,) = classifier.explain(["A film. I loved it."], method="occlusion")
+        >>> frame = explanation.to_frame()
+        >>> frame.loc[frame["word_score"].idxmax(), "word"]
+        'loved'
+        """
+        check_is_fitted(self)
+        check_parameters(
+            {**self.get_params(deep=False), "method": method, "n_steps": n_steps},
+            {**ALLOWED, "method": Choice(METHODS), "n_steps": Range(Integral, 1)},
+        )
+        if method == "attention" and self.model_.get_config()["pooling"] == "max":
+            raise ValueError('method "attention" needs pooling "attention" or "mean"; max pooling has no weights')
+        texts = check_texts(X)
+        targets = None if target is None else check_target(target, self.classes_, len(texts))
+        splitter, classes = self.document_splitter(), self.classes_.tolist()
+        explanations, cut = explain(
+            self.model_, texts, splitter, self.vocabulary_, classes, method=method, targets=targets, n_steps=n_steps
+        )
+        self._warn_of_cut(cut, len(texts))
+        return explanations
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to a folder.
+
+        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json` and `settings.json`.
+        Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
+        Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
+        path or a name.
+
+        Parameters
+        ----------
+        path : path
+            A new folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        FileExistsError
+            If there is something at `path` that is not a saved classifier.
+        """
+        check_is_fitted(self)
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
+        functions = {name: parameters.pop(name) for name in ("sentence_splitter", "tokenizer")}
+        saved = SavedModel(
+            parameters,
+            {name: function_name(function) for name, function in functions.items() if function is not None},
+            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES},
+            self.classes_,
+            self.vocabulary_,
+            self.model_,
+        )
+        write_model(path, saved)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        sentence_splitter: Splitter | None = None,
+        tokenizer: Splitter | None = None,
+    ) -> Self:
+        """Read a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        sentence_splitter, tokenizer : callable, optional
+            The functions that the classifier was trained with, if it was given any.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If `path` is not a saved classifier of a known format, or a function is missing or not expected.
+        """
+        functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
+        check_parameters(functions, {name: ALLOWED[name] for name in functions})
+        saved = read_model(path, {name for name, function in functions.items() if function is not None})
+        classifier = cls(**saved.parameters, **functions)
+        classifier.classes_ = saved.classes
+        classifier.vocabulary_ = saved.vocabulary
+        classifier.model_ = saved.model
+        for name in PLAIN_ATTRIBUTES:
+            setattr(classifier, name, saved.attributes[name])
+        return classifier
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+    def document_splitter(self) -> DocumentSplitter:
+        """Return what splits documents into sentences and words, by the classifier's parameters."""
+        return DocumentSplitter(
+            self.max_sentences,
+            self.max_words,
+            self.sentence_splitter or split_sentences,
+            self.tokenizer or split_words,
+        )
+
+    def _warn_of_cut(self, cut: int, documents: int) -> None:
+        if cut:
+            warnings.warn(
+                f"{cut} of {documents} documents have more than max_sentences={self.max_sentences} sentences "
+                "and were cut there",
+                UserWarning,
+                stacklevel=3,
+            )
