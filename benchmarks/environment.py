@@ -25,6 +25,12 @@ def describe(*packages: str) -> dict[str, Any]:
     }
 
 
+def peak_memory() -> float:
+    """Return the most MB that the process has held; not by `getrusage`, which begins with the parent's."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def store(name: str, results: dict[str, Any], table: list[str]) -> None:
     """Write results to `results/<name>.json` and a Markdown table, with its source, to its place in the README."""
     folder = Path(__file__).parent

@@ -14,13 +14,12 @@ import sys
 import tempfile
 from functools import partial
 from itertools import cycle, islice
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from arithmetic import ceiling, matrix_product_rate
-from environment import RESULTS, describe, store
+from environment import RESULTS, describe, peak_memory, store
 from matplotlib.figure import Figure
 from rivals import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, Han, contender, seconds
 
@@ -174,12 +173,6 @@ def serve(name: str, documents: int) -> None:
         else:
             answer = peak_memory()
         print("answer", json.dumps(answer), flush=True)
-
-
-def peak_memory() -> float:
-    """Return the most MB that the process has held; not by `getrusage`, which begins with the parent's."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def size(han: Han, dataset: Any, documents: int) -> dict[str, float]:

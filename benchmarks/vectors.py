@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from environment import RESULTS, describe
+from environment import RESULTS, describe, peak_memory
 
 from han.embeddings import find_vectors
 from han.vocabulary import Vocabulary
@@ -67,12 +66,12 @@ def write(folder: Path) -> list[Path]:
 def read(path: Path) -> dict[str, float]:
     """Read one file; return the seconds, and the megabytes that the process grew by at most."""
     vocabulary = Vocabulary([f"word{number}" for number in range(0, WORDS, WORDS // KNOWN)][:KNOWN])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     started = time.perf_counter()
     vectors = find_vectors(path, vocabulary)
     seconds = time.perf_counter() - started
     assert vectors.known.all()
-    return {"seconds": seconds, "megabytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
+    return {"seconds": seconds, "megabytes": peak_memory() - before}
 
 
 if __name__ == "__main__":
