@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from contenders import ABLATION, MAIN, WITHOUT_SEED, Contender
+from contenders import ABLATION, EVIDENCE, HAN, MAIN, NETWORK, TABLE, WITHOUT_SEED, Contender, halves
 from corpora import FOLDS, NAMES, Split, available, development, splits
 from environment import RESULTS, describe, store
 from matplotlib.figure import Figure
@@ -112,6 +112,12 @@ def measure(contender: Contender, split: Split) -> dict[str, Any]:
         before = reliability(raised / raised.sum(axis=1, keepdims=True), targets).error
         result |= {"calibration_error_before": before, "epochs": len(contender.history_["loss"])}
         result["embedding_coverage"] = contender.embedding_coverage_
+        if contender.model_.evidence is not None:
+            network, evidence = halves(contender, split.X_test)
+            result |= {
+                "accuracy_network": np.mean(network == targets),
+                "accuracy_evidence": np.mean(evidence == targets),
+            }
     result["accuracy"] = np.mean(predicted == split.y_test)
     result["macro_f1"] = f1_score(split.y_test, predicted, average="macro")
     return {name: value and round(float(value), 5) for name, value in result.items()}
@@ -124,18 +130,22 @@ def draw() -> None:
     runs = [run for run in stored() if current.get(run["method"]) == run["settings"]]
     frame = pd.DataFrame(runs)
     test = frame[frame["part"] == "test"]
+    whole = test[test["method"] == HAN]
+    for method, column in ((NETWORK, "accuracy_network"), (EVIDENCE, "accuracy_evidence")):
+        half = whole[["data", "repeat", column]].rename(columns={column: "accuracy"}).assign(method=method)
+        test = pd.concat([test, half], ignore_index=True)
     names = [name for name in NAMES if name in set(test["data"])]
     lines = [f"| method | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for method in [method for method in MAIN if method in set(test["method"])]:
+    for method in [method for method in TABLE if method in set(test["method"])]:
         cells = [_cell(test, method, name, "accuracy", ".3f") for name in names]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     lines += ["", f"| calibration error, log loss | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, method, measured in (
         ("TF-IDF + logistic regression, error", "TF-IDF + logistic regression", "calibration_error"),
-        ("HN-ATT (han), error before", "HN-ATT (han)", "calibration_error_before"),
-        ("HN-ATT (han), error after", "HN-ATT (han)", "calibration_error"),
+        (f"{HAN}, error before", HAN, "calibration_error_before"),
+        (f"{HAN}, error after", HAN, "calibration_error"),
         ("TF-IDF + logistic regression, log loss", "TF-IDF + logistic regression", "log_loss"),
-        ("HN-ATT (han), log loss", "HN-ATT (han)", "log_loss"),
+        (f"{HAN}, log loss", HAN, "log_loss"),
     ):
         lines.append(f"| {label} | {' | '.join(_cell(test, method, name, measured, '.3f') for name in names)} |")
     lines += ["", "![Accuracy of each method on each data set](benchmarks/results/accuracy.png)"]
@@ -173,12 +183,12 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
 def figure(runs: pd.DataFrame, names: list[str]) -> Figure:
     """Draw accuracies, a panel for each data set; a line as wide as two standard deviations."""
     figure = Figure(figsize=(2.6 * len(names) + 2.4, 4.2), layout="constrained")
-    methods = [method for method in MAIN if method in set(runs["method"]) and method != "majority class"]
+    methods = [method for method in TABLE if method in set(runs["method"]) and method != "majority class"]
     for axes, name in zip(figure.subplots(1, len(names), sharey=True, squeeze=False)[0], names, strict=True):
         for row, method in enumerate(methods):
             values = runs[(runs["data"] == name) & (runs["method"] == method)]["accuracy"]
             if len(values):
-                color = "#d55e00" if method == "HN-ATT (han)" else "#0072b2" if method.startswith("HN") else "#777777"
+                color = "#d55e00" if method == HAN else "#0072b2" if method.startswith("HN") else "#777777"
                 spread = values.std() if len(values) > 1 else 0.0
                 axes.errorbar(values.mean(), row, xerr=spread, marker="o", color=color, capsize=2)
         axes.set_yticks(range(len(methods)), methods)

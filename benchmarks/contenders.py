@@ -19,7 +19,10 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from han import HANClassifier
+from han.corpus import Corpus, prediction_batches
 from han.evaluation import baselines
+from han.model import HierarchicalAttentionNetwork
+from han.prediction import classify
 from han.text import split_words
 
 Contender = Any
@@ -117,31 +120,51 @@ def han(**settings: Any) -> Callable[[int], HANClassifier]:
     return lambda seed: HANClassifier(**settings, random_state=seed, verbose=0)
 
 
+def halves(classifier: HANClassifier, texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices of the classes that the network alone, and the n-gram evidence alone, would predict."""
+    model = classifier.model_
+    alone = HierarchicalAttentionNetwork(**{**model.get_config(), "ngrams": 0})
+    alone.build((None, None, None))
+    alone.set_weights(model.get_weights()[: len(alone.get_weights())])
+    corpus = Corpus.encode(texts, classifier.document_splitter(), classifier.vocabulary_)
+    said = np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
+    return classify(alone, corpus).argmax(axis=1), said.argmax(axis=1)
+
+
 def baseline(name: str) -> Callable[[int], Contender]:
     """Return what makes one of the baselines of `han.evaluation`, which have no seed."""
     return lambda _seed: baselines()[name]
 
 
+def network(**settings: Any) -> Callable[[int], HANClassifier]:
+    """Return what makes a classifier as `han` does, but for the n-gram evidence: the network has to do it alone."""
+    return han(ngram_evidence=False, **settings)
+
+
+HAN = "HN-ATT and n-grams (han)"
+# What is measured of each half of every `HAN`.
+NETWORK, EVIDENCE = "HN-ATT", "n-gram evidence"
 # Methods in the order of the table; what a seed changes nothing about is run once.
 MAIN: dict[str, Callable[[int], Contender]] = {
     "majority class": baseline("majority class"),
     "TF-IDF + logistic regression": baseline("TF-IDF + logistic regression"),
     "NB-SVM": lambda _seed: NBSVM(),
     "fastText": FastText,
-    "flat BiLSTM, attention": han(sentence_splitter=whole, max_words=100_000),
-    "HN-AVE": han(pooling="mean"),
-    "HN-MAX": han(pooling="max"),
-    "HN-ATT (han)": han(),
-    "HN-ATT, GRU": han(cell="gru"),
-    "HN-ATT, no word vectors": han(embeddings=None),
-    "HN-ATT of the paper": han(residual=False, class_ratios=False),
+    "flat BiLSTM, attention": network(sentence_splitter=whole, max_words=100_000),
+    "HN-ATT of the paper": network(residual=False),
+    "HN-ATT, no word vectors": network(embeddings=None),
+    "HN-ATT, GRU": network(cell="gru"),
+    "HN-AVE": network(pooling="mean"),
+    "HN-MAX": network(pooling="max"),
+    HAN: han(),
 }
+TABLE = [*list(MAIN)[:-1], NETWORK, EVIDENCE, HAN]
 WITHOUT_SEED = ("majority class", "TF-IDF + logistic regression", "NB-SVM")
 # One setting changed at a time.
 ABLATION: dict[str, Callable[[int], Contender]] = {
     "as they come": han(),
     "residual=False": han(residual=False),
-    "class_ratios=False": han(class_ratios=False),
+    "ngram_evidence=False": han(ngram_evidence=False),
     "dropout=0": han(dropout=0.0),
     "embedding_dropout=0": han(embedding_dropout=0.0),
     "word_dropout=0": han(word_dropout=0.0),

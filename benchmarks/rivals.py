@@ -105,7 +105,7 @@ class Han:
             batch_size=BATCH_SIZE,
             learning_rate=LEARNING_RATE,
             residual=False,
-            class_ratios=False,
+            ngram_evidence=False,
             averaging=0.0,
             dropout=DROPOUT,
             embedding_dropout=DROPOUT,

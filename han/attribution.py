@@ -70,7 +70,10 @@ def attention(
     targets: Int64 | None,  # noqa: ARG001 all methods are called alike
     n_steps: int,  # noqa: ARG001
 ) -> Scores:
-    """Score by the weights of the two attention poolings, as the decision itself was made with them."""
+    """Score by the weights of the two attention poolings, as the decision itself was made with them.
+
+    Nothing of the evidence of n-grams is in them.
+    """
     probabilities, words, sentences = (part.numpy() for part in model.read(*model.project_distinct(documents)))
     return Scores(probabilities, words, sentences, np.zeros(len(probabilities), np.float32))
 
@@ -93,6 +96,7 @@ def integrated_gradients(
     """Score by integrated gradients (Sundararajan et al. 2017, equation 1) from zero vectors to the words' own.
 
     A zero vector is what word dropout puts in place of a word, so the network has learned to read it as a word missing.
+    The evidence of n-grams goes from none to the words' own.
     The integral is by Gauss-Legendre quadrature.
     """
     probabilities, chosen = _decide(model, documents, targets)
@@ -115,17 +119,17 @@ def occlusion(
     """Score by how far the target's probability falls when a word, or a sentence, is deleted from the document.
 
     Without a word only its sentence changes: that one is encoded anew, and the document is read again from its sentence
-    vectors, at a tenth of the work of reading all of its words.
+    vectors, at a tenth of the work of reading all of its words. The evidence of its n-grams is looked up again.
     """
     probabilities, chosen = _decide(model, documents, targets)
     lengths, counts = documents.sentence_lengths.astype(np.int64), documents.document_lengths.astype(np.int64)
-    documents, tables = model.project_distinct(documents)
+    documents, projection = model.project_distinct(documents)
     word_ids = documents.word_ids.numpy()
     sentence_of = np.repeat(np.arange(len(lengths)), lengths)
     document_of = np.repeat(np.arange(len(counts)), counts)
     words, sentences = np.arange(len(word_ids)), np.arange(len(lengths))
 
-    vectors = [model.sentence_vectors(documents, tables).numpy()]
+    vectors = [model.sentence_vectors(documents, projection).numpy()]
     starts = np.cumsum(lengths) - lengths
     for part in consecutive(lengths[sentence_of], MAX_BATCH_WORDS):
         sentence = sentence_of[part]
@@ -133,30 +137,46 @@ def occlusion(
         others = members[members != np.repeat(part, lengths[sentence])]
         shortened = (lengths[sentence] - 1).astype(np.int32)
         variants = Documents(word_ids[others], shortened, documents.document_lengths)
-        vectors.append(model.sentence_vectors(variants, tables).numpy())
+        vectors.append(model.sentence_vectors(variants, projection).numpy())
     rows = np.concatenate(vectors)
 
     firsts = np.cumsum(counts) - counts
+    corpus = Corpus(word_ids, np.concatenate([[0], np.cumsum(lengths)]), np.concatenate([[0], np.cumsum(counts)]))
+    word_starts, word_counts = corpus.sentence_starts[corpus.document_starts], corpus.word_counts
 
-    def falls(sentence: Int64, substitute: Int64) -> Float32:
-        """Return the falls when a sentence each time is replaced by another row, or left out if that is -1."""
+    def evidence(document: Int64, start: Int64, end: Int64) -> Float32:
+        """Return the evidence of documents each time without its words from `start` to `end`."""
+        results = [np.zeros((0, model.evidence_columns), np.float32)]
+        for part in consecutive(word_counts[document], MAX_BATCH_WORDS):
+            word = ranges(word_starts[document[part]], word_counts[document[part]])
+            first, last = (np.repeat(edge[part], word_counts[document[part]]) for edge in (start, end))
+            rest = corpus.take(document[part]).keep_words((word < first) | (word >= last))
+            results.append(model.document_evidence(rest.batch(np.arange(len(part))), projection).numpy())
+        return np.concatenate(results)
+
+    def falls(sentence: Int64, substitute: Int64, start: Int64, end: Int64) -> Float32:
+        """Return the falls when a sentence each time is replaced by another row, or left out if that is -1.
+
+        That is, when the words from `start` to `end` are deleted.
+        """
         results = []
+        said = evidence(document_of[sentence], start, end)
         for part in consecutive(counts[document_of[sentence]], MAX_BATCH_WORDS):
             document = document_of[sentence[part]]
             index = ranges(firsts[document], counts[document])
             replaced = index == np.repeat(sentence[part], counts[document])
             index = np.where(replaced, np.repeat(substitute[part], counts[document]), index)
             sizes = counts[document] - (substitute[part] < 0)
-            left = model.read_vectors(rows, index[index >= 0].astype(np.int32), sizes.astype(np.int32)).numpy()
+            left = model.read_vectors(rows, index[index >= 0].astype(np.int32), sizes.astype(np.int32), said[part])
             column = chosen[document]
-            results.append(probabilities[document, column] - left[np.arange(len(part)), column])
+            results.append(probabilities[document, column] - left.numpy()[np.arange(len(part)), column])
         return np.concatenate([np.zeros(0, np.float32), *results])
 
     # The word alone in its sentence takes the sentence with it.
     return Scores(
         probabilities,
-        falls(sentence_of, np.where(lengths[sentence_of] > 1, len(lengths) + words, -1)),
-        falls(sentences, np.full(len(sentences), -1)),
+        falls(sentence_of, np.where(lengths[sentence_of] > 1, len(lengths) + words, -1), words, words + 1),
+        falls(sentences, np.full(len(sentences), -1), starts, starts + lengths),
         np.zeros(len(chosen), np.float32),
     )
 

@@ -11,6 +11,8 @@ Float64 = npt.NDArray[np.float64]
 
 # Beyond these a temperature says that there was nothing to fit it on.
 TEMPERATURES = (0.05, 20.0)
+# The strength of the prior of `fit_mixture`, lambda.
+PRIOR = 10.0
 
 
 def fit_temperature(
@@ -53,6 +55,55 @@ def fit_temperature(
         return float(-(weights * log_likelihoods).sum() / weights.sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def fit_mixture(
+    first: npt.ArrayLike, second: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> tuple[float, float]:
+    r"""Return what to multiply two models' logits by before they are added up, for the least log loss.
+
+    The loss is summed over the held-out documents, and few of them hardly move the prior, a half each.
+
+    .. math:: \min_{a, b \ge 0} \; -\sum_d w_d \log \mathrm{softmax}(a x_d + b z_d)_{y_d}
+              + \lambda \left( (a - 1/2)^2 + (b - 1/2)^2 \right)
+
+    Parameters
+    ----------
+    first, second : array-like [documents, classes]
+        The logits x and z; log-probabilities are such.
+    targets : array-like of int [documents]
+        The index of each document's class.
+    sample_weight : array-like [documents], optional
+
+    Returns
+    -------
+    tuple of two floats
+
+    Examples
+    --------
+    >>> from han.calibration import fit_mixture
+    >>> knows, guesses = [[2.0, -2.0], [-2.0, 2.0]] * 50, [[3.0, -3.0]] * 100
+    >>> [round(weight, 1) for weight in fit_mixture(knows, guesses, [0, 1] * 50)]
+    [1.0, 0.1]
+    """
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp, softmax
+
+    logits = np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
+    targets = np.asarray(targets, np.int64)
+    weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    documents = np.arange(len(targets))
+
+    def loss(factors: Float64) -> tuple[float, Float64]:
+        mixed = np.tensordot(factors, logits, 1)
+        errors = softmax(mixed, axis=1)
+        errors[documents, targets] -= 1.0
+        total = (weights * (logsumexp(mixed, axis=1) - mixed[documents, targets])).sum()
+        slope = np.einsum("mdc,dc,d->m", logits, errors, weights)
+        return total + PRIOR * ((factors - 0.5) ** 2).sum(), slope + 2 * PRIOR * (factors - 0.5)
+
+    found = minimize(loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
+    return float(found[0]), float(found[1])
 
 
 class Reliability(NamedTuple):

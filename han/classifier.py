@@ -35,10 +35,10 @@ class HANClassifier(TrainedClassifier):
         is centred and all are scaled alike. Words without a vector begin at random; None lets all.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
-    class_ratios : bool, default True
-        Begin one column of the word vectors for each class (one for two classes) with how much a word speaks for the
-        class in the training documents, see `han.embeddings.class_ratios`; if `embedding_dim` has room for them beside
-        `embeddings`. The more classes there are, the more it helps.
+    ngram_evidence : bool, default True
+        Take the means of the network's logits and those of a linear model of the words and word pairs that a document
+        holds, see `han.evidence.fit_evidence`. It is fitted in seconds, for up to 100 classes. Attention does not tell
+        of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
     embedding_dim : int, default 100
         Width of the word vectors, or that of `embeddings` if they are wider. Columns that are left over begin at
         random; there are none if `embeddings` are held.
@@ -136,7 +136,7 @@ class HANClassifier(TrainedClassifier):
         *,
         embeddings: Any = None,
         embedding_training: str = "tune",
-        class_ratios: bool = True,
+        ngram_evidence: bool = True,
         embedding_dim: int = 100,
         units: int = 50,
         cell: str = "lstm",
@@ -171,7 +171,7 @@ class HANClassifier(TrainedClassifier):
     ) -> None:
         self.embeddings = embeddings
         self.embedding_training = embedding_training
-        self.class_ratios = class_ratios
+        self.ngram_evidence = ngram_evidence
         self.embedding_dim = embedding_dim
         self.units = units
         self.cell = cell

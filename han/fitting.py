@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras
-from han.calibration import fit_temperature
-from han.corpus import Corpus
-from han.embeddings import WORD2VEC, WordVectors, class_ratios, find_vectors, initial_embeddings, train_vectors
+from han.calibration import fit_mixture, fit_temperature
+from han.corpus import Corpus, prediction_batches
+from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
+from han.evidence import Evidence, fit_evidence
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -94,15 +95,11 @@ def fit_network(
     validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
 
     vectors = _word_vectors(everything, vocabulary, parameters, seed)
-    features = 0 if vectors is None else vectors.matrix.shape[1]
-    embedding_dim = max(parameters["embedding_dim"], features)
-    columns = 1 if classes == 2 else classes
-    ratios = None
-    if parameters["class_ratios"] and features + columns <= embedding_dim:
-        ratios = class_ratios(corpus, training.weights, training.targets, classes, vocabulary.size)
     held = parameters["embedding_training"] == "freeze"
-    if held and vectors is not None:
-        embedding_dim = features + (0 if ratios is None else columns)
+    embedding_dim = parameters["embedding_dim"]
+    if vectors is not None:
+        features = vectors.matrix.shape[1]
+        embedding_dim = features if held else max(embedding_dim, features)
     model = HierarchicalAttentionNetwork(
         vocabulary_size=vocabulary.size,
         classes=classes,
@@ -111,8 +108,9 @@ def fit_network(
         **{name: parameters[name] for name in ARCHITECTURE},
     )
     model.build((None, None, None))
-    table = model.embedding.embeddings
-    table.assign(initial_embeddings(table.numpy(), vectors, ratios))
+    if vectors is not None:
+        table = model.embedding.embeddings
+        table.assign(initial_embeddings(table.numpy(), vectors))
     model.embedding.trainable = not held
 
     history = train(
@@ -131,10 +129,16 @@ def fit_network(
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
     )
+    if parameters["ngram_evidence"]:
+        evidence = fit_evidence(
+            corpus, training.targets, training.weights, classes=classes, vocabulary_size=vocabulary.size
+        )
+        if evidence is not None:
+            model = _mixed(model, evidence, validation_corpus, validation)
     temperature = 1.0
     if parameters["calibrate"] and len(validation_corpus):
         temperature = fit_temperature(classify(model, validation_corpus), validation.targets, validation.weights)
-        model.sharpen(1.0 / temperature)
+        model.weigh(1.0 / temperature, 1.0 / temperature)
     return FittedNetwork(
         model,
         vocabulary,
@@ -143,6 +147,21 @@ def fit_network(
         history,
         everything.cut + validation_corpus.cut,
     )
+
+
+def _mixed(
+    model: HierarchicalAttentionNetwork, evidence: Evidence, corpus: Corpus, validation: Labelled
+) -> HierarchicalAttentionNetwork:
+    """Return the network with evidence, each weighted as suits the held-out documents best; half and half of none."""
+    mixed = model.with_evidence(evidence)
+    if not len(corpus):
+        mixed.weigh(0.5, 0.5)
+        return mixed
+    sums = np.log(np.maximum(classify(mixed, corpus), 1e-30))
+    said = np.concatenate([mixed.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
+    # But for a constant of each document, which a softmax does not see, the difference is the network's logits.
+    mixed.weigh(*fit_mixture(sums - said, said, validation.targets, validation.weights))
+    return mixed
 
 
 def _word_vectors(

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from han.backend import keras, tf
 from han.corpus import Documents
+from han.evidence import Evidence, NgramEvidence
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack
 from han.vocabulary import PADDING_ID
 
-# What the functions below take: documents as `Corpus.batch` gives them, tables as `project` does.
+
+class Projection(NamedTuple):
+    """Words, and what the word encoder reads of them.
+
+    Attributes
+    ----------
+    word_ids : int32 [rows]
+    tables : tuple of float tensors [rows, width]
+        See `BidirectionalEncoder.project`.
+    """
+
+    word_ids: tf.Tensor
+    tables: Tables
+
+
+# What the functions below take: documents as `Corpus.batch` gives them, words as `project` does.
 FLAT = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
-TABLES = (tf.TensorSpec([None, None]),) * 3
+PROJECTION = Projection(tf.TensorSpec([None], tf.int32), (tf.TensorSpec([None, None]),) * 3)
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -23,6 +39,7 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         words -> embedding -> bidirectional LSTM -> attention pooling -> one vector a sentence
         sentence vectors   -> bidirectional LSTM -> attention pooling -> one vector a document -> softmax
+        words, word pairs  -> linear model of n-grams, if there is one -----------------> sum of logits
 
     No axis of the input has a fixed length, and a document's output does not depend on the others in its batch:
     padding is left out before anything is computed.
@@ -41,6 +58,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         The paper's HN-ATT, HN-AVE and HN-MAX, for words and for sentences.
     residual : bool, default False
         Let both encoders pass on their inputs beside their states, see `BidirectionalEncoder`; not in the paper.
+    ngrams : int, default 0
+        Number of n-grams of a linear model, the layer `evidence`, whose logits are added to the network's. It is not
+        trained with the rest, see `with_evidence`; not in the paper. 0 for none.
     dropout : float in [0, 1), default 0.0
         Rate for the sentence vectors (one mask for all sentences of a document, Gal & Ghahramani 2016) and for the
         document vector.
@@ -77,6 +97,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         cell: str = "lstm",
         pooling: str = "attention",
         residual: bool = False,
+        ngrams: int = 0,
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         word_dropout: float = 0.0,
@@ -98,6 +119,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "cell": cell,
             "pooling": pooling,
             "residual": residual,
+            "ngrams": ngrams,
             "dropout": dropout,
             "embedding_dropout": embedding_dropout,
             "word_dropout": word_dropout,
@@ -114,9 +136,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.word_pooling = _pooling(pooling, l2, seeds[2])
         self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout, residual)
         self.sentence_pooling = _pooling(pooling, l2, seeds[4])
-        self.classifier = keras.layers.Dense(
-            classes, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seeds[5])
-        )
+        self.classifier = keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]))
+        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 else classes
+        self.evidence = NgramEvidence(ngrams, vocabulary_size, self.evidence_columns) if ngrams else None
         self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6])
         self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8])
         self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9])
@@ -131,6 +153,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.sentence_encoder.build(states)
         self.sentence_pooling.build(states)
         self.classifier.build(states)
+        if self.evidence is not None:
+            self.evidence.build()
 
     def call(self, inputs: tf.Tensor, training: bool = False, return_attention_scores: bool = False) -> Any:
         """Classify documents.
@@ -182,7 +206,8 @@ class HierarchicalAttentionNetwork(keras.Model):
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
         distinct, index = tf.unique(documents.word_ids)
-        return self._read(documents._replace(word_ids=index), self._project(distinct, training), training)
+        evidence = self._add_up(self._shares(documents), documents)
+        return self._read(documents._replace(word_ids=index), self._project(distinct, training), evidence, training)
 
     def _project(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
@@ -190,8 +215,25 @@ class HierarchicalAttentionNetwork(keras.Model):
         embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
         return self.word_encoder.project(embedded)
 
+    def _shares(self, documents: Documents) -> tf.Tensor:
+        """Return the words' shares of the evidence [words, columns]; there are no columns without it."""
+        if self.evidence is None:
+            return tf.zeros([tf.size(documents.word_ids), 0])
+        return self.evidence.shares(documents)
+
+    def _add_up(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
+        """Return the documents' evidence [documents, columns] for their words' shares of it."""
+        if self.evidence is None:
+            return tf.zeros([tf.size(documents.document_lengths), 0])
+        return self.evidence.add_up(shares, documents)
+
     def _read(
-        self, documents: Documents, tables: Tables, training: bool = False, differentiable: bool = True
+        self,
+        documents: Documents,
+        tables: Tables,
+        evidence: tf.Tensor,
+        training: bool = False,
+        differentiable: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Do as `_classify` with words given as rows of `tables`."""
         vectors, word_scores = self._read_words(documents, tables, differentiable, training)
@@ -204,8 +246,21 @@ class HierarchicalAttentionNetwork(keras.Model):
         document_vectors, sentence_scores = self._read_sentences(
             vectors, index, documents.document_lengths, differentiable, training
         )
-        probabilities = self.classifier(self.document_dropout(document_vectors, training=training))
+        probabilities = self._decide(self.document_dropout(document_vectors, training=training), evidence)
         return probabilities, word_scores, sentence_scores
+
+    def _decide(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
+        """Return probabilities [documents, classes]."""
+        logits = self.classifier(document_vectors)
+        return tf.nn.softmax(logits if self.evidence is None else logits + self._of_each_class(evidence))
+
+    def _of_each_class(self, evidence: tf.Tensor) -> tf.Tensor:
+        """Return the logits [documents, classes]; a single column is of the second of two classes."""
+        return tf.pad(evidence, [[0, 0], [self._arguments["classes"] - self.evidence_columns, 0]])
+
+    def evidence_logits(self, documents: Documents) -> tf.Tensor:
+        """Return what the evidence alone says [documents, classes]."""
+        return self._of_each_class(self._add_up(self._shares(documents), documents))
 
     def _read_words(
         self, documents: Documents, tables: Tables, differentiable: bool, training: bool = False
@@ -232,60 +287,90 @@ class HierarchicalAttentionNetwork(keras.Model):
         return pooled, scores
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
-    def project(self, word_ids: tf.Tensor) -> Tables:
+    def project(self, word_ids: tf.Tensor) -> Projection:
         """Project words for `read`; at prediction once for all documents."""
-        return self._project(word_ids)
+        return Projection(word_ids, self._project(word_ids))
 
-    def project_distinct(self, documents: Documents) -> tuple[Documents, Tables]:
-        """Return documents for `read`: their words as rows of the tables that are returned with them."""
+    def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
+        """Return documents for `read`: their words as rows of the projection that is returned with them."""
         distinct, rows = tf.unique(documents.word_ids)
         return documents._replace(word_ids=rows), self.project(distinct)
 
-    @tf.function(input_signature=[FLAT, TABLES], autograph=False)
-    def read(self, documents: Documents, tables: Tables) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    def read(self, documents: Documents, projection: Projection) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities and both scores as a call does, from a graph traced once for documents of any length.
 
-        Words are given as rows of the tables that `project` returns. Nothing is kept for a gradient, and there is none.
-        Pooling by maxima has no scores: None.
+        Words are given as rows of what `project` returns. Nothing is kept for a gradient, and there is none. Pooling by
+        maxima has no scores: None.
         """
-        return self._read(documents, tables, differentiable=False)
+        evidence = self._add_up(self._shares(_spelt(documents, projection)), documents)
+        return self._read(documents, projection.tables, evidence, differentiable=False)
 
-    def sharpen(self, factor: float) -> None:
-        """Multiply all logits: above 1 the probabilities become surer of themselves, below 1 less so."""
-        for weight in self.classifier.weights:
-            weight.assign(factor * weight)
+    def weigh(self, network: float, evidence: float) -> None:
+        """Multiply the network's own logits, and those of the evidence if there is any, by a factor each."""
+        own = [] if self.evidence is None else [self.evidence.table, self.evidence.bias]
+        for factor, weights in ((network, self.classifier.weights), (evidence, own)):
+            for weight in weights:
+                weight.assign(factor * weight)
 
-    @tf.function(input_signature=[FLAT, TABLES], autograph=False)
-    def sentence_vectors(self, documents: Documents, tables: Tables) -> tf.Tensor:
+    def with_evidence(self, evidence: Evidence) -> HierarchicalAttentionNetwork:
+        """Return a network with the same weights, and with a linear model whose logits are added to its own.
+
+        The network is trained alone, or it would learn little but to correct the linear model on its own training
+        documents.
+        """
+        other = HierarchicalAttentionNetwork(**{**self.get_config(), "ngrams": len(evidence.keys)})
+        other.build((None, None, None))
+        other.set_weights([*self.get_weights(), *evidence])
+        return other
+
+    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
-        return self._read_words(documents, tables, differentiable=False)[0]
+        return self._read_words(documents, projection.tables, differentiable=False)[0]
+
+    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
+        """Return what n-grams say of documents [documents, columns]; there are no columns without evidence."""
+        return self._add_up(self._shares(_spelt(documents, projection)), documents)
 
     @tf.function(
-        input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32)],
+        input_signature=[
+            tf.TensorSpec([None, None]),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None]),
+        ],
         autograph=False,
     )
-    def read_vectors(self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor) -> tf.Tensor:
+    def read_vectors(
+        self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, evidence: tf.Tensor
+    ) -> tf.Tensor:
         """Return the upper half of `read`: probabilities of documents whose sentences are rows `index` of `vectors`."""
-        return self.classifier(self._read_sentences(vectors, index, document_lengths, differentiable=False)[0])
+        return self._decide(self._read_sentences(vectors, index, document_lengths, differentiable=False)[0], evidence)
 
     @tf.function(
         input_signature=[FLAT, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32)], autograph=False
     )
     def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities with all word vectors scaled, and what each word contributes to its target's there.
+        """Return probabilities with all words' inputs scaled, and what each word contributes to its target's there.
 
-        A contribution [words] is the gradient of the probability of the document's target class at the word's scaled
-        vector, times the vector.
+        A word's inputs are its vector and its shares of the evidence. A contribution [words] is the gradient of the
+        probability of the document's target class at the word's scaled inputs, times the inputs.
         """
-        vectors = tf.gather(self.embedding.embeddings.value, documents.word_ids)
-        scaled = scale * vectors
+        inputs = tf.gather(self.embedding.embeddings.value, documents.word_ids), self._shares(documents)
+        vectors, shares = scaled = tuple(scale * part for part in inputs)
         # Every occurrence of a word is an input of its own here.
         index = tf.range(tf.shape(vectors)[0])
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(scaled)
-            probabilities = self._read(documents._replace(word_ids=index), self.word_encoder.project(scaled))[0]
+            tables, evidence = self.word_encoder.project(vectors), self._add_up(shares, documents)
+            probabilities = self._read(documents._replace(word_ids=index), tables, evidence)[0]
             chosen = tf.gather(probabilities, targets, batch_dims=1)
-        return probabilities, tf.reduce_sum(tape.gradient(chosen, scaled) * vectors, axis=1)
+        gradients = tape.gradient(chosen, scaled, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return probabilities, tf.add_n(
+            [tf.reduce_sum(gradient * part, axis=1) for gradient, part in zip(gradients, inputs, strict=True)]
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -295,6 +380,11 @@ class HierarchicalAttentionNetwork(keras.Model):
 def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
     layer = POOLINGS[pooling]
     return layer(l2=l2, seed=seed) if layer is AttentionPooling else layer()
+
+
+def _spelt(documents: Documents, projection: Projection) -> Documents:
+    """Return documents whose words are rows of a projection with their word ids."""
+    return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))
 
 
 def _unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -16,9 +16,10 @@ class LazyAdam(keras.optimizers.Adam):
 
     Keras' own Adam turns the sparse gradient of an embedding into a dense one, to clip it and to update every row at
     every step, for the momentum of each row goes on moving it. That takes longer than the rest of the optimizer
-    together. Here the rows of a sparse gradient are updated without momentum, exactly as by Keras' Adam with
-    `beta_1=0`, whose unused rows do not move: a row goes as far for a gradient, at once instead of over the next steps.
-    (To keep the momentum but leave out the steps in between would take a rare word a tenth as far.)
+    together. Here each row of a sparse gradient is updated as if it were alone, by Adam without momentum (`beta_1=0`)
+    whose steps are those in which the row has a gradient. So a word that a single document holds moves by the learning
+    rate for it, as any weight does at its first step. Adam takes it some thirty times as far, for the second moment has
+    all but forgotten the last time: the network learns its documents by heart by their rare words.
 
     Parameters
     ----------
@@ -36,12 +37,12 @@ class LazyAdam(keras.optimizers.Adam):
         self.sparse_rate = tf.Variable(1.0, trainable=False)
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Create the moments, and for each row the step of its last sparse update."""
+        """Create the moments, and for each row the number of its sparse updates."""
         if self.built:
             return
         super().build(variables)
-        self._updated = [
-            self.add_variable(shape=variable.shape[:1], dtype=variable.dtype, name=f"updated_{index}")
+        self._steps = [
+            self.add_variable(shape=variable.shape[:1], dtype=variable.dtype, name=f"steps_{index}")
             for index, variable in enumerate(variables)
         ]
 
@@ -58,16 +59,14 @@ class LazyAdam(keras.optimizers.Adam):
             super().update_step(gradient, variable, learning_rate)
             return
         values, rows = gradient.values, gradient.indices
-        step = tf.cast(self.iterations + 1, values.dtype)
-        rate = tf.cast(learning_rate, values.dtype) * tf.sqrt(1.0 - self.beta_2**step)
         index = self._get_variable_index(variable)
-        velocity, updated = self._velocities[index], self._updated[index]
-        # What the steps since a row's last update would have left of its second moment.
-        left = self.beta_2 ** (step - tf.gather(updated.value, rows))
-        velocity_rows = tf.gather(velocity.value, rows) * left[:, None] + tf.square(values) * (1.0 - self.beta_2)
-        change = -self.sparse_rate * rate * values / (tf.sqrt(velocity_rows) + self.epsilon)
+        velocity, steps = self._velocities[index], self._steps[index]
+        step = tf.gather(steps.value, rows) + 1.0
+        velocity_rows = tf.gather(velocity.value, rows) * self.beta_2 + tf.square(values) * (1.0 - self.beta_2)
+        rate = self.sparse_rate * tf.cast(learning_rate, values.dtype) * tf.sqrt(1.0 - self.beta_2**step)[:, None]
+        change = -rate * values / (tf.sqrt(velocity_rows) + self.epsilon)
         self.assign(velocity, tf.IndexedSlices(velocity_rows, rows))
-        self.assign(updated, tf.IndexedSlices(tf.fill([tf.size(rows)], step), rows))
+        self.assign(steps, tf.IndexedSlices(step, rows))
         self.assign_add(variable, tf.IndexedSlices(change, rows))
 
     def get_config(self) -> dict[str, Any]:

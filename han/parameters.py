@@ -115,7 +115,7 @@ Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Rando
 ALLOWED: dict[str, Rule] = {
     "embeddings": Embeddings(),
     "embedding_training": Choice(("tune", "delay", "freeze")),
-    "class_ratios": Bool(),
+    "ngram_evidence": Bool(),
     "embedding_dim": Range(Integral, 1),
     "units": Range(Integral, 1),
     "cell": Choice(CELLS),

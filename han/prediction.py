@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.corpus import Corpus, prediction_batches
-from han.layers import Tables
-from han.model import HierarchicalAttentionNetwork
+from han.model import HierarchicalAttentionNetwork, Projection
 from han.text import DocumentSplitter
 from han.vocabulary import Vocabulary
 
@@ -55,16 +54,16 @@ def predict(
 
 
 def classify(
-    model: HierarchicalAttentionNetwork, corpus: Corpus, tables: Tables | None = None
+    model: HierarchicalAttentionNetwork, corpus: Corpus, projection: Projection | None = None
 ) -> npt.NDArray[np.float32]:
     """Return the probabilities [documents, classes] of encoded documents.
 
-    `tables` are those of the whole vocabulary, if it has been projected.
+    `projection` is that of the whole vocabulary, if it has been projected.
     """
     probabilities = np.empty((len(corpus), model.classifier.units), np.float32)
     for part in prediction_batches(corpus):
         documents = corpus.batch(part)
-        inputs = model.project_distinct(documents) if tables is None else (documents, tables)
+        inputs = model.project_distinct(documents) if projection is None else (documents, projection)
         probabilities[part] = model.read(*inputs)[0]
     return probabilities
 

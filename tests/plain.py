@@ -62,11 +62,34 @@ def classify(model, document):
     Returns the class probabilities, the words' attention scores of each sentence, and the sentences' scores.
     """
     embeddings = model.embedding.embeddings.numpy().astype(np.float64)
-    return read(model, [embeddings[ids] for ids in document])
+    return read(model, [embeddings[ids] for ids in document], shares(model, document))
 
 
-def read(model, document):
-    """Do as `classify` for a list of arrays of word vectors [words, embedding_dim]."""
+def shares(model, document):
+    """What the linear model of n-grams says by each word, for each sentence an array [words, columns], in float64.
+
+    Each n-gram is said once, by all of its occurrences together, and a pair by both of its words.
+    """
+    result = [np.zeros((len(words), model.evidence_columns)) for words in document]
+    if model.evidence is None:
+        return result
+    keys, table = model.evidence.keys.numpy().tolist(), model.evidence.table.numpy().astype(np.float64)
+    places = {}
+    for s, words in enumerate(document):
+        for t, word in enumerate(words):
+            places.setdefault(int(word), []).append([(s, t), (s, t)])
+        for t in range(len(words) - 1):
+            key = int(words[t]) * model.evidence.vocabulary_size + int(words[t + 1])
+            places.setdefault(key, []).append([(s, t), (s, t + 1)])
+    known = {key: where for key, where in places.items() if key in keys}
+    for key, where in known.items():
+        for s, t in [word for pair in where for word in pair]:
+            result[s][t] += table[keys.index(key)] / np.sqrt(len(known)) / len(where) / 2
+    return result
+
+
+def read(model, document, shares):
+    """Do as `classify` for arrays of word vectors [words, embedding_dim] and `shares` of sentences."""
 
     def weights(layer):
         return [weight.numpy().astype(np.float64) for weight in (layer.kernel, layer.bias, layer.context)]
@@ -76,6 +99,9 @@ def read(model, document):
     vector, scores = attention(encode(model.sentence_encoder, sentences), *weights(model.sentence_pooling))
     kernel, bias = (weight.numpy().astype(np.float64) for weight in model.classifier.weights)
     logits = vector @ kernel + bias
+    if model.evidence is not None:
+        evidence = sum(words.sum(axis=0) for words in shares) + model.evidence.bias.numpy()
+        logits = logits + (evidence if len(evidence) > 1 else [0.0, evidence[0]])
     probabilities = np.exp(logits - logits.max())
     return probabilities / probabilities.sum(), [words for _, words in pooled], scores
 

@@ -23,11 +23,18 @@ def corpus(fitted):
     return Corpus.encode(TEXTS, DocumentSplitter(), fitted.vocabulary_)
 
 
-@pytest.fixture(params=[("lstm", True), ("gru", False)], ids=["lstm, residual", "gru"])
-def network(request):
-    cell, residual = request.param
-    model = HierarchicalAttentionNetwork(40, 3, embedding_dim=6, units=4, cell=cell, residual=residual, seed=5)
+@pytest.fixture(params=[("lstm", True, 60), ("gru", False, 0)], ids=["lstm, residual, n-grams", "gru"])
+def network(request, rng):
+    cell, residual, ngrams = request.param
+    model = HierarchicalAttentionNetwork(
+        40, 3, embedding_dim=6, units=4, cell=cell, residual=residual, ngrams=ngrams, seed=5
+    )
     model.build((None, None, None))
+    if model.evidence is not None:
+        pairs = rng.choice(40 * 40, 40, replace=False) + 40
+        model.evidence.keys.assign(np.sort([*rng.choice(40, 20, replace=False), *pairs]))
+        model.evidence.table.assign(rng.normal(0, 3, (60, 3)))
+        model.evidence.bias.assign([0.3, 0.0, -0.2])
     # Larger weights, for probabilities that differ.
     model.embedding.embeddings.assign(model.embedding.embeddings * 20)
     model.classifier.kernel.assign(model.classifier.kernel * 12)
@@ -93,18 +100,19 @@ def test_gradients_are_those_of_finite_differences(network, rng):
     for document, target in zip(as_lists(corpus), targets, strict=True):
 
         def slopes(document, target, scale):
-            """The slope of the target's probability as each word's vector grows, at scaled vectors."""
+            """The slope of the target's probability as each word's inputs grow, at scaled inputs."""
             vectors = [scale * network.embedding.embeddings.numpy()[ids].astype(float) for ids in document]
+            said = [scale * part for part in plain.shares(network, document)]
             result = []
             for sentence, ids in enumerate(document):
                 for word in range(len(ids)):
-                    step = np.zeros_like(vectors[sentence])
-                    step[word] = h * vectors[sentence][word] / scale
-                    moved = [
-                        [*vectors[:sentence], vectors[sentence] + s * step, *vectors[sentence + 1 :]] for s in (1, -1)
-                    ]
-                    up, down = (plain.read(network, each)[0][target] for each in moved)
-                    result.append((up - down) / (2 * h))
+                    moved = []
+                    for sign in (1, -1):
+                        inputs = [part.copy() for part in vectors], [part.copy() for part in said]
+                        for part in inputs:
+                            part[sentence][word] *= 1 + sign * h / scale
+                        moved.append(plain.read(network, *inputs)[0][target])
+                    result.append((moved[0] - moved[1]) / (2 * h))
             return np.array(result)
 
         expected.append(slopes(document, target, 1.0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from han.calibration import fit_temperature, reliability
+from han.calibration import PRIOR, fit_mixture, fit_temperature, reliability
 
 
 def soften(probabilities, temperature):
@@ -68,3 +68,22 @@ def test_honest_probabilities_have_a_small_error_and_spoiled_ones_have_not(hones
     probabilities, targets = honest
     assert reliability(probabilities, targets).error < 0.015
     assert reliability(soften(probabilities, 0.3), targets).error > 0.1
+
+
+def test_the_mixture_is_the_best_of_a_grid_and_stays_at_a_half_each_of_few_documents(rng):
+    targets = rng.integers(0, 3, 400)
+    first, second = (np.eye(3)[targets] * strength + rng.normal(0, 1, (400, 3)) for strength in (1.5, 0.5))
+    weights = rng.uniform(0, 2, 400)
+
+    def loss(a, b):
+        mixed = a * first + b * second
+        logs = mixed - np.log(np.exp(mixed).sum(axis=1, keepdims=True))
+        total = -(weights * logs[np.arange(400), targets]).sum()
+        return total + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
+
+    a, b = fit_mixture(first, second, targets, weights)
+    grid = np.linspace(0, 2.5, 51)
+    assert loss(a, b) <= min(loss(x, y) for x in grid for y in grid)
+    assert a > b > 0
+    assert fit_mixture(first, -second, targets)[1] == 0
+    np.testing.assert_allclose(fit_mixture(first[:2], second[:2], targets[:2]), 0.5, atol=0.1)

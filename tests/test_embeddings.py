@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from han.corpus import Corpus
-from han.embeddings import RATIO_SMOOTHING, class_ratios, find_vectors, train_vectors
+from han.embeddings import find_vectors, train_vectors
 from han.text import DocumentSplitter
 from han.vocabulary import FIRST_WORD_ID, Vocabulary
 
@@ -156,32 +156,3 @@ def test_trained_vectors_put_words_of_like_context_close():
     unit = vectors.matrix / np.linalg.norm(vectors.matrix, axis=1, keepdims=True)
     first, second = (unit[[vocabulary[word] - FIRST_WORD_ID for word in group]] for group in groups)
     assert (first @ first.T).mean() > (first @ second.T).mean() + 0.5
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_class_ratios_against_a_plain_count(classes, rng):
-    texts = [" ".join(rng.choice(["a", "b", "c", "d"], rng.integers(0, 6))) for _ in range(40)]
-    targets, weights = rng.integers(0, classes, 40), rng.choice([0.0, 1.0, 2.5], 40).astype(np.float32)
-    corpus, vocabulary = Corpus.learn(texts, DocumentSplitter(), 1, None)
-    ratios = class_ratios(corpus, weights, targets, classes, vocabulary.size)
-    assert ratios.shape == (vocabulary.size, 1 if classes == 2 else classes)
-    assert not ratios[:FIRST_WORD_ID].any()
-    for word in vocabulary:
-        expected = []
-        for label in range(classes):
-            prior = weights[targets == label].sum() / weights.sum()
-            holding = [index for index, text in enumerate(texts) if word in text.split()]
-            here = sum(weights[index] for index in holding if targets[index] == label)
-            everywhere = sum(weights[index] for index in holding)
-            share = (here + RATIO_SMOOTHING * prior) / (everywhere + RATIO_SMOOTHING)
-            expected.append(np.log(share / prior))
-        if classes == 2:
-            expected = [expected[1] - expected[0]]
-        np.testing.assert_allclose(ratios[vocabulary[word]], expected, atol=1e-5)
-
-
-def test_a_class_without_weight_has_ratios_of_zero():
-    corpus, vocabulary = Corpus.learn(["a b", "a", "b"], DocumentSplitter(), 1, None)
-    ratios = class_ratios(corpus, np.array([1, 1, 0], np.float32), np.array([0, 1, 2]), 3, vocabulary.size)
-    assert np.isfinite(ratios).all()
-    assert not ratios[:, 2].any()

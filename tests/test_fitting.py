@@ -7,6 +7,8 @@ import pytest
 
 from han import HANClassifier
 from han.calibration import fit_temperature
+from han.corpus import Corpus
+from han.text import DocumentSplitter
 from han.vocabulary import FIRST_WORD_ID
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
@@ -26,8 +28,7 @@ def test_held_word_vectors_are_those_given_centred_and_scaled():
     given = np.array([*VECTORS.values()])
     expected = given - given.mean(axis=0)
     found = rows(classifier)
-    assert found.shape == (3, 4)  # and how much each word speaks for the second class
-    found = found[:, :3]
+    assert found.shape == (3, 3)
     np.testing.assert_allclose(found, expected * (found.std() / expected.std()), atol=1e-6)
     # Of the 15 words and marks of the two documents, "film" comes twice, "fine" and "dull" once.
     assert classifier.embedding_coverage_ == pytest.approx(4 / 15)
@@ -38,27 +39,23 @@ def test_word_vectors_are_tuned_unless_they_are_held():
         HANClassifier(**SMALL, embeddings=VECTORS, embedding_training=how).fit(TEXTS, LABELS)
         for how in ("tune", "delay", "freeze")
     )
-    assert rows(tuned).shape == (3, 8)  # the vectors, four columns at random and the class ratio
-    assert rows(held).shape == (3, 4)  # the vectors and the class ratio
+    assert rows(tuned).shape == (3, 8)  # the vectors and five columns at random
+    assert rows(held).shape == (3, 3)
     start = rows(HANClassifier(**SMALL | {"learning_rate": 1e-9}, embeddings=VECTORS).fit(TEXTS, LABELS))
     assert 0 < np.abs(rows(delayed) - start).max() < np.abs(rows(tuned) - start).max()
 
 
-def test_class_ratios_fill_the_last_columns_where_there_is_room():
-    settings = SMALL | {"learning_rate": 1e-9, "validation_fraction": 0}
-    words = ["liked", "slept", "film"]
-    for dimension in (1, 8):
-        classifier = HANClassifier(**settings | {"embedding_dim": dimension}).fit(TEXTS, LABELS)
-        table = classifier.model_.embedding.embeddings.numpy()
-        liked, slept, film = (table[classifier.vocabulary_[word], -1] for word in words)
-        assert liked == pytest.approx(-slept, abs=1e-6)
-        assert liked > 0.05
-        assert film == pytest.approx(0, abs=1e-6)
-    # Three features and three classes do not fit into five.
-    many = HANClassifier(**settings | {"embedding_dim": 5}, embeddings=VECTORS).fit(TEXTS, [*"abc"] * 6 + ["a", "b"])
-    without = many.model_.embedding.embeddings.numpy()
-    many.set_params(class_ratios=False).fit(TEXTS, [*"abc"] * 6 + ["a", "b"])
-    np.testing.assert_allclose(many.model_.embedding.embeddings.numpy(), without, atol=1e-6)
+def test_a_linear_model_of_ngrams_stands_beside_the_network():
+    alone, both = (
+        HANClassifier(**SMALL, validation_fraction=0, ngram_evidence=evidence).fit(TEXTS, LABELS)
+        for evidence in (False, True)
+    )
+    assert alone.model_.evidence is None
+    network, together = (np.log(classifier.predict_proba(TEXTS)) for classifier in (alone, both))
+    corpus = Corpus.encode(TEXTS, DocumentSplitter(), both.vocabulary_)
+    said = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
+    assert (np.sign(said) == np.where(np.array(LABELS) == "good", 1, -1)).all()
+    np.testing.assert_allclose(together[:, 1] - together[:, 0], (network[:, 1] - network[:, 0]) / 2 + said, atol=1e-5)
 
 
 def test_unlabelled_documents_give_words_and_vectors():

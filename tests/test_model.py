@@ -5,6 +5,7 @@ import pytest
 
 from han.backend import keras, tf
 from han.corpus import Documents
+from han.evidence import Evidence
 from han.model import HierarchicalAttentionNetwork
 from tests.plain import KerasNetwork, classify
 
@@ -149,12 +150,38 @@ def test_equal_seeds_give_equal_networks_and_no_two_layers_are_alike():
 
 
 def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
-    model = network(cell="gru", pooling="mean", residual=True, dropout=0.3, word_dropout=0.1, l2=0.01)
+    model = network(cell="gru", pooling="mean", residual=True, ngrams=3, dropout=0.3, word_dropout=0.1, l2=0.01)
+    model.evidence.set_weights([np.array([2, 9, WORDS * WORDS - 1]), rng.normal(size=(3, 3)), rng.normal(size=3)])
     inputs = block([random_document(rng, 3)])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_allclose(loaded(inputs), model(inputs), atol=1e-6)
     assert loaded.get_config() == model.get_config()
+
+
+def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
+    model = network(residual=True)
+    keys = np.array([2, 5, 7, WORDS * 3 + 4, WORDS * 5 + 7])
+    evidence = Evidence(keys, rng.normal(0, 2, (5, 3)).astype(np.float32), np.float32([0.1, 0.0, -0.3]))
+    both = model.with_evidence(evidence)
+    documents = [[[5, 7, 3, 4], [7, 5, 5, 7]], [[3], [4]], [], random_document(rng, 12)]
+    inputs = block(documents)
+    said = both.evidence(flatten(documents)).numpy()
+    # Of [5, 7], [5], [7] and [3, 4], the first two occur twice or more: each is said once.
+    np.testing.assert_allclose(said[0], evidence.table[[1, 2, 3, 4]].sum(axis=0) / 2 + evidence.bias, atol=1e-6)
+    np.testing.assert_allclose(said[1:3], [evidence.bias] * 2)  # no pair reaches over the end of a sentence
+    logits = np.log(model(inputs)) + said
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(both(inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        both.read(flatten(documents), both.project(np.arange(WORDS, dtype=np.int32)))[0], expected, atol=1e-6
+    )
+    for document, probabilities in zip(documents, expected, strict=True):
+        np.testing.assert_allclose(classify(both, document)[0], probabilities, atol=1e-6)
+    np.testing.assert_allclose(both.evidence_logits(flatten(documents)), said)
+    both.weigh(0.5, 2.0)
+    logits = 0.5 * np.log(model(inputs)) + 2.0 * said
+    np.testing.assert_allclose(both(inputs), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-6)
 
 
 def test_bad_arguments_are_named():

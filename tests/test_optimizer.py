@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from han.backend import keras, tf
 from han.optimizer import LazyAdam
@@ -26,27 +25,27 @@ def test_dense_gradients_are_adams(rng):
     )
 
 
-def test_sparse_gradients_are_those_of_adam_without_momentum(rng):
+def test_each_row_is_updated_by_an_adam_of_its_own(rng):
     gradients = [(rng.normal(size=(k, 3)), rng.choice(6, k, replace=False)) for k in (2, 3, 1, 4, 2, 5)]
-    dense = [np.zeros((6, 3)) for _ in gradients]
-    for whole, (values, rows) in zip(dense, gradients, strict=True):
-        whole[rows] = values
-    np.testing.assert_allclose(
-        run(LazyAdam(0.1, beta_2=0.9), [sparse(*gradient, (6, 3)) for gradient in gradients], (6, 3)),
-        run(keras.optimizers.Adam(0.1, beta_1=0.0, beta_2=0.9), [tf.constant(g, tf.float32) for g in dense], (6, 3)),
-        atol=1e-6,
-    )
+    found = run(LazyAdam(0.1, beta_2=0.9), [sparse(*gradient, (6, 3)) for gradient in gradients], (6, 3))
+    start = run(LazyAdam(0.1), [], (6, 3))
+    for row in range(6):
+        own = [values[rows.tolist().index(row)] for values, rows in gradients if row in rows]
+        variable = keras.Variable(start[row])
+        adam = keras.optimizers.Adam(0.1, beta_1=0.0, beta_2=0.9)
+        for gradient in own:
+            adam.apply([tf.constant(gradient, tf.float32)], [variable])
+        np.testing.assert_allclose(found[row], variable.numpy(), atol=1e-6)
 
 
-def test_a_gradient_takes_a_row_as_far_as_with_momentum(rng):
-    value, nothing = rng.normal(size=(1, 3)), tf.zeros((4, 3))
-    before, once = (run(LazyAdam(0.1), [sparse(value, [2], (4, 3))] * k, (4, 3)) for k in (0, 1))
-    late = [nothing] * 300
-    own = run(LazyAdam(0.1), [sparse(value, [1], (4, 3))] * 300 + [sparse(value, [2], (4, 3))], (4, 3))
+def test_a_rare_row_moves_by_the_learning_rate_however_late(rng):
+    value = rng.normal(size=(1, 3))
+    before = run(LazyAdam(0.1), [], (4, 3))
+    late = run(LazyAdam(0.1), [sparse(value, [1], (4, 3))] * 300 + [sparse(value, [2], (4, 3))], (4, 3))
+    np.testing.assert_allclose(np.abs(late - before)[2], 0.1, rtol=1e-3)
     dense = tf.constant(np.eye(4)[:, [2]] * value, tf.float32)
-    momentum = run(keras.optimizers.Adam(0.1), [*late, dense, *late], (4, 3))
-    assert abs(once - before)[2] == pytest.approx([0.1] * 3, rel=1e-3)
-    np.testing.assert_allclose((own - before)[2], (momentum - before)[2], rtol=0.03)
+    momentum = run(keras.optimizers.Adam(0.1), [tf.zeros((4, 3))] * 300 + [dense] + [tf.zeros((4, 3))] * 300, (4, 3))
+    assert (np.abs(momentum - before)[2] > 1).all()  # what it is for
 
 
 def test_rows_without_a_gradient_stay(rng):
