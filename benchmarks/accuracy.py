@@ -30,6 +30,8 @@ from han.calibration import reliability
 
 FILE = RESULTS / "accuracy.jsonl"
 SEEDS = 3
+# What `measure` finds only of some methods, and `draw` needs.
+MEASURED = ["log_loss", "calibration_error", "calibration_error_before", "accuracy_network", "accuracy_evidence"]
 # Small enough to be fitted some sixty times.
 ABLATED = ("amazon-multidomain",)
 
@@ -129,6 +131,8 @@ def draw() -> None:
     current = {method: digest(make(0)) for method, make in methods.items()}
     runs = [run for run in stored() if current.get(run["method"]) == run["settings"]]
     frame = pd.DataFrame(runs)
+    # Of methods that have not been run yet nothing is known.
+    frame = frame.reindex(columns=frame.columns.union(MEASURED, sort=False))
     test = frame[frame["part"] == "test"]
     whole = test[test["method"] == HAN]
     for method, column in ((NETWORK, "accuracy_network"), (EVIDENCE, "accuracy_evidence")):

@@ -146,6 +146,8 @@ def occlusion(
 
     def evidence(document: Int64, start: Int64, end: Int64) -> Float32:
         """Return the evidence of documents each time without its words from `start` to `end`."""
+        if model.evidence is None:
+            return np.zeros((len(document), 0), np.float32)
         results = [np.zeros((0, model.evidence_columns), np.float32)]
         for part in consecutive(word_counts[document], MAX_BATCH_WORDS):
             word = ranges(word_starts[document[part]], word_counts[document[part]])

@@ -169,7 +169,9 @@ def fit_evidence(
         return None
 
     rows = np.flatnonzero(weights > 0)
-    fitted = [_fit_class(presence[rows], targets[rows] == column, weights[rows]) for column in columns]
+    presence, targets, weights = presence[rows], targets[rows], weights[rows]
+    held = presence.astype(bool).astype(np.float64)
+    fitted = [_fit_class(presence, held, targets == column, weights) for column in columns]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 
@@ -202,16 +204,14 @@ def _presence(corpus: Corpus, vocabulary_size: int, most: int) -> tuple[Int64, A
 
 
 def _fit_class(
-    presence: Any, positive: npt.NDArray[np.bool_], weights: Float32
+    presence: Any, held: Any, positive: npt.NDArray[np.bool_], weights: Float32
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the weight of each n-gram and the bias of one class against the rest."""
+    """Return the weight of each n-gram and the bias of one class against the rest; `held` is 1 where one is present."""
     from sklearn.linear_model import LogisticRegression
 
     ngrams = presence.shape[1]
     if positive.all() or not positive.any():  # a class without a document, or none of the others
         return np.zeros(ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
-    held = presence.copy()
-    held.data[:] = 1.0
     share = float(weights[positive].sum() / weights.sum())
     p, q = (
         SMOOTHING * prior + held.T @ np.where(part, weights, 0.0)
