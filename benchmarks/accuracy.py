@@ -1,8 +1,8 @@
 """Test accuracy beside honest baselines, and what each setting is worth: `make accuracy`.
 
 Every run is appended to `results/accuracy.jsonl` when it ends, and is not done again: stop and go on as you like. A run
-is known by its data, its repeat, its method and the method's settings; change a default and it is run anew. Then the
-tables and the figure are drawn from the file.
+is known by its data, its repeat, its method and the method's settings; change a default (or, for what no setting shows,
+`REVISION`) and it is run anew. Then the tables and the figure are drawn from the file.
 
 A repeat is a seed; for the ten published folds of movie-polarity-2000 it is the fold and the seed. Methods that no
 setting was searched for are fitted on the whole training part; the network holds out a tenth of it for itself. The
@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from contenders import ABLATION, EVIDENCE, HAN, MAIN, NETWORK, TABLE, WITHOUT_SEED, Contender, halves
+from contenders import ABLATION, EVIDENCE, HAN, MAIN, NETWORK, REVISION, TABLE, WITHOUT_SEED, Contender, halves
 from corpora import FOLDS, NAMES, Split, available, development, splits
 from environment import RESULTS, describe, store
 from matplotlib.figure import Figure
 from sklearn.metrics import f1_score, log_loss
 
+from han import HANClassifier
 from han.calibration import reliability
 
 FILE = RESULTS / "accuracy.jsonl"
@@ -87,8 +88,10 @@ def key(run: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def digest(contender: Contender) -> str:
-    """Return a few letters that change with the contender's settings, but not with its seed."""
+    """Return a few letters that change with the contender's settings and revision, but not with its seed."""
     settings = contender.get_params(deep=False)
+    if isinstance(contender, HANClassifier):
+        settings["revision"] = REVISION
     settings = {name: value for name, value in settings.items() if name not in ("seed", "random_state", "verbose")}
     shown = {name: getattr(value, "__name__", repr(value)) for name, value in settings.items()}
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:8]

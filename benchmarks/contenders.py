@@ -141,6 +141,8 @@ def network(**settings: Any) -> Callable[[int], HANClassifier]:
     return han(ngram_evidence=False, **settings)
 
 
+# Counted up when `HANClassifier` comes to do something else with the same settings.
+REVISION = 2
 HAN = "HN-ATT and n-grams (han)"
 # What is measured of each half of every `HAN`.
 NETWORK, EVIDENCE = "HN-ATT", "n-gram evidence"

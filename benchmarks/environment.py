@@ -15,9 +15,10 @@ RESULTS = Path(__file__).parent / "results"
 
 def describe(*packages: str) -> dict[str, Any]:
     """Return the date, the machine and the versions that matter, for the head of a file of results."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "machine": f"{cores} core{'s' * (cores > 1)}, {platform.machine()}",
         "versions": {
             "Python": platform.python_version(),
             **{name: version(name) for name in ("tensorflow", "keras", *packages)},

@@ -36,9 +36,10 @@ class HANClassifier(TrainedClassifier):
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
     ngram_evidence : bool, default True
-        Take the means of the network's logits and those of a linear model of the words and word pairs that a document
-        holds, see `han.evidence.fit_evidence`. It is fitted in seconds, for up to 100 classes. Attention does not tell
-        of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
+        Add to the network's logits those of a linear model of the words and word pairs that a document holds, see
+        `han.evidence.fit_evidence`: each times a factor that suits the held-out documents (a half, if there are none),
+        from which the linear model then learns too. It is fitted in seconds, for up to 100 classes. Attention does not
+        tell of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
     embedding_dim : int, default 100
         Width of the word vectors, or that of `embeddings` if they are wider. Columns that are left over begin at
         random; there are none if `embeddings` are held.
@@ -73,8 +74,8 @@ class HANClassifier(TrainedClassifier):
     batch_size : int, default 32
         Documents in a training batch.
     epochs : int or "auto", default "auto"
-        Passes over the training documents at most; "auto" is 10, and more for few documents: enough for 1,500 steps,
-        but no more than 40.
+        Passes over the training documents at most; "auto" is 10, and more for few documents or many classes: enough
+        for 1,000 steps and 250 for each class, but no more than 40 epochs.
     patience : int, "auto" or None, default "auto"
         Stop after this many epochs without a better `monitor` and keep the best weights; "auto" is three tenths of the
         epochs. None never stops early, but keeps the best weights all the same.
@@ -222,7 +223,8 @@ class HANClassifier(TrainedClassifier):
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
-            Documents for early stopping; without it `validation_fraction` of the training documents is held out.
+            Documents for early stopping, calibration and the weight of `ngram_evidence`, which nothing else is learned
+            from; without it `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
             Called while the network trains, as by `keras.Model.fit`.
         unlabelled : list, tuple, ndarray or Series of str, optional
@@ -270,6 +272,7 @@ class HANClassifier(TrainedClassifier):
             seed=seed,
             rng=rng,
             callbacks=called,
+            learn_validation=held_out is None,
         )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.classes_ = classes

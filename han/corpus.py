@@ -142,6 +142,16 @@ class Corpus:
         words = ranges(self.sentence_starts[sentences], lengths)
         return Corpus(self.word_ids[words], _starts(lengths), _starts(counts))
 
+    @classmethod
+    def concatenate(cls, corpora: Sequence[Corpus]) -> Corpus:
+        """Return a corpus with the documents of several, one after another."""
+        return cls(
+            np.concatenate([corpus.word_ids for corpus in corpora]),
+            _starts(np.concatenate([np.diff(corpus.sentence_starts) for corpus in corpora])),
+            _starts(np.concatenate([corpus.sentence_counts for corpus in corpora])),
+            sum(corpus.cut for corpus in corpora),
+        )
+
     def keep_words(self, kept: npt.NDArray[np.bool_]) -> Corpus:
         """Return the same documents with only some words [words]; sentences without any are left out."""
         before = np.concatenate([[0], np.cumsum(kept)])

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from han.backend import keras
 from han.calibration import fit_mixture, fit_temperature
 from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
-from han.evidence import Evidence, fit_evidence
+from han.evidence import fit_evidence
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -69,6 +70,7 @@ def fit_network(
     seed: int,
     rng: np.random.Generator,
     callbacks: Sequence[keras.callbacks.Callback],
+    learn_validation: bool,
 ) -> FittedNetwork:
     """Train a network.
 
@@ -87,6 +89,8 @@ def fit_network(
     rng : numpy.random.Generator
         Orders the documents.
     callbacks : sequence of keras.callbacks.Callback
+    learn_validation : bool
+        Let the linear model of n-grams learn from the validation documents too, once all is decided on them.
     """
     everything, vocabulary = Corpus.learn(
         [*training.texts, *unlabelled], splitter, parameters["min_count"], parameters["max_vocabulary"]
@@ -129,16 +133,33 @@ def fit_network(
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
     )
+    evidence = None
     if parameters["ngram_evidence"]:
         evidence = fit_evidence(
             corpus, training.targets, training.weights, classes=classes, vocabulary_size=vocabulary.size
         )
-        if evidence is not None:
-            model = _mixed(model, evidence, validation_corpus, validation)
+    factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
     temperature = 1.0
-    if parameters["calibrate"] and len(validation_corpus):
-        temperature = fit_temperature(classify(model, validation_corpus), validation.targets, validation.weights)
-        model.weigh(1.0 / temperature, 1.0 / temperature)
+    if len(validation_corpus):
+        # But for a constant of each document, which a softmax does not see, these are the network's logits.
+        logits = np.log(np.maximum(classify(model, validation_corpus), 1e-30))
+        if evidence is not None:
+            said = _evidence_logits(model.with_evidence(evidence), validation_corpus)
+            factors = fit_mixture(logits, said, validation.targets, validation.weights)
+            logits = factors[0] * logits + factors[1] * said
+            if learn_validation:
+                evidence = fit_evidence(
+                    Corpus.concatenate([corpus, validation_corpus]),
+                    np.concatenate([training.targets, validation.targets]),
+                    np.concatenate([training.weights, validation.weights]),
+                    classes=classes,
+                    vocabulary_size=vocabulary.size,
+                )
+        if parameters["calibrate"]:
+            temperature = fit_temperature(softmax(logits, axis=1), validation.targets, validation.weights)
+    if evidence is not None:
+        model = model.with_evidence(evidence)
+    model.weigh(*(factor / temperature for factor in factors))
     return FittedNetwork(
         model,
         vocabulary,
@@ -149,19 +170,9 @@ def fit_network(
     )
 
 
-def _mixed(
-    model: HierarchicalAttentionNetwork, evidence: Evidence, corpus: Corpus, validation: Labelled
-) -> HierarchicalAttentionNetwork:
-    """Return the network with evidence, each weighted as suits the held-out documents best; half and half of none."""
-    mixed = model.with_evidence(evidence)
-    if not len(corpus):
-        mixed.weigh(0.5, 0.5)
-        return mixed
-    sums = np.log(np.maximum(classify(mixed, corpus), 1e-30))
-    said = np.concatenate([mixed.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
-    # But for a constant of each document, which a softmax does not see, the difference is the network's logits.
-    mixed.weigh(*fit_mixture(sums - said, said, validation.targets, validation.weights))
-    return mixed
+def _evidence_logits(model: HierarchicalAttentionNetwork, corpus: Corpus) -> npt.NDArray[np.float32]:
+    """Return what the evidence alone says of encoded documents [documents, classes]."""
+    return np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
 
 
 def _word_vectors(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -60,6 +61,13 @@ def test_at_most_five_bytes_a_word(news):
     corpus, _ = Corpus.learn(news[0], DocumentSplitter(), 1, None)
     size = corpus.word_ids.nbytes + corpus.sentence_starts.nbytes + corpus.document_starts.nbytes
     assert size <= 5 * len(corpus.word_ids)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_concatenated_corpora_hold_the_documents_of_one_after_those_of_the_other(first, last):
+    joined = Corpus.concatenate([from_lists(first), from_lists(last)])
+    for expected, found in zip(astuple(from_lists([*first, *last])), astuple(joined), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_cut_documents_are_counted():
