@@ -21,7 +21,6 @@ from sklearn.svm import LinearSVC
 from han import HANClassifier
 from han.corpus import Corpus, prediction_batches
 from han.evaluation import baselines
-from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.text import split_words
 
@@ -123,12 +122,9 @@ def han(**settings: Any) -> Callable[[int], HANClassifier]:
 def halves(classifier: HANClassifier, texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the indices of the classes that the network alone, and the n-gram evidence alone, would predict."""
     model = classifier.model_
-    alone = HierarchicalAttentionNetwork(**{**model.get_config(), "ngrams": 0})
-    alone.build((None, None, None))
-    alone.set_weights(model.get_weights()[: len(alone.get_weights())])
     corpus = Corpus.encode(texts, classifier.document_splitter(), classifier.vocabulary_)
     said = np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
-    return classify(alone, corpus).argmax(axis=1), said.argmax(axis=1)
+    return classify(model.with_evidence(None), corpus).argmax(axis=1), said.argmax(axis=1)
 
 
 def baseline(name: str) -> Callable[[int], Contender]:

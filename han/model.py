@@ -313,16 +313,21 @@ class HierarchicalAttentionNetwork(keras.Model):
             for weight in weights:
                 weight.assign(factor * weight)
 
-    def with_evidence(self, evidence: Evidence) -> HierarchicalAttentionNetwork:
-        """Return a network with the same weights, and with a linear model whose logits are added to its own.
+    def with_evidence(self, evidence: Evidence | None) -> HierarchicalAttentionNetwork:
+        """Return a network with the same weights, not compiled, with a linear model whose logits are added to its own.
 
         The network is trained alone, or it would learn little but to correct the linear model on its own training
-        documents.
+        documents. None gives the network alone.
         """
-        other = HierarchicalAttentionNetwork(**{**self.get_config(), "ngrams": len(evidence.keys)})
+        other = HierarchicalAttentionNetwork(**{**self.get_config(), "ngrams": len(evidence.keys) if evidence else 0})
         other.build((None, None, None))
-        other.set_weights([*self.get_weights(), *evidence])
+        own = len(self.weights) - (len(Evidence._fields) if self.evidence is not None else 0)
+        other.set_weights([*self.get_weights()[:own], *(evidence or ())])
         return other
+
+    def fitted_evidence(self) -> Evidence | None:
+        """Return the linear model whose logits are added, if there is one."""
+        return None if self.evidence is None else Evidence(*self.evidence.get_weights())
 
     @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
     def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:

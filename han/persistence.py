@@ -93,7 +93,8 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         }
         _write_json(new / SETTINGS, settings)
         _write_json(new / VOCABULARY, saved.vocabulary.words)
-        _without_optimizer(saved.model).save(new / MODEL)
+        # A copy that is not compiled: the optimizer's state is twice as large as the network.
+        saved.model.with_evidence(saved.model.fitted_evidence()).save(new / MODEL)
         if folder.exists():
             for other in folder.iterdir():
                 if other.name not in FILES:
@@ -156,14 +157,6 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         vocabulary=Vocabulary(_read_json(folder / VOCABULARY, list)),
         model=keras.saving.load_model(folder / MODEL, safe_mode=True, compile=False),
     )
-
-
-def _without_optimizer(model: HierarchicalAttentionNetwork) -> HierarchicalAttentionNetwork:
-    """Return a copy that is not compiled: the optimizer's state is twice as large as the network."""
-    copy = HierarchicalAttentionNetwork(**model.get_config())
-    copy.build((None, None, None))
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _for_json(parameters: Mapping[str, Any]) -> dict[str, Any]:

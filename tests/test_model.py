@@ -164,6 +164,10 @@ def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
     keys = np.array([2, 5, 7, WORDS * 3 + 4, WORDS * 5 + 7])
     evidence = Evidence(keys, rng.normal(0, 2, (5, 3)).astype(np.float32), np.float32([0.1, 0.0, -0.3]))
     both = model.with_evidence(evidence)
+    assert model.fitted_evidence() is None
+    for kept, given in zip(both.fitted_evidence(), evidence, strict=True):
+        np.testing.assert_array_equal(kept, given)
+    np.testing.assert_array_equal(both.with_evidence(None)(block([[[3, 4]]])), model(block([[[3, 4]]])))
     documents = [[[5, 7, 3, 4], [7, 5, 5, 7]], [[3], [4]], [], random_document(rng, 12)]
     inputs = block(documents)
     said = both.evidence(flatten(documents)).numpy()
