@@ -220,7 +220,7 @@ def explain(
             explanations.append(
                 # Copies: a view of a chunk would keep the chunk.
                 Explanation(
-                    text=text,
+                    text=str(text),
                     method=method,
                     classes=tuple(classes),
                     probabilities=scores.probabilities[document].copy(),

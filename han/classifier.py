@@ -98,10 +98,13 @@ class HANClassifier(TrainedClassifier):
         Sentences read of a document; the rest is cut, with a warning.
     max_words : int, default 50
         Words in a sentence; a longer sentence is continued as a further sentence.
+    language : str, default "en"
+        ISO 639 code of the documents' language, for where sentences end; words are found by their script.
     sentence_splitter : callable str -> iterable of str, or None, default None
-        None splits English.
+        None is `han.text.split_sentences`.
     tokenizer : callable str -> iterable of str, or None, default None
-        Splits a sentence into words; None takes letters and digits together, other characters one by one.
+        Splits a sentence into words; None is `han.text.split_words`: letters, marks and digits together, other
+        characters one by one, and so the letters of scripts without spaces between words.
     random_state : int, RandomState instance or None, default None
         With an int, two fits on the same machine give identical predictions.
     verbose : {0, 1}, default 1
@@ -165,6 +168,7 @@ class HANClassifier(TrainedClassifier):
         max_vocabulary: int | None = 30_000,
         max_sentences: int = 512,
         max_words: int = 50,
+        language: str = "en",
         sentence_splitter: Splitter | None = None,
         tokenizer: Splitter | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -200,6 +204,7 @@ class HANClassifier(TrainedClassifier):
         self.max_vocabulary = max_vocabulary
         self.max_sentences = max_sentences
         self.max_words = max_words
+        self.language = language
         self.sentence_splitter = sentence_splitter
         self.tokenizer = tokenizer
         self.random_state = random_state
@@ -219,6 +224,7 @@ class HANClassifier(TrainedClassifier):
         Parameters
         ----------
         X : list, tuple, ndarray or Series of str [documents]
+            A document may also be a list of sentences, or a list of lists of words, which are left as they are.
         y : array-like of str, int or bool [documents]
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.

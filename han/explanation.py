@@ -43,7 +43,7 @@ class Explanation:
     Attributes
     ----------
     text : str
-        The document.
+        The document; of one that came as a list, its sentences, one a line, with spaces between its words.
     method : str
         "attention", "gradient_x_input", "integrated_gradients" or "occlusion".
     classes : tuple [classes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -109,7 +110,18 @@ class CallableOrNone:
         return "a callable or None"
 
 
-Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | RandomState
+class Language:
+    """The code of a language."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value looks like a code of ISO 639, perhaps with a region after a hyphen."""
+        return isinstance(value, str) and re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)*", value) is not None
+
+    def __str__(self) -> str:
+        return 'the code of a language, as "en" or "zh"'
+
+
+Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Language | RandomState
 
 
 ALLOWED: dict[str, Rule] = {
@@ -143,6 +155,7 @@ ALLOWED: dict[str, Rule] = {
     "max_vocabulary": Range(Integral, 1, optional=True),
     "max_sentences": Range(Integral, 1),
     "max_words": Range(Integral, 1),
+    "language": Language(),
     "sentence_splitter": CallableOrNone(),
     "tokenizer": CallableOrNone(),
     "random_state": RandomState(),

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
-from typing import TypeVar
+from typing import Self, TypeVar
 
+import regex
 import sentencex
 
 T = TypeVar("T")
 Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[str]]
 
-_SENTENCE_END = re.compile("[.!?。！？]")
+_SENTENCE_END = re.compile("[.!?。！？।॥؟۔]")
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
-_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
+_ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
+# The same for all scripts: marks belong to the letter before them (Hindi's vowels), joiners to the word they are in.
+# What stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not
+# set apart by spaces, each letter (but for Japanese loanwords, in katakana).
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+_LETTERS = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]][\p{{M}}\u200c\u200d]*"
+# What Python takes for white space is more than `regex` does.
+_WORD = regex.compile(rf"(?:{_LETTERS})+(?:['’](?:{_LETTERS})+)*|(?![\s\x1c-\x1f])\X", regex.VERSION1)
 
 
-def split_sentences(text: str) -> list[str]:
-    """Split English text into sentences, each with the white space that follows it.
+def split_sentences(text: str, language: str = "en") -> list[str]:
+    """Split text into sentences, each with the white space that follows it.
 
     A text with line breaks and without any mark that ends a sentence has a sentence on each line.
+
+    Parameters
+    ----------
+    text : str
+    language : str, default "en"
+        ISO 639 code of the language, whose abbreviations do not end a sentence; a region after a hyphen is let go.
 
     Examples
     --------
     >>> from han.text import split_sentences
     >>> split_sentences("Dr. Smith slept. Nobody minded!")
     ['Dr. Smith slept. ', 'Nobody minded!']
+    >>> split_sentences("Am 3. Oktober kam z. B. Dr. Vogt. Warum?", language="de")
+    ['Am 3. Oktober kam z. B. Dr. Vogt. ', 'Warum?']
     """
     if "\n" in text and not _SENTENCE_END.search(text):
         return text.splitlines(keepends=True)
+    code = language.partition("-")[0]
     try:
-        pieces: list[str] = sentencex.segment("en", text)
+        pieces: list[str] = sentencex.segment(code, text)
     except UnicodeEncodeError:  # half of a surrogate pair, which is not a character; put something else in its place
-        lengths = map(len, sentencex.segment("en", text.encode("utf-8", "replace").decode("utf-8")))
+        lengths = map(len, sentencex.segment(code, text.encode("utf-8", "replace").decode("utf-8")))
         ends = [0, *accumulate(lengths)]
         pieces = [text[start:end] for start, end in pairwise(ends)]
     return pieces
@@ -43,17 +61,56 @@ def split_sentences(text: str) -> list[str]:
 def split_words(sentence: str) -> list[str]:
     """Split a sentence into words and punctuation marks.
 
+    In Chinese, Japanese, Thai and other scripts without spaces between words, each letter is a word of its own.
+
     Examples
     --------
     >>> from han.text import split_words
     >>> split_words("It isn't bad, is it?")
     ['It', "isn't", 'bad', ',', 'is', 'it', '?']
+    >>> split_words("हिन्दी में NLP: 我爱北京。")
+    ['हिन्दी', 'में', 'NLP', ':', '我', '爱', '北', '京', '。']
     """
-    return _WORD.findall(sentence)
+    words: list[str] = (_ASCII_WORD if sentence.isascii() else _WORD).findall(sentence)
+    return words
+
+
+class SplitText(str):
+    """A document that came in sentences, or in sentences of words: as a string, a sentence a line, words with spaces.
+
+    Parameters
+    ----------
+    sentences : sequence of str, or of sequences of str
+        Sentences; or the words of each.
+
+    Examples
+    --------
+    >>> from han.text import DocumentSplitter, SplitText
+    >>> text = SplitText([["New York", "wins"], ["Again", "!"]])
+    >>> print(text)
+    New York wins
+    Again !
+    >>> DocumentSplitter()(text)
+    [['New York', 'wins'], ['Again', '!']]
+    """
+
+    pieces: list[tuple[str, list[str] | None]]
+
+    def __new__(cls, sentences: Sequence[str] | Sequence[Sequence[str]]) -> Self:
+        """Join the sentences."""
+        pieces: list[tuple[str, list[str] | None]] = [
+            (part, None) if isinstance(part, str) else (" ".join(part), [word for word in part if word])
+            for part in sentences
+        ]
+        self = super().__new__(cls, "\n".join(text for text, _ in pieces))
+        self.pieces = pieces
+        return self
 
 
 class DocumentSplitter:
     """Text to a list of sentences of words, within caps on both.
+
+    A `SplitText` keeps its sentences, and its words if it has any.
 
     Parameters
     ----------
@@ -61,9 +118,12 @@ class DocumentSplitter:
         Sentences kept of a document; the rest is cut.
     max_words : int, default 50
         Words in a sentence; a longer sentence is continued as a further sentence.
-    sentence_splitter : callable str -> iterable of str, default `split_sentences`
-    tokenizer : callable str -> iterable of str, default `split_words`
-        Splits one sentence into words.
+    sentence_splitter : callable str -> iterable of str or None, default None
+        None is `split_sentences`.
+    tokenizer : callable str -> iterable of str or None, default None
+        Splits one sentence into words. None is `split_words`.
+    language : str, default "en"
+        Of `split_sentences`.
 
     Examples
     --------
@@ -78,13 +138,16 @@ class DocumentSplitter:
         self,
         max_sentences: int = 512,
         max_words: int = 50,
-        sentence_splitter: Splitter = split_sentences,
-        tokenizer: Splitter = split_words,
+        sentence_splitter: Splitter | None = None,
+        tokenizer: Splitter | None = None,
+        language: str = "en",
     ) -> None:
         self.max_sentences = max_sentences
         self.max_words = max_words
-        self.sentence_splitter = _checked(sentence_splitter, "sentence_splitter")
-        self.tokenizer = _checked(tokenizer, "tokenizer")
+        self.sentence_splitter: Splitter = partial(split_sentences, language=language)
+        if sentence_splitter is not None:
+            self.sentence_splitter = _checked(sentence_splitter, "sentence_splitter")
+        self.tokenizer: Splitter = split_words if tokenizer is None else _checked(tokenizer, "tokenizer")
 
     def __call__(self, text: str) -> list[list[str]]:
         """Return the words of each sentence; sentences without words are left out."""
@@ -93,8 +156,8 @@ class DocumentSplitter:
     def split(self, text: str) -> tuple[list[list[str]], bool]:
         """Return the words of each sentence, and whether the document was cut at `max_sentences`."""
         sentences: list[list[str]] = []
-        for sentence in self.sentence_splitter(text):
-            words = list(self.tokenizer(sentence))
+        for sentence, given in self._sentences(text):
+            words = list(self.tokenizer(sentence)) if given is None else given
             if len(words) <= self.max_words:
                 if words:
                     sentences.append(words)
@@ -118,13 +181,21 @@ class DocumentSplitter:
         """Return the offsets as `spans` does, and whether the document was cut at `max_sentences`."""
         spans: list[list[Span]] = []
         cursor = 0
-        for sentence in self.sentence_splitter(text):
+        for sentence, given in self._sentences(text):
             ((start, cursor),) = locate([sentence], text, cursor, "sentence_splitter")
-            words = locate(self.tokenizer(sentence), sentence, 0, "tokenizer")
+            words = locate(self.tokenizer(sentence) if given is None else given, sentence, 0, "tokenizer")
             spans += _chunks([(start + a, start + b) for a, b in words], self.max_words)
             if len(spans) > self.max_sentences:
                 return spans[: self.max_sentences], True
         return spans, False
+
+    def _sentences(self, text: str) -> Iterator[tuple[str, list[str] | None]]:
+        """Yield each sentence, with its words if they are given."""
+        if isinstance(text, SplitText):
+            yield from text.pieces
+        else:
+            for sentence in self.sentence_splitter(text):
+                yield sentence, None
 
 
 def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list[Span]:
@@ -150,8 +221,6 @@ def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list
 
 def _checked(function: Splitter, argument: str) -> Splitter:
     """Return the function, made to raise a TypeError that names `argument` if it returns anything but strings."""
-    if function in (split_sentences, split_words):
-        return function
 
     def call(text: str) -> list[str]:
         pieces = function(text)

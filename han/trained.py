@@ -18,7 +18,7 @@ from han.model import HierarchicalAttentionNetwork
 from han.parameters import ALLOWED, Choice, Range, check_parameters
 from han.persistence import SavedModel, function_name, read_model, write_model
 from han.prediction import predict
-from han.text import DocumentSplitter, Splitter, split_sentences, split_words
+from han.text import DocumentSplitter, Splitter
 from han.validation import Labels, check_target, check_texts
 from han.vocabulary import Vocabulary
 
@@ -39,6 +39,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : list, tuple, ndarray or Series of str [documents]
+            A document may also be a list of sentences, or a list of lists of words.
 
         Returns
         -------
@@ -86,6 +87,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : list, tuple, ndarray or Series of str [documents]
+            A document may also be a list of sentences, or a list of lists of words.
         method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
             - "attention": the weights that the network gave to words and sentences, the same for all classes.
             - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
@@ -215,10 +217,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     def document_splitter(self) -> DocumentSplitter:
         """Return what splits documents into sentences and words, by the classifier's parameters."""
         return DocumentSplitter(
-            self.max_sentences,
-            self.max_words,
-            self.sentence_splitter or split_sentences,
-            self.tokenizer or split_words,
+            self.max_sentences, self.max_words, self.sentence_splitter, self.tokenizer, self.language
         )
 
     def _warn_of_cut(self, cut: int, documents: int) -> None:

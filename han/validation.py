@@ -10,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.text import SplitText
+
 Labels = npt.NDArray[Any]
 
 
 def check_texts(texts: object, name: str = "X") -> list[str]:
-    """Return texts as a list of `str`.
+    """Return texts as a list of `str`; documents that are split already as `SplitText`.
 
     Raises
     ------
     TypeError
-        If `texts` is not a list, tuple, NumPy array or pandas Series, or a document is not a `str`.
+        If `texts` is not a list, tuple, NumPy array or pandas Series, or a document is not a `str`, nor a list of
+        sentences (`str`), nor a list of lists of words (`str`).
     ValueError
         If it is empty, has more than one axis, or a document is missing (None or NaN).
     """
@@ -37,10 +40,28 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         raise ValueError(f"{expected}, got no documents")
     for index, document in enumerate(documents):
         if not isinstance(document, str):
+            if isinstance(document, list | tuple):
+                documents[index] = _split_text(document, f"{expected}, but document {index}")
+                continue
             if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
                 raise ValueError(f"{expected}, but document {index} is missing ({document!r})")
             raise TypeError(f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}")
     return documents
+
+
+def _split_text(sentences: list[Any] | tuple[Any, ...], which: str) -> SplitText:
+    """Return a document that is split into sentences, or further into words."""
+    for sentence in sentences:
+        if isinstance(sentence, list | tuple):
+            odd = [word for word in sentence if not isinstance(word, str)]
+        else:
+            odd = [] if isinstance(sentence, str) else [sentence]
+        if odd:
+            raise TypeError(
+                f"{which} is a list that holds neither sentences (str) nor lists of words (str): it has "
+                f"{shown(odd[0])} of type {type(odd[0]).__name__} in it"
+            )
+    return SplitText(sentences)
 
 
 def check_labels(labels: object, documents: int, name: str = "y", texts_name: str = "X") -> Labels:

@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 
 from han import HANClassifier
 from han.backend import keras
+from han.explanation import Explanation
+from han.text import DocumentSplitter, split_sentences
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -137,6 +139,47 @@ def test_own_splitter_and_tokenizer():
     classifier = HANClassifier(**SMALL, sentence_splitter=lambda text: text.split("\n"), tokenizer=str.split)
     classifier.fit([text.replace(". ", ".\n") for text in TEXTS], LABELS)
     assert "film." in classifier.vocabulary_
+
+
+# A sentence of each side, written for the test; enough of them to learn from by heart.
+FILMS = {
+    "de": ("Ein schöner Film, z. B. am Ende. Ich mochte ihn.", "Ein öder Film. Ich schlief z. B. ein."),
+    "fr": ("Un beau film. Je l’ai aimé.", "Un film ennuyeux. J’ai dormi."),
+    "zh": ("这部电影很好。我喜欢它。", "这部电影很无聊。我睡着了。"),
+    "ja": ("素晴らしい映画です。好きでした。", "退屈なドラマです。寝ました。"),
+    "ar": ("فيلم جميل جدا. لقد أحببته.", "فيلم ممل جدا. لقد نمت."),
+    "hi": ("यह फ़िल्म अच्छी है। मुझे पसंद आई।", "यह फ़िल्म उबाऊ है। मैं सो गया।"),
+}
+
+
+@pytest.mark.parametrize("language", FILMS)
+def test_documents_of_other_languages_are_learned_and_explained(language, tmp_path):
+    X = [*FILMS[language]] * 10
+    classifier = HANClassifier(**SMALL | {"epochs": 15, "learning_rate": 0.02}, language=language).fit(X, LABELS)
+    assert classifier.score(X, LABELS) == 1.0
+    (explanation,) = classifier.explain(X[:1])
+    assert len(explanation.sentence_scores) == 2
+    assert explanation.to_frame()["word"].iloc[-1] in (".", "。", "।")
+    classifier.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    assert loaded.language == language
+    np.testing.assert_array_equal(loaded.predict_proba(X[:2]), classifier.predict_proba(X[:2]))
+
+
+def test_split_documents_are_what_their_text_is():
+    sentences = [[sentence.strip() for sentence in split_sentences(text)] for text in TEXTS]
+    words = [DocumentSplitter()(text) for text in TEXTS]
+    expected = HANClassifier(**SMALL).fit(TEXTS, LABELS)
+    probabilities = expected.predict_proba(TEXTS)
+    for split in (sentences, words, pd.Series(words), tuple(map(tuple, sentences))):
+        np.testing.assert_array_equal(expected.predict_proba(split), probabilities)
+        np.testing.assert_array_equal(HANClassifier(**SMALL).fit(split, LABELS).predict_proba(TEXTS), probabilities)
+    (plain,), (given,) = expected.explain(TEXTS[:1]), expected.explain(words[:1])
+    assert type(given.text) is str
+    assert given.text == "A fine film .\nI liked it ."
+    np.testing.assert_array_equal(given.word_scores, plain.word_scores)
+    assert [given.text[start:end] for start, end in given.offsets] == [*words[0][0], *words[0][1]]
+    assert Explanation.from_json(given.to_json()).text == given.text
 
 
 def test_documents_over_the_cap_are_cut_with_one_warning():

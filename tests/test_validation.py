@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from han.backend import keras
+from han.text import DocumentSplitter
 from han.validation import check_callbacks, check_labels, check_sample_weight, check_texts
 
 TEXTS = ["One text.", "", "Ein dritter."]
@@ -47,7 +48,7 @@ def test_texts_in_any_container(texts):
         (["a", 3], TypeError, "document 1 is of type int: 3"),
         (np.array([1.0, 2.0]), TypeError, "document 0 is of type float64"),
         ([b"a"], TypeError, "document 0 is of type bytes"),
-        ([["a", "b"]], TypeError, "document 0 is of type list"),
+        ([{"a", "b"}], TypeError, "document 0 is of type set"),
     ],
 )
 def test_what_is_not_texts_is_refused(texts, error, message):
@@ -135,3 +136,19 @@ def test_callbacks():
 def test_bad_callbacks_are_refused(callbacks):
     with pytest.raises(TypeError, match=r"callbacks must be a list of keras\.callbacks\.Callback, got"):
         check_callbacks(callbacks)
+
+
+def test_documents_may_be_lists_of_sentences_or_of_words():
+    X = ["One. Two.", ["One.", "Two."], [["One", "."], ["Two", "."]], ("One. Two.",), []]
+    texts = check_texts(X)
+    assert texts == ["One. Two.", "One.\nTwo.", "One .\nTwo .", "One. Two.", ""]
+    assert [DocumentSplitter()(text) for text in texts] == [[["One", "."], ["Two", "."]]] * 3 + [
+        [["One", ".", "Two", "."]],
+        [],
+    ]
+    assert check_texts(pd.Series(X)) == texts
+    assert X[1] == ["One.", "Two."]
+    with pytest.raises(TypeError, match=r"document 1 is a list .* 3 of type int"):
+        check_texts(["a", ["b", 3]])
+    with pytest.raises(TypeError, match=r"document 0 is a list .* None of type NoneType"):
+        check_texts([[["a", None]]])
