@@ -139,6 +139,8 @@ def network(**settings: Any) -> Callable[[int], HANClassifier]:
 
 # Counted up when `HANClassifier` comes to do something else with the same settings.
 REVISION = 2
+# Parameters that came when there were runs already, with the values that do what was done before.
+LATER = {"language": "en"}
 HAN = "HN-ATT and n-grams (han)"
 # What is measured of each half of every `HAN`.
 NETWORK, EVIDENCE = "HN-ATT", "n-gram evidence"
@@ -157,6 +159,15 @@ MAIN: dict[str, Callable[[int], Contender]] = {
     HAN: han(),
 }
 TABLE = [*list(MAIN)[:-1], NETWORK, EVIDENCE, HAN]
+# What the network alone is compared with, on the same seeds and folds.
+VARIANTS = (
+    "flat BiLSTM, attention",
+    "HN-ATT of the paper",
+    "HN-ATT, no word vectors",
+    "HN-ATT, GRU",
+    "HN-AVE",
+    "HN-MAX",
+)
 WITHOUT_SEED = ("majority class", "TF-IDF + logistic regression", "NB-SVM")
 # One setting changed at a time.
 ABLATION: dict[str, Callable[[int], Contender]] = {

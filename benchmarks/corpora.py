@@ -26,8 +26,8 @@ FILES = {
     "20newsgroups": "20newsgroups-train.jsonl.xz",
 }
 NAMES = ("imdb", "bbc-news", *FILES)
-# The published folds of movie-polarity-2000.
-FOLDS = 10
+# The data set with published folds, and how many.
+FOLDED, FOLDS = "movie-polarity-2000", 10
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0
 # A line of another message, as news readers mark it, and the line that introduces it.
@@ -60,7 +60,7 @@ def splits(name: str) -> list[Split]:
     if name == "20newsgroups":
         for row in rows:
             row["text"] = stripped(row["text"])
-    if name == "movie-polarity-2000":
+    if name == FOLDED:
         folds = np.array([row["fold"] for row in rows])
         parts = [(np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)) for fold in range(FOLDS)]
     else:
