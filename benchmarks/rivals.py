@@ -129,7 +129,8 @@ class Han:
 
     def predict(self, texts: list[str]) -> Labels:
         """Return labels."""
-        return self.classifier.predict(texts)
+        labels: Labels = self.classifier.predict(texts)
+        return labels
 
 
 class LinearModel:

@@ -13,6 +13,23 @@ Float64 = npt.NDArray[np.float64]
 TEMPERATURES = (0.05, 20.0)
 # The strength of the prior of `fit_mixture`, lambda.
 PRIOR = 10.0
+# Held-out documents of a class that it takes to choose a threshold of its own.
+MIN_POSITIVES = 5
+
+
+def to_logits(probabilities: npt.ArrayLike, multi_label: bool = False) -> Float64:
+    """Return what a softmax, or of several classes at once a sigmoid, makes the probabilities of."""
+    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-30, None)
+    # 1 - p of a float32 has no more than seven digits.
+    return np.log(clipped) - (np.log(np.clip(1.0 - clipped, 1e-8, None)) if multi_label else 0.0)
+
+
+def to_probabilities(logits: Float64, multi_label: bool = False) -> Float64:
+    """Return the softmax of logits, or where a document may have several classes their sigmoid."""
+    from scipy.special import expit, softmax
+
+    probabilities: Float64 = expit(logits) if multi_label else softmax(logits, axis=1)
+    return probabilities
 
 
 def fit_temperature(
@@ -20,14 +37,14 @@ def fit_temperature(
 ) -> float:
     """Return the temperature that gives held-out documents their least log loss (Guo et al. 2017, section 4.2).
 
-    Probabilities p become p^(1/T), scaled to sum to one again: softmax(z) becomes softmax(z / T). Which class is the
-    most probable does not change.
+    Logits z are divided by it: probabilities p become p^(1/T), scaled to sum to one again, and softmax(z) becomes
+    softmax(z / T). Which class is the most probable does not change.
 
     Parameters
     ----------
     probabilities : array-like [documents, classes]
-    targets : array-like of int [documents]
-        The index of each document's class.
+    targets : array-like of int [documents] or [documents, classes]
+        The index of each document's class; or, where a document may have several, 1 for those it has.
     sample_weight : array-like [documents], optional
 
     Returns
@@ -44,15 +61,12 @@ def fit_temperature(
     """
     from scipy.optimize import minimize_scalar
 
-    logits = np.log(np.clip(np.asarray(probabilities, np.float64), 1e-30, None))
     targets = np.asarray(targets, np.int64)
+    logits = to_logits(probabilities, targets.ndim == 2)
     weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
 
     def loss(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        log_likelihoods = scaled[np.arange(len(targets)), targets] - np.log(np.exp(scaled).sum(axis=1))
-        return float(-(weights * log_likelihoods).sum() / weights.sum())
+        return float((weights * _losses(logits / np.exp(log_temperature), targets)).sum() / weights.sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
@@ -70,9 +84,10 @@ def fit_mixture(
     Parameters
     ----------
     first, second : array-like [documents, classes]
-        The logits x and z; log-probabilities are such.
-    targets : array-like of int [documents]
-        The index of each document's class.
+        The logits x and z; log-probabilities are such, of classes that exclude each other.
+    targets : array-like of int [documents] or [documents, classes]
+        The index of each document's class; or, where a document may have several, 1 for those it has. Their losses, of
+        sigmoids, are summed.
     sample_weight : array-like [documents], optional
 
     Returns
@@ -87,23 +102,85 @@ def fit_mixture(
     [1.0, 0.1]
     """
     from scipy.optimize import minimize
-    from scipy.special import logsumexp, softmax
 
     logits = np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
     targets = np.asarray(targets, np.int64)
+    multi_label = targets.ndim == 2
+    hits = targets if multi_label else targets[:, None] == np.arange(logits.shape[2])
     weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    documents = np.arange(len(targets))
 
     def loss(factors: Float64) -> tuple[float, Float64]:
         mixed = np.tensordot(factors, logits, 1)
-        errors = softmax(mixed, axis=1)
-        errors[documents, targets] -= 1.0
-        total = (weights * (logsumexp(mixed, axis=1) - mixed[documents, targets])).sum()
+        errors = to_probabilities(mixed, multi_label) - hits
+        total = (weights * _losses(mixed, targets)).sum()
         slope = np.einsum("mdc,dc,d->m", logits, errors, weights)
         return total + PRIOR * ((factors - 0.5) ** 2).sum(), slope + 2 * PRIOR * (factors - 0.5)
 
     found = minimize(loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
     return float(found[0]), float(found[1])
+
+
+def _losses(logits: Float64, targets: npt.NDArray[np.int64]) -> Float64:
+    """Return the log loss of each document [documents]; where it may have several classes, summed over them."""
+    from scipy.special import logsumexp
+
+    if targets.ndim == 2:
+        losses: Float64 = (np.logaddexp(0.0, logits) - targets * logits).sum(axis=1)
+    else:
+        losses = logsumexp(logits, axis=1) - logits[np.arange(len(targets)), targets]
+    return losses
+
+
+def fit_thresholds(
+    probabilities: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> Float64:
+    """Return the probability from which on each class is to be predicted, for the highest F1 on held-out documents.
+
+    A class that fewer than `MIN_POSITIVES` of them have gets the one that gives all classes together their highest
+    (micro-averaged) F1: of so few, one document more or less would decide. The chosen thresholds lie half way between
+    the probabilities of two documents.
+
+    Parameters
+    ----------
+    probabilities : array-like [documents, classes]
+    targets : array-like of 0 and 1 [documents, classes]
+    sample_weight : array-like [documents], optional
+
+    Returns
+    -------
+    float64 [classes]
+
+    Examples
+    --------
+    >>> from han.calibration import fit_thresholds
+    >>> fit_thresholds([[0.1], [0.2], [0.3], [0.4], [0.5], [0.6], [0.7]], [[0], [0], [1], [1], [1], [1], [1]])
+    array([0.25])
+    """
+    probabilities, targets = np.asarray(probabilities, np.float64), np.asarray(targets, np.float64)
+    weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    everything = np.repeat(weights, targets.shape[1])
+    common = _best_threshold(probabilities.ravel(), targets.ravel(), everything)
+    return np.array(
+        [
+            _best_threshold(probabilities[:, column], targets[:, column], weights)
+            if targets[:, column].sum() >= MIN_POSITIVES
+            else common
+            for column in range(targets.shape[1])
+        ]
+    )
+
+
+def _best_threshold(scores: Float64, targets: Float64, weights: Float64) -> float:
+    """Return the threshold of the highest F1, 0.5 if nothing is positive."""
+    order = np.argsort(-scores, kind="stable")
+    scores, targets, weights = scores[order], targets[order], weights[order]
+    hits = np.cumsum(targets * weights)
+    if not len(hits) or hits[-1] == 0:
+        return 0.5
+    f1 = 2 * hits / (np.cumsum(weights) + hits[-1])
+    f1[:-1][scores[:-1] == scores[1:]] = -1.0  # equal scores are all above the threshold or all below it
+    best = int(f1.argmax())
+    return float((scores[best] + scores[best + 1]) / 2) if best + 1 < len(scores) else float(scores[best])
 
 
 class Reliability(NamedTuple):

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from han.embeddings import check_source
 from han.fitting import fit_network
+from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
@@ -16,10 +17,8 @@ from han.trained import TrainedClassifier
 from han.validation import (
     check_callbacks,
     check_class_weight,
-    check_labels,
     check_sample_weight,
     check_texts,
-    check_validation_data,
 )
 
 
@@ -88,8 +87,12 @@ class HANClassifier(TrainedClassifier):
     calibrate : bool, default False
         Divide the logits by a temperature that is fitted on the held-out documents (Guo et al. 2017): labels stay, the
         probabilities become honest.
+    tune_thresholds : bool, default False
+        Where a document may have several classes, predict each from that probability on that gives it the highest F1 on
+        the held-out documents, instead of a half; see `han.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
         Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together.
+        Not for documents of several classes.
     min_count : int, default 2
         Words seen less often in the training documents are unknown words.
     max_vocabulary : int or None, default 30000
@@ -113,13 +116,16 @@ class HANClassifier(TrainedClassifier):
     Attributes
     ----------
     classes_ : ndarray [classes]
-        The class labels, sorted.
+        The class labels, sorted; of a matrix the numbers of its columns, or their names.
     vocabulary_ : Vocabulary
         The known words and their ids, a mapping.
     embedding_coverage_ : float or None
         Share of the training documents' words whose vectors came from `embeddings`.
     temperature_ : float
         What the logits were divided by; 1.0 without `calibrate`.
+    thresholds_ : ndarray [classes]
+        From which probability on a class is predicted, where a document may have several; 0.5 without
+        `tune_thresholds`.
     history_ : dict of lists
         Training and validation loss and accuracy of each epoch.
     model_ : keras.Model
@@ -163,6 +169,7 @@ class HANClassifier(TrainedClassifier):
         monitor: str = "loss",
         validation_fraction: float = 0.1,
         calibrate: bool = False,
+        tune_thresholds: bool = False,
         class_weight: Any = None,
         min_count: int = 2,
         max_vocabulary: int | None = 30_000,
@@ -199,6 +206,7 @@ class HANClassifier(TrainedClassifier):
         self.monitor = monitor
         self.validation_fraction = validation_fraction
         self.calibrate = calibrate
+        self.tune_thresholds = tune_thresholds
         self.class_weight = class_weight
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary
@@ -226,6 +234,9 @@ class HANClassifier(TrainedClassifier):
         X : list, tuple, ndarray or Series of str [documents]
             A document may also be a list of sentences, or a list of lists of words, which are left as they are.
         y : array-like of str, int or bool [documents]
+            A class for each document. For any number of classes for each: zeros and ones [documents, classes], as an
+            array, a DataFrame or a sparse matrix, or a list of lists, tuples or sets of labels. `predict` returns the
+            same form.
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
@@ -250,14 +261,12 @@ class HANClassifier(TrainedClassifier):
         """
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
-        labels = check_labels(y, len(texts))
+        form = LabelForm.learn(y, len(texts))
+        classes, targets = form.classes, form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
-        classes, targets = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"y must hold at least two classes, got only {classes.tolist()[0]!r}")
         weights = weights * check_class_weight(self.class_weight, classes, targets)
         called = check_callbacks(callbacks)
-        held_out = None if validation_data is None else check_validation_data(validation_data, classes)
+        held_out = None if validation_data is None else check_validation_data(validation_data, form)
         check_source(self.embeddings)
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         seed = int(check_random_state(self.random_state).randint(2**24))
@@ -281,7 +290,9 @@ class HANClassifier(TrainedClassifier):
             learn_validation=held_out is None,
         )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
+        self.label_form_ = form
         self.classes_ = classes
+        self.thresholds_ = fitted.thresholds
         self.vocabulary_ = fitted.vocabulary
         self.embedding_coverage_ = fitted.embedding_coverage
         self.temperature_ = fitted.temperature

@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
     keys : int64 [ngrams]
         The known words and pairs of adjacent words, as `NgramEvidence` numbers them; sorted.
     table : float32 [ngrams, columns]
-        What each says for each class; of two classes there is one column, for the second against the first.
+        What each says for each class; of two that exclude each other there is one column, for the second.
     bias : float32 [columns]
     """
 
@@ -130,7 +130,7 @@ def _owners(documents: Documents) -> tuple[tf.Tensor, tf.Tensor]:
 
 def fit_evidence(
     corpus: Corpus,
-    targets: Int64,
+    targets: npt.NDArray[Any],
     weights: Float32,
     *,
     classes: int,
@@ -149,8 +149,9 @@ def fit_evidence(
     Parameters
     ----------
     corpus : Corpus
-    targets : int64 [documents]
-        Each document's class.
+    targets : int64 [documents] or float32 [documents, classes]
+        Each document's class; or, where a document may have several, 1 for those it has: then there is a column for
+        each class, even of two.
     weights : float32 [documents]
         Each document's weight in the loss.
     classes, vocabulary_size : int
@@ -163,7 +164,7 @@ def fit_evidence(
     """
     if classes > MAX_CLASSES:
         return None
-    columns = range(1, 2) if classes == 2 else range(classes)
+    columns = range(1, 2) if classes == 2 and targets.ndim == 1 else range(classes)
     keys, presence = _presence(corpus, vocabulary_size, MAX_WEIGHTS // len(columns))
     if not len(keys):
         return None
@@ -171,7 +172,8 @@ def fit_evidence(
     rows = np.flatnonzero(weights > 0)
     presence, targets, weights = presence[rows], targets[rows], weights[rows]
     held = presence.astype(bool).astype(np.float64)
-    fitted = [_fit_class(presence, held, targets == column, weights) for column in columns]
+    positive = (targets[:, None] == np.arange(classes)) if targets.ndim == 1 else targets > 0
+    fitted = [_fit_class(presence, held, positive[:, column], weights) for column in columns]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 

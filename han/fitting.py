@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 
 from han.backend import keras
-from han.calibration import fit_mixture, fit_temperature
+from han.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
 from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.evidence import fit_evidence
@@ -46,6 +45,8 @@ class FittedNetwork(NamedTuple):
         Share of the training documents' words whose vectors came from elsewhere.
     temperature : float
         What the logits were divided by.
+    thresholds : float64 [classes]
+        From which probability on a class is predicted, where a document may have several.
     history : dict of lists
     cut : int
         Number of documents that have more sentences than are read.
@@ -55,6 +56,7 @@ class FittedNetwork(NamedTuple):
     vocabulary: Vocabulary
     embedding_coverage: float | None
     temperature: float
+    thresholds: npt.NDArray[np.float64]
     history: dict[str, list[float]]
     cut: int
 
@@ -92,6 +94,7 @@ def fit_network(
     learn_validation : bool
         Let the linear model of n-grams learn from the validation documents too, once all is decided on them.
     """
+    multi_label = training.targets.ndim == 2
     everything, vocabulary = Corpus.learn(
         [*training.texts, *unlabelled], splitter, parameters["min_count"], parameters["max_vocabulary"]
     )
@@ -107,6 +110,7 @@ def fit_network(
     model = HierarchicalAttentionNetwork(
         vocabulary_size=vocabulary.size,
         classes=classes,
+        multi_label=multi_label,
         embedding_dim=embedding_dim,
         seed=seed,
         **{name: parameters[name] for name in ARCHITECTURE},
@@ -139,10 +143,10 @@ def fit_network(
             corpus, training.targets, training.weights, classes=classes, vocabulary_size=vocabulary.size
         )
     factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
-    temperature = 1.0
+    temperature, thresholds = 1.0, np.full(classes, 0.5)
     if len(validation_corpus):
         # But for a constant of each document, which a softmax does not see, these are the network's logits.
-        logits = np.log(np.maximum(classify(model, validation_corpus), 1e-30))
+        logits = to_logits(classify(model, validation_corpus), multi_label)
         if evidence is not None:
             said = _evidence_logits(model.with_evidence(evidence), validation_corpus)
             factors = fit_mixture(logits, said, validation.targets, validation.weights)
@@ -156,7 +160,11 @@ def fit_network(
                     vocabulary_size=vocabulary.size,
                 )
         if parameters["calibrate"]:
-            temperature = fit_temperature(softmax(logits, axis=1), validation.targets, validation.weights)
+            probabilities = to_probabilities(logits, multi_label)
+            temperature = fit_temperature(probabilities, validation.targets, validation.weights)
+        if parameters["tune_thresholds"] and multi_label:
+            probabilities = to_probabilities(logits / temperature, multi_label)
+            thresholds = fit_thresholds(probabilities, validation.targets, validation.weights)
     if evidence is not None:
         model = model.with_evidence(evidence)
     model.weigh(*(factor / temperature for factor in factors))
@@ -165,6 +173,7 @@ def fit_network(
         vocabulary,
         None if vectors is None else _coverage(corpus, vectors.known),
         temperature,
+        thresholds,
         history,
         everything.cut + validation_corpus.cut,
     )

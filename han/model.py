@@ -97,6 +97,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         cell: str = "lstm",
         pooling: str = "attention",
         residual: bool = False,
+        multi_label: bool = False,
         ngrams: int = 0,
         dropout: float = 0.0,
         embedding_dropout: float = 0.0,
@@ -119,6 +120,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "cell": cell,
             "pooling": pooling,
             "residual": residual,
+            "multi_label": multi_label,
             "ngrams": ngrams,
             "dropout": dropout,
             "embedding_dropout": embedding_dropout,
@@ -137,7 +139,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout, residual)
         self.sentence_pooling = _pooling(pooling, l2, seeds[4])
         self.classifier = keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]))
-        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 else classes
+        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
         self.evidence = NgramEvidence(ngrams, vocabulary_size, self.evidence_columns) if ngrams else None
         self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6])
         self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8])
@@ -252,7 +254,9 @@ class HierarchicalAttentionNetwork(keras.Model):
     def _decide(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """Return probabilities [documents, classes]."""
         logits = self.classifier(document_vectors)
-        return tf.nn.softmax(logits if self.evidence is None else logits + self._of_each_class(evidence))
+        if self.evidence is not None:
+            logits += self._of_each_class(evidence)
+        return tf.sigmoid(logits) if self._arguments["multi_label"] else tf.nn.softmax(logits)
 
     def _of_each_class(self, evidence: tf.Tensor) -> tf.Tensor:
         """Return the logits [documents, classes]; a single column is of the second of two classes."""

@@ -150,6 +150,7 @@ ALLOWED: dict[str, Rule] = {
     "monitor": Choice(MONITORS),
     "validation_fraction": Range(Real, 0, 1),
     "calibrate": Bool(),
+    "tune_thresholds": Bool(),
     "class_weight": ClassWeight(),
     "min_count": Range(Integral, 1),
     "max_vocabulary": Range(Integral, 1, optional=True),

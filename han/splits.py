@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ class Labelled(NamedTuple):
     Attributes
     ----------
     texts : list of str [documents]
-    targets : int64 [documents]
-        The index of each document's class.
+    targets : int64 [documents] or float32 [documents, classes]
+        The index of each document's class; or, where a document may have several, 1 for those it has.
     weights : float32 [documents]
     """
 
     texts: list[str]
-    targets: npt.NDArray[np.int64]
+    targets: npt.NDArray[Any]
     weights: npt.NDArray[np.float32]
 
     def take(self, documents: npt.NDArray[np.int64]) -> Labelled:
@@ -34,8 +34,17 @@ def hold_out(documents: Labelled, fraction: float, rng: np.random.Generator) -> 
     A document without weight decides nothing: neither what is learned nor which epoch is kept.
     """
     counted = np.flatnonzero(documents.weights > 0)
-    held = counted[stratified_split(documents.targets[counted], fraction, rng)[1]]
+    held = counted[stratified_split(_strata(documents.targets[counted]), fraction, rng)[1]]
     return documents.take(np.setdiff1d(np.arange(len(documents.texts)), held)), documents.take(held)
+
+
+def _strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return a class for each document: of several the rarest, for which it matters most that both parts have it."""
+    if targets.ndim == 1:
+        return targets
+    counts = np.where(targets > 0, targets.sum(axis=0), np.inf)
+    rarest: npt.NDArray[np.int64] = np.where(np.isfinite(counts).any(axis=1), counts.argmin(axis=1), targets.shape[1])
+    return rarest
 
 
 def stratified_split(

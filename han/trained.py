@@ -10,10 +10,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from han.attribution import METHODS, explain
 from han.explanation import Explanation
+from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
 from han.parameters import ALLOWED, Choice, Range, check_parameters
 from han.persistence import SavedModel, function_name, read_model, write_model
@@ -30,6 +32,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     """The part of `HANClassifier` that needs a trained network; see there for the attributes."""
 
     classes_: Labels
+    label_form_: LabelForm
+    thresholds_: npt.NDArray[np.float64]
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
 
@@ -44,7 +48,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         float32 [documents, classes]
-            In the order of `classes_`; each row sums to one.
+            In the order of `classes_`; each row sums to one, unless a document may have several classes.
 
         Raises
         ------
@@ -60,19 +64,40 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         self._warn_of_cut(cut, len(texts))
         return probabilities
 
-    def predict(self, X: Any) -> Labels:  # noqa: N803
-        """Return each document's most probable class.
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return each document's most probable class; or, where it may have several, those above their thresholds.
 
         Parameters and errors are those of `predict_proba`.
 
         Returns
         -------
-        ndarray [documents]
+        ndarray [documents], or as `y` was given to `fit`
             Labels as they were given to `fit`.
         """
         check_is_fitted(self)
-        labels: Labels = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return labels
+        probabilities = self.predict_proba(X)
+        if self.label_form_.multi_label:
+            return self.label_form_.decode(probabilities >= self.thresholds_)
+        return self.label_form_.decode(probabilities.argmax(axis=1))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the share of documents whose class, or all of whose classes, are predicted right.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+        y : labels in the form that `fit` was given [documents]
+        sample_weight : array-like [documents], optional
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        predicted = self.predict(X)
+        count = len(check_texts(X))
+        truth, found = (self.label_form_.encode(labels, count) for labels in (y, predicted))
+        return float(accuracy_score(truth, found, sample_weight=sample_weight))
 
     def explain(
         self,
@@ -167,7 +192,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         saved = SavedModel(
             parameters,
             {name: function_name(function) for name, function in functions.items() if function is not None},
-            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES},
+            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES}
+            | {"labels": self.label_form_.kind, "thresholds": self.thresholds_.tolist()},
             self.classes_,
             self.vocabulary_,
             self.model_,
@@ -204,6 +230,9 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         classifier.model_ = saved.model
         for name in PLAIN_ATTRIBUTES:
             setattr(classifier, name, saved.attributes[name])
+        # Folders of the first version have neither.
+        classifier.label_form_ = LabelForm(saved.classes, saved.attributes.get("labels", "single"))
+        classifier.thresholds_ = np.array(saved.attributes.get("thresholds", [0.5] * len(saved.classes)))
         return classifier
 
     def __sklearn_tags__(self) -> Any:
@@ -211,6 +240,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.one_d_array = True
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
         tags.non_deterministic = self.random_state is None
         return tags
 

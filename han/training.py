@@ -16,7 +16,8 @@ from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
 from han.progress import Progress
 
-Targets = npt.NDArray[np.int64]
+# Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
+Targets = npt.NDArray[Any]
 Batches = Callable[[], Iterable[npt.NDArray[np.int64]]]
 
 # What decides which epoch is the best, and the lowest or the highest of it.
@@ -64,7 +65,7 @@ def train(
     ----------
     model : HierarchicalAttentionNetwork
         Built, not compiled.
-    corpus, targets, weights : documents, their class indices and their weights in the loss [documents]
+    corpus, targets, weights : documents, their targets and their weights in the loss [documents]
     validation, validation_targets, validation_weights : the same of held-out documents
         May be empty: then all epochs are run and the last weights kept.
     settings : TrainingSettings
@@ -91,19 +92,21 @@ def train(
         warmup_steps=warmup,
         decay_steps=max(epochs * steps - warmup, 1),
     )
-    metrics = [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+    multi_label = targets.ndim == 2
+    metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
+    metrics = [metric("accuracy")]
     if settings.monitor == "macro_f1":
-        metrics.append(MacroF1(classes))
+        metrics.append(MacroF1(classes, multi_label))
     optimizer = LazyAdam(schedule, global_clipnorm=settings.clipnorm)
     model.compile(
         optimizer=optimizer,
-        loss=Crossentropy(settings.label_smoothing),
+        loss=Crossentropy(settings.label_smoothing, multi_label),
         weighted_metrics=metrics,
         jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
     )
     # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
     model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, np.zeros(1, int), np.full((1, classes), 1 / classes), np.ones(1))
+    model.compute_metrics(None, np.zeros((1, *targets.shape[1:]), int), np.full((1, classes), 1 / classes), np.ones(1))
 
     called = [*callbacks, Progress()] if progress and sys.stderr else [*callbacks]
     if settings.averaging:
@@ -149,7 +152,7 @@ def _dataset(
 
     signature = (
         (tf.TensorSpec([None], tf.int32),) * 3,
-        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
         tf.TensorSpec([None], tf.float32),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
@@ -170,15 +173,19 @@ def _epochs(epochs: int | str, steps: int, classes: int) -> int:
 class Crossentropy(keras.losses.Loss):
     """Cross-entropy with class indices as targets, smoothed: a share of each target is spread over all classes.
 
-    (Szegedy et al. 2016, section 7.) Without smoothing it is Keras' sparse categorical cross-entropy.
+    (Szegedy et al. 2016, section 7.) Without smoothing it is Keras' sparse categorical cross-entropy. For documents of
+    several classes it is the sum of the binary ones, with targets [documents, classes].
     """
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, multi_label: bool = False) -> None:
         super().__init__(name="crossentropy")
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.multi_label = label_smoothing, multi_label
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """Return the loss of each document."""
+        if self.multi_label:
+            mean = keras.losses.binary_crossentropy(y_true, y_pred, label_smoothing=self.label_smoothing)
+            return mean * y_pred.shape[-1]
         if not self.label_smoothing:
             return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
         targets = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), y_pred.shape[-1])
@@ -186,16 +193,17 @@ class Crossentropy(keras.losses.Loss):
 
 
 class MacroF1(keras.metrics.F1Score):
-    """Keras' macro-averaged F1 with class indices as targets."""
+    """Keras' macro-averaged F1 with class indices as targets, or of probabilities above a half."""
 
-    def __init__(self, classes: int) -> None:
-        super().__init__(average="macro", name="macro_f1")
-        self.classes = classes
+    def __init__(self, classes: int, multi_label: bool = False) -> None:
+        super().__init__(average="macro", threshold=0.5 if multi_label else None, name="macro_f1")
+        self.classes, self.multi_label = classes, multi_label
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
         """Count a batch."""
-        targets = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), self.classes)
-        super().update_state(targets, y_pred, sample_weight)
+        if not self.multi_label:
+            y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), self.classes)
+        super().update_state(y_true, y_pred, sample_weight)
 
 
 class WeightAveraging(keras.callbacks.Callback):

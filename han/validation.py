@@ -64,7 +64,7 @@ def _split_text(sentences: list[Any] | tuple[Any, ...], which: str) -> SplitText
     return SplitText(sentences)
 
 
-def check_labels(labels: object, documents: int, name: str = "y", texts_name: str = "X") -> Labels:
+def check_labels(labels: object, documents: int | None, name: str = "y", texts_name: str = "X") -> Labels:
     """Return labels as an array [documents] of strings, ints or bools.
 
     Raises
@@ -72,7 +72,7 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
     TypeError
         If `labels` is not array-like, or holds anything but strings, whole numbers and bools, or a mixture.
     ValueError
-        If its length is not `documents`, it has more than one axis, or a label is missing.
+        If its length is not `documents`, if that is known, it has more than one axis, or a label is missing.
     """
     expected = f"{name} must hold one string, int or bool for each document"
     if isinstance(labels, pd.DataFrame):
@@ -90,16 +90,16 @@ def check_labels(labels: object, documents: int, name: str = "y", texts_name: st
         array = array.reshape(-1)
     if array.ndim != 1:
         raise ValueError(f"{expected}, got an array of shape {array.shape}")
-    if len(array) != documents:
+    if documents is not None and len(array) != documents:
         raise ValueError(
             f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels"
         )
     missing = np.flatnonzero(pd.isna(array))
     if len(missing):
         raise ValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
-    kinds = {_kind(label) for label in array}
+    kinds = {kind_of(label) for label in array}
     if len(kinds) > 1 or None in kinds:
-        odd = next((label for label in array if _kind(label) is None), array[0])
+        odd = next((label for label in array if kind_of(label) is None), array[0])
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise TypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
@@ -155,10 +155,12 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
     Raises
     ------
     ValueError
-        If a dict names what is no class.
+        If a dict names what is no class, or a document may have several classes.
     """
     if class_weight is None:
         return np.ones(len(targets), np.float32)
+    if targets.ndim > 1:
+        raise ValueError(f"class_weight must be None where documents have several classes, got {class_weight!r}")
     if isinstance(class_weight, str):
         counts = np.bincount(targets, minlength=len(classes))
         return (len(targets) / (len(classes) * counts[targets])).astype(np.float32)
@@ -166,19 +168,6 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
     if unknown:
         raise ValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
     return np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float32)[targets]
-
-
-def check_validation_data(validation_data: object, classes: Labels) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Return the texts and the class indices of held-out documents."""
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
-        length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
-    texts = check_texts(validation_data[0], "validation_data[0]")
-    labels = check_labels(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
-    unknown = sorted(set(labels.tolist()) - set(classes.tolist()), key=str)
-    if unknown:
-        raise ValueError(f"validation_data[1] must hold classes that y holds, got {unknown}")
-    return texts, np.searchsorted(classes, labels)
 
 
 def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray[np.int64]:
@@ -197,7 +186,8 @@ def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray
     return np.searchsorted(classes, labels)
 
 
-def _kind(label: object) -> type | None:
+def kind_of(label: object) -> type | None:
+    """Return what a label counts as, `str`, `int` or `bool`; None for what is no label."""
     if isinstance(label, bool | np.bool_):
         return bool
     if isinstance(label, Integral) or (isinstance(label, Real) and float(label).is_integer()):

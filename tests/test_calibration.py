@@ -2,9 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss
+from sklearn.metrics import f1_score, log_loss
 
-from han.calibration import PRIOR, fit_mixture, fit_temperature, reliability
+from han.calibration import (
+    PRIOR,
+    fit_mixture,
+    fit_temperature,
+    fit_thresholds,
+    reliability,
+    to_logits,
+    to_probabilities,
+)
 
 
 def soften(probabilities, temperature):
@@ -87,3 +95,56 @@ def test_the_mixture_is_the_best_of_a_grid_and_stays_at_a_half_each_of_few_docum
     assert a > b > 0
     assert fit_mixture(first, -second, targets)[1] == 0
     np.testing.assert_allclose(fit_mixture(first[:2], second[:2], targets[:2]), 0.5, atol=0.1)
+
+
+def test_of_several_classes_at_once_each_has_a_logistic_loss(rng):
+    first, second = rng.normal(0, 2, (60, 3)), rng.normal(0, 2, (60, 3))
+    targets = (rng.random((60, 3)) < 1 / (1 + np.exp(-first - 0.3 * second))).astype(int)
+    weights = rng.random(60)
+
+    def loss(logits):
+        losses = -np.where(targets, logits, 0) + np.log1p(np.exp(logits))
+        return (weights[:, None] * losses).sum()
+
+    def mixture_loss(a, b):
+        return loss(a * first + b * second) + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
+
+    factors = fit_mixture(first, second, targets, weights)
+    for change in ((0.02, 0), (-0.02, 0), (0, 0.02), (0, -0.02)):
+        assert mixture_loss(*factors) < mixture_loss(factors[0] + change[0], factors[1] + change[1])
+    sure = 3 * first
+    temperature = fit_temperature(1 / (1 + np.exp(-sure)), targets, weights)
+    assert temperature > 1.5
+    for change in (0.98, 1.02):
+        assert loss(sure / temperature) < loss(sure / (temperature * change))
+
+
+def test_logits_and_probabilities_undo_each_other(rng):
+    logits = rng.normal(0, 3, (20, 4))
+    np.testing.assert_allclose(to_logits(to_probabilities(logits, True), True), logits, atol=1e-6)
+    back = to_logits(to_probabilities(logits))
+    np.testing.assert_allclose(back - back[:, :1], logits - logits[:, :1], atol=1e-9)
+
+
+def test_thresholds_are_those_of_the_highest_f1(rng):
+    targets = (rng.random((80, 3)) < [0.5, 0.2, 0.02]).astype(int)
+    targets[:, 2] = 0
+    targets[:2, 2] = 1
+    probabilities = np.round(np.clip(0.4 * targets + rng.random((80, 3)) * 0.6, 0, 1), 2)
+    weights = rng.random(80)
+    found = fit_thresholds(probabilities, targets, weights)
+    grid = np.linspace(0.0, 1.0, 401) + 0.001
+    for column in range(2):
+        scores = [
+            f1_score(targets[:, column], probabilities[:, column] >= threshold, sample_weight=weights, zero_division=0)
+            for threshold in (found[column], *grid)
+        ]
+        assert scores[0] == pytest.approx(max(scores))
+    # Two documents are too few: theirs is the one that is best for all classes together.
+    everything = np.repeat(weights, 3)
+    together = [
+        f1_score(targets.ravel(), probabilities.ravel() >= threshold, sample_weight=everything)
+        for threshold in (found[2], *grid)
+    ]
+    assert together[0] == pytest.approx(max(together))
+    assert fit_thresholds([[0.3], [0.4]], [[0], [0]]).tolist() == [0.5]

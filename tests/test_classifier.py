@@ -141,6 +141,40 @@ def test_own_splitter_and_tokenizer():
     assert "film." in classifier.vocabulary_
 
 
+TOPICS = [["film"], ["film", "music"], ["music"], []]
+SEVERAL = ["A fine film. I liked it.", "A film with songs. A band plays.", "The band plays songs.", "It rained."] * 8
+
+
+@pytest.mark.parametrize("form", ["lists", "matrix"])
+def test_documents_of_several_classes(form, tmp_path):
+    matrix = np.array([[1, 0], [1, 1], [0, 1], [0, 0]] * 8)
+    y = TOPICS * 8 if form == "lists" else matrix
+    settings = SMALL | {"epochs": 25, "learning_rate": 0.02, "calibrate": True, "tune_thresholds": True}
+    classifier = HANClassifier(**settings).fit(SEVERAL, y)
+    assert classifier.classes_.tolist() == (["film", "music"] if form == "lists" else [0, 1])
+    predicted = classifier.predict(SEVERAL)
+    assert predicted == y if form == "lists" else (predicted == y).all()
+    assert classifier.score(SEVERAL, y) == 1.0
+    probabilities = classifier.predict_proba(SEVERAL[:4])
+    assert probabilities.shape == (4, 2)
+    np.testing.assert_array_equal(probabilities >= classifier.thresholds_, matrix[:4] > 0)
+    assert probabilities[1].min() > 0.5  # not a distribution
+    assert classifier.model_.evidence.columns == 2
+    (explanation,) = classifier.explain(["A film with songs."], "occlusion", target=classifier.classes_[1])
+    frame = explanation.to_frame()
+    assert frame.loc[frame["word_score"].idxmax(), "word"] == "songs"
+    classifier.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(SEVERAL[:4]), probabilities)
+    np.testing.assert_array_equal(loaded.thresholds_, classifier.thresholds_)
+    assert type(loaded.predict(SEVERAL)) is type(y)
+
+
+def test_classes_of_documents_that_may_have_several_have_no_weights():
+    with pytest.raises(ValueError, match="class_weight must be None where documents have several classes"):
+        HANClassifier(**SMALL, class_weight="balanced").fit(SEVERAL, TOPICS * 8)
+
+
 # A sentence of each side, written for the test; enough of them to learn from by heart.
 FILMS = {
     "de": ("Ein schöner Film, z. B. am Ende. Ich mochte ihn.", "Ein öder Film. Ich schlief z. B. ein."),

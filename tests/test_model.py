@@ -188,6 +188,16 @@ def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
     np.testing.assert_allclose(both(inputs), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-6)
 
 
+def test_several_classes_at_once_have_probabilities_of_their_own(rng):
+    one, several = network(), network(multi_label=True)
+    several.set_weights(one.get_weights())
+    inputs = block([random_document(rng, count) for count in (3, 1, 7)])
+    probabilities = several(inputs).numpy().astype(np.float64)
+    logits = np.log(probabilities / (1 - probabilities))
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), one(inputs), atol=1e-5)
+    assert HierarchicalAttentionNetwork(WORDS, classes=2, multi_label=True, ngrams=5).evidence_columns == 2
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
         HierarchicalAttentionNetwork(vocabulary_size=5, classes=1)

@@ -133,3 +133,19 @@ def test_clipping_bounds_the_first_step(documents):
     model, _, _ = run(documents, epochs=1, clipnorm=1e-6)
     moments = [np.array(v) for v in model.optimizer.variables if "velocity" in v.path]
     assert sum(moment.sum() for moment in moments) <= 5 * (1e-6) ** 2 * 1.01
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
+def test_the_loss_of_several_classes_is_the_sum_of_theirs(rng, label_smoothing):
+    targets, probabilities = rng.integers(0, 2, (6, 4)).astype(np.float32), rng.uniform(0.05, 0.95, (6, 4))
+    smooth = targets * (1 - label_smoothing) + label_smoothing / 2
+    expected = -(smooth * np.log(probabilities) + (1 - smooth) * np.log(1 - probabilities)).sum(axis=1)
+    found = Crossentropy(label_smoothing, multi_label=True).call(targets, tf.constant(probabilities, tf.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_macro_f1_of_several_classes_is_scikit_learns(rng):
+    targets, probabilities = rng.integers(0, 2, (30, 4)), rng.random((30, 4))
+    metric = MacroF1(4, multi_label=True)
+    metric.update_state(targets.astype(np.float32), probabilities.astype(np.float32))
+    assert float(metric.result()) == pytest.approx(f1_score(targets, probabilities > 0.5, average="macro"), abs=1e-6)

@@ -1,0 +1,172 @@
+"""Labels as users give them, one or several for each document, to targets for training and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import sparse
+
+from han.validation import Labels, check_labels, check_texts, kind_of, shown
+
+# What holds the labels of one document, where it has several.
+COLLECTIONS: dict[str, type[Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+
+
+class LabelForm(NamedTuple):
+    """How labels were given to `fit`, and so how `predict` returns them.
+
+    Attributes
+    ----------
+    classes : ndarray [classes]
+    kind : str
+        "single": a label for each document. "indicator" or "sparse": a matrix [documents, classes] of zeros and ones.
+        Or a key of `COLLECTIONS`: a collection of labels for each document.
+    """
+
+    classes: Labels
+    kind: str = "single"
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a document may have any number of labels."""
+        return self.kind != "single"
+
+    @classmethod
+    def learn(cls, labels: object, documents: int) -> LabelForm:
+        """Return the form of the labels of training documents.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are neither labels, nor zeros and ones, nor collections of labels, or not one for each document; or
+            if there are fewer than two classes.
+        """
+        if _is_matrix(labels):
+            matrix = _check_matrix(labels, documents, "y")
+            names = labels.columns.to_numpy() if isinstance(labels, pd.DataFrame) else np.arange(matrix.shape[1])
+            form = cls(names, "sparse" if sparse.issparse(labels) else "indicator")
+        elif (kind := _collection(labels)) is not None:
+            sets = _check_sets(labels, documents, "y")
+            everything = [label for labels_ in sets for label in labels_]
+            form = cls(np.unique(check_labels(everything, None, "y")) if everything else np.array([]), kind)
+        else:
+            form = cls(np.unique(check_labels(labels, documents)))
+        if len(form.classes) < 2:
+            held = f"only {form.classes.tolist()[0]!r}" if len(form.classes) else "none"
+            raise ValueError(f"y must hold at least two classes, got {held}")
+        return form
+
+    def encode(self, labels: object, documents: int, name: str = "y", texts_name: str = "X") -> npt.NDArray[Any]:
+        """Return targets: the index of each document's class, int64 [documents], or float32 [documents, classes].
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the labels have another form, there is not one for each document, or one is not known.
+        """
+        if not self.multi_label:
+            found = check_labels(labels, documents, name, texts_name)
+            self._check_known(found.tolist(), name)
+            return np.searchsorted(self.classes, found)
+        if self.kind in COLLECTIONS:
+            sets = _check_sets(labels, documents, name)
+            self._check_known([label for labels_ in sets for label in labels_], name)
+            index = {label: column for column, label in enumerate(self.classes.tolist())}
+            targets = np.zeros((documents, len(self.classes)), np.float32)
+            for row, labels_ in enumerate(sets):
+                targets[row, [index[label] for label in labels_]] = 1.0
+            return targets
+        matrix = _check_matrix(labels, documents, name)
+        if matrix.shape[1] != len(self.classes):
+            raise ValueError(
+                f"{name} must have a column for each of {len(self.classes)} classes, got {matrix.shape[1]}"
+            )
+        return matrix
+
+    def decode(self, targets: npt.NDArray[Any]) -> Any:
+        """Return labels in the form in which they were given, for class indices or for booleans of each class."""
+        if not self.multi_label:
+            return self.classes[targets]
+        if self.kind == "sparse":
+            return sparse.csr_matrix(targets.astype(np.int64))
+        if self.kind == "indicator":
+            return targets.astype(np.int64)
+        collection = COLLECTIONS[self.kind]
+        return [collection(self.classes[row.astype(bool)].tolist()) for row in targets]
+
+    def _check_known(self, labels: list[Any], name: str) -> None:
+        unknown = sorted(set(labels) - set(self.classes.tolist()), key=str)
+        if unknown:
+            raise ValueError(f"{name} must hold classes that y holds, got {unknown}")
+
+
+def check_validation_data(validation_data: object, form: LabelForm) -> tuple[list[str], npt.NDArray[Any]]:
+    """Return the texts and the targets of held-out documents."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+        length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
+        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
+    texts = check_texts(validation_data[0], "validation_data[0]")
+    return texts, form.encode(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
+
+
+def _is_matrix(labels: object) -> bool:
+    """Tell whether labels are a matrix of more than one column, also as a list of equal rows of zeros and ones."""
+    if sparse.issparse(labels):
+        return True
+    if isinstance(labels, np.ndarray | pd.DataFrame):
+        return labels.ndim == 2 and labels.shape[1] > 1
+    if not isinstance(labels, list | tuple) or not labels:
+        return False
+    rows = [row for row in labels if isinstance(row, list | tuple | np.ndarray) and np.ndim(row) == 1]
+    return (
+        len(rows) == len(labels)
+        and len({len(row) for row in rows}) == 1
+        and len(rows[0]) > 1
+        and all(kind_of(value) in (int, bool) and value in (0, 1) for row in rows for value in row)
+    )
+
+
+def _collection(labels: object) -> str | None:
+    """Return the key of `COLLECTIONS` of what holds the first document's labels, if each document has some."""
+    if isinstance(labels, str | bytes | Mapping | Set | pd.DataFrame) or not isinstance(labels, Iterable):
+        return None
+    first = next(iter(labels), None)
+    return next((name for name, type_ in COLLECTIONS.items() if isinstance(first, type_)), None)
+
+
+def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.float32]:
+    """Return a matrix of zeros and ones as float32 [documents, classes]."""
+    expected = f"{name} must hold a 0 or 1 for each document and class"
+    if sparse.issparse(labels):
+        array = labels.toarray()
+    elif _is_matrix(labels):
+        array = labels.to_numpy() if isinstance(labels, pd.DataFrame) else np.array(labels)
+    else:
+        raise ValueError(f"{expected}, got {shown(labels)}")
+    if len(array) != documents:
+        raise ValueError(f"{expected}, got {documents} documents and {len(array)} rows")
+    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+        values = array[~np.isin(array, (0, 1))]
+        raise ValueError(f"{expected}, got {shown(values[0])}")
+    return np.asarray(array, np.float32)
+
+
+def _check_sets(labels: Any, documents: int, name: str) -> list[list[Any]]:
+    """Return the labels of each document."""
+    expected = f"{name} must hold a collection of labels for each document"
+    if _collection(labels) is None:
+        raise TypeError(f"{expected}, got {shown(labels)}")
+    sets: list[Any] = list(labels)
+    if len(sets) != documents:
+        raise ValueError(f"{expected}, got {documents} documents and {len(sets)} collections")
+    for index, labels_ in enumerate(sets):
+        if not isinstance(labels_, list | tuple | set | frozenset):
+            raise TypeError(f"{expected}, but document {index} has {shown(labels_)}")
+        for label in labels_:
+            if kind_of(label) is None:
+                raise TypeError(f"{expected}, strings, ints or bools, but document {index} has {shown(label)} in it")
+    return [list(labels_) for labels_ in sets]
