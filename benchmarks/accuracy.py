@@ -167,7 +167,7 @@ def draw() -> None:
     for method in [method for method in TABLE if method in set(test["method"])]:
         cells = [_cell(test, method, name, "accuracy", ".3f") for name in names]
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    lines += ["", *comparison(test, names)]
+    lines += comparison(test, names)
     lines += ["", f"| calibration error, log loss | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, method, measured in (
         ("TF-IDF + logistic regression, error", "TF-IDF + logistic regression", "calibration_error"),
@@ -182,6 +182,8 @@ def draw() -> None:
     head = {
         "command": "make accuracy",
         **describe("scikit-learn", "gensim", "floret"),
+        # Of the runs, not of the drawing.
+        "machine": " and ".join(sorted(set(frame["machine"]))),
         "date": " to ".join(sorted({frame["date"].min(), frame["date"].max()})),
         "spread": f"mean ± standard deviation over {SEEDS} seeds, of {FOLDED} over folds",
     }
@@ -204,7 +206,7 @@ def comparison(runs: pd.DataFrame, names: list[str]) -> list[str]:
             spread = f" ± {lead.std():.3f}" if len(lead) > 1 else ""
             cells.append(f"{lead.mean():+.3f}{spread}" if len(lead) else "")
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    return lines if len(lines) > 2 else []
+    return ["", *lines] if len(lines) > 2 else []
 
 
 def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:

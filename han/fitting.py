@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,11 +138,8 @@ def fit_network(
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
     )
-    evidence = None
-    if parameters["ngram_evidence"]:
-        evidence = fit_evidence(
-            corpus, training.targets, training.weights, classes=classes, vocabulary_size=vocabulary.size
-        )
+    fit_linear = partial(fit_evidence, classes=classes, vocabulary_size=vocabulary.size)
+    evidence = fit_linear(corpus, training.targets, training.weights) if parameters["ngram_evidence"] else None
     factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
     temperature, thresholds = 1.0, np.full(classes, 0.5)
     if len(validation_corpus):
@@ -152,12 +150,10 @@ def fit_network(
             factors = fit_mixture(logits, said, validation.targets, validation.weights)
             logits = factors[0] * logits + factors[1] * said
             if learn_validation:
-                evidence = fit_evidence(
+                evidence = fit_linear(
                     Corpus.concatenate([corpus, validation_corpus]),
                     np.concatenate([training.targets, validation.targets]),
                     np.concatenate([training.weights, validation.weights]),
-                    classes=classes,
-                    vocabulary_size=vocabulary.size,
                 )
         if parameters["calibrate"]:
             probabilities = to_probabilities(logits, multi_label)

@@ -121,7 +121,7 @@ def _is_matrix(labels: object) -> bool:
         return labels.ndim == 2 and labels.shape[1] > 1
     if not isinstance(labels, list | tuple) or not labels:
         return False
-    rows = [row for row in labels if isinstance(row, list | tuple | np.ndarray) and np.ndim(row) == 1]
+    rows = [row for row in labels if isinstance(row, list | tuple) or (isinstance(row, np.ndarray) and row.ndim == 1)]
     return (
         len(rows) == len(labels)
         and len({len(row) for row in rows}) == 1

@@ -3,7 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from han.splits import stratified_split
+from han.splits import Labelled, hold_out, stratified_split
+
+
+def test_documents_of_several_classes_are_held_out_by_their_rarest(rng):
+    targets = np.zeros((100, 2), np.float32)
+    targets[:60, 0] = 1
+    targets[:10, 1] = 1
+    training, validation = hold_out(Labelled(["text"] * 100, targets, np.ones(100, np.float32)), 0.2, rng)
+    # Of 10 documents with the second class, 50 with the first alone and 40 with none.
+    assert validation.targets.sum(axis=0).tolist() == [12, 2]
+    assert training.targets.sum(axis=0).tolist() == [48, 8]
+    assert (len(training.texts), len(validation.texts)) == (80, 20)
 
 
 def test_every_class_is_split_in_proportion(rng):
