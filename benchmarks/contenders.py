@@ -168,6 +168,8 @@ VARIANTS = (
     "HN-AVE",
     "HN-MAX",
 )
+# Variants that the paper does not compare, run where that takes minutes.
+MINOR = ("HN-ATT of the paper", "HN-ATT, no word vectors")
 WITHOUT_SEED = ("majority class", "TF-IDF + logistic regression", "NB-SVM")
 # One setting changed at a time.
 ABLATION: dict[str, Callable[[int], Contender]] = {
