@@ -72,11 +72,12 @@ class NBSVM(ClassifierMixin, BaseEstimator):
 class FastText(ClassifierMixin, BaseEstimator):
     """Joulin et al. 2017, as floret packages it: 1- and 2-grams, and enough epochs for small data.
 
-    Of learning rates 0.1 and 0.5 the better one on amazon-multidomain's development split.
+    Of learning rates 0.1, 0.5 and 1 the best one on amazon-multidomain's development split.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, learning_rate: float = 0.5) -> None:
         self.seed = seed
+        self.learning_rate = learning_rate
 
     def fit(self, X: list[str], y: Labels) -> FastText:  # noqa: N803
         """Train from a file, as fastText does."""
@@ -86,11 +87,13 @@ class FastText(ClassifierMixin, BaseEstimator):
         indices = np.searchsorted(self.classes_, y)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "train.txt"
-            lines = (f"__label__{index} {fasttext_line(text)}\n" for text, index in zip(X, indices, strict=True))
+            # It reads the file in order, and what is sorted by class, as BBC News is, would teach it the last class.
+            order = np.random.default_rng(self.seed).permutation(len(X))
+            lines = (f"__label__{indices[index]} {fasttext_line(X[index])}\n" for index in order)
             file.write_text("".join(lines), encoding="utf-8")
             self.model_ = floret.train_supervised(
-                str(file), lr=0.1, epoch=25, wordNgrams=2, minCount=2, thread=1, seed=self.seed, verbose=0
-            )
+                str(file), lr=self.learning_rate, epoch=25, wordNgrams=2, minCount=2, thread=1, seed=self.seed, verbose=0
+            )  # fmt: skip
         return self
 
     def predict_proba(self, X: list[str]) -> npt.NDArray[np.float64]:  # noqa: N803
@@ -140,7 +143,7 @@ def network(**settings: Any) -> Callable[[int], HANClassifier]:
 # Counted up when `HANClassifier` comes to do something else with the same settings.
 REVISION = 2
 # Parameters that came when there were runs already, with the values that do what was done before.
-LATER = {"language": "en", "tune_thresholds": False}
+LATER = {"language": "en", "tune_thresholds": False, "warm_start": False}
 HAN = "HN-ATT and n-grams (han)"
 # What is measured of each half of every `HAN`.
 NETWORK, EVIDENCE = "HN-ATT", "n-gram evidence"

@@ -164,7 +164,9 @@ class FastText:
     def prepare(self, texts: list[str], labels: Labels) -> None:
         """Write the documents as fastText reads them: one a line, after its label."""
         self.file = Path(tempfile.mkdtemp()) / "train.txt"
-        lines = (f"__label__{label} {fasttext_line(text)}\n" for text, label in zip(texts, labels, strict=True))
+        # It reads the file in order, and learns little from one that is sorted by class.
+        order = np.random.default_rng(0).permutation(len(texts))
+        lines = (f"__label__{labels[index]} {fasttext_line(texts[index])}\n" for index in order)
         self.file.write_text("".join(lines), encoding="utf-8")
 
     def train(self) -> float:
