@@ -91,9 +91,10 @@ class FastText(ClassifierMixin, BaseEstimator):
             order = np.random.default_rng(self.seed).permutation(len(X))
             lines = (f"__label__{indices[index]} {fasttext_line(X[index])}\n" for index in order)
             file.write_text("".join(lines), encoding="utf-8")
+            rates = {"lr": self.learning_rate, "epoch": 25}
             self.model_ = floret.train_supervised(
-                str(file), lr=self.learning_rate, epoch=25, wordNgrams=2, minCount=2, thread=1, seed=self.seed, verbose=0
-            )  # fmt: skip
+                str(file), **rates, wordNgrams=2, minCount=2, thread=1, seed=self.seed, verbose=0
+            )
         return self
 
     def predict_proba(self, X: list[str]) -> npt.NDArray[np.float64]:  # noqa: N803

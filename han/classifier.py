@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from han.corpus import Corpus
 from han.embeddings import check_source
-from han.fitting import fit_network
+from han.fitting import check_previous, fit_network, start_network, training_settings
 from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
 from han.trained import TrainedClassifier
+from han.training import Stream
 from han.validation import (
     check_callbacks,
     check_class_weight,
@@ -108,6 +110,8 @@ class HANClassifier(TrainedClassifier):
     tokenizer : callable str -> iterable of str, or None, default None
         Splits a sentence into words; None is `han.text.split_words`: letters, marks and digits together, other
         characters one by one, and so the letters of scripts without spaces between words.
+    warm_start : bool, default False
+        Let `fit` go on with the network that is there, with its vocabulary and its classes, instead of a new one.
     random_state : int, RandomState instance or None, default None
         With an int, two fits on the same machine give identical predictions.
     verbose : {0, 1}, default 1
@@ -140,6 +144,9 @@ class HANClassifier(TrainedClassifier):
     >>> classifier.predict(["I loved it."]).tolist()
     ['good']
     """
+
+    # What `partial_fit` goes on with.
+    _stream: Stream | None = None
 
     def __init__(
         self,
@@ -178,6 +185,7 @@ class HANClassifier(TrainedClassifier):
         language: str = "en",
         sentence_splitter: Splitter | None = None,
         tokenizer: Splitter | None = None,
+        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 1,
     ) -> None:
@@ -215,6 +223,7 @@ class HANClassifier(TrainedClassifier):
         self.language = language
         self.sentence_splitter = sentence_splitter
         self.tokenizer = tokenizer
+        self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
 
@@ -261,7 +270,11 @@ class HANClassifier(TrainedClassifier):
         """
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
-        form = LabelForm.learn(y, len(texts))
+        previous = None
+        if self.warm_start and hasattr(self, "model_"):
+            check_previous(self.model_, parameters)
+            previous = self.model_, self.vocabulary_
+        form = LabelForm.learn(y, len(texts)) if previous is None else self.label_form_
         classes, targets = form.classes, form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
         weights = weights * check_class_weight(self.class_weight, classes, targets)
@@ -288,14 +301,111 @@ class HANClassifier(TrainedClassifier):
             rng=rng,
             callbacks=called,
             learn_validation=held_out is None,
+            previous=previous,
         )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form
         self.classes_ = classes
         self.thresholds_ = fitted.thresholds
         self.vocabulary_ = fitted.vocabulary
-        self.embedding_coverage_ = fitted.embedding_coverage
+        if previous is None:
+            self.embedding_coverage_ = fitted.embedding_coverage
         self.temperature_ = fitted.temperature
         self.history_ = fitted.history
         self.model_ = fitted.model
+        self._stream = None
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+    ) -> HANClassifier:
+        """Pass over a batch of labelled documents once, going on with the network that is there.
+
+        The first call learns the vocabulary of its documents, which is kept, and so should get many; words that come
+        later are unknown. There is no `ngram_evidence` but that of an earlier `fit`, no early stopping, averaging,
+        calibration or tuning of thresholds, `embedding_training="delay"` is "tune", and the learning rate stays. The
+        state of the optimizer goes on from call to call, but is not saved.
+
+        Parameters
+        ----------
+        X : list, tuple, ndarray or Series of str [documents]
+            As for `fit`.
+        y : array-like of str, int or bool [documents]
+            As for `fit`.
+        classes : array-like of str, int or bool [classes], optional
+            All classes that there will be. Needed by the first call, if `fit` was not called; of a matrix y, the names
+            of its columns.
+        sample_weight : array-like of float [documents], optional
+            Weight of each document in the loss.
+
+        Returns
+        -------
+        HANClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit` does; for the first call without `classes`, another one with other `classes`, or
+            `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X = ["A wonderful film. I loved it.", "Dull. I left early."] * 20
+        >>> y = ["good", "bad"] * 20
+        >>> classifier = HANClassifier(batch_size=8, learning_rate=0.01, random_state=0)
+        >>> for epoch in range(10):
+        ...     classifier = classifier.partial_fit(X, y, classes=["bad", "good"])
+        >>> classifier.predict(["I loved it."]).tolist()
+        ['good']
+        """
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
+        texts = check_texts(X)
+        first = not hasattr(self, "model_")
+        if first and classes is None:
+            raise ValueError("classes must name all classes at the first call of partial_fit, got None")
+        form = LabelForm.expect(classes, y, len(texts)) if first else self.label_form_
+        if classes is not None and LabelForm.expect(classes, y, len(texts)).classes.tolist() != form.classes.tolist():
+            raise ValueError(f"classes must be those that there are, {form.classes.tolist()}, got {classes!r}")
+        targets = form.encode(y, len(texts))
+        weights = check_sample_weight(sample_weight, len(texts))
+        if isinstance(self.class_weight, str):
+            raise ValueError(f"class_weight must be a dict or None for partial_fit, got {self.class_weight!r}")
+        weights = weights * check_class_weight(self.class_weight, form.classes, targets)
+        check_source(self.embeddings)
+        if not first:
+            check_previous(self.model_, parameters)
+        seed = int(check_random_state(self.random_state).randint(2**24))
+
+        if first:
+            start = start_network(
+                texts, classes=len(form.classes), multi_label=form.multi_label, splitter=self.document_splitter(),
+                parameters=parameters, seed=seed,
+            )  # fmt: skip
+            model, vocabulary, corpus = start.model, start.vocabulary, start.corpus
+            coverage, history = start.coverage(), {}
+        else:
+            model, vocabulary = self.model_, self.vocabulary_
+            corpus = Corpus.encode(texts, self.document_splitter(), vocabulary)
+            coverage, history = self.embedding_coverage_, self.history_
+        stream = self._stream or Stream(model, hold_embedding=parameters["embedding_training"] == "freeze")
+        # Each call has an order of its own, and the same ones with the same random state.
+        rng = np.random.default_rng([seed, len(history.get("loss", []))])
+        learned = stream.learn(corpus, targets, weights, training_settings(parameters), rng)
+        self._warn_of_cut(corpus.cut, len(texts))
+        if first:
+            self.label_form_ = form
+            self.classes_ = form.classes
+            self.thresholds_ = np.full(len(form.classes), 0.5)
+            self.vocabulary_ = vocabulary
+            self.embedding_coverage_ = coverage
+            self.temperature_ = 1.0
+            self.model_ = model
+        self.history_ = {name: history.get(name, []) + values for name, values in learned.items()}
+        self._stream = stream
         return self

@@ -21,18 +21,9 @@ from han.text import DocumentSplitter
 from han.training import TrainingSettings, train
 from han.vocabulary import FIRST_WORD_ID, Vocabulary
 
-# Hyper-parameters that the network takes as they are.
-ARCHITECTURE = (
-    "units",
-    "cell",
-    "pooling",
-    "residual",
-    "dropout",
-    "embedding_dropout",
-    "word_dropout",
-    "recurrent_dropout",
-    "l2",
-)
+# Hyper-parameters that the network takes as they are: what shapes its weights, and what does not.
+SHAPES = ("units", "cell", "pooling", "residual")
+RATES = ("dropout", "embedding_dropout", "word_dropout", "recurrent_dropout", "l2")
 
 
 class FittedNetwork(NamedTuple):
@@ -62,6 +53,106 @@ class FittedNetwork(NamedTuple):
     cut: int
 
 
+class StartedNetwork(NamedTuple):
+    """A network that is yet to be trained, and the documents that it was made for.
+
+    Attributes
+    ----------
+    model : HierarchicalAttentionNetwork
+    vocabulary : Vocabulary
+    corpus : Corpus
+        The documents, encoded.
+    known : bool [words of the vocabulary] or None
+        Which words' vectors came from elsewhere; None if there were no such vectors.
+    """
+
+    model: HierarchicalAttentionNetwork
+    vocabulary: Vocabulary
+    corpus: Corpus
+    known: npt.NDArray[np.bool_] | None
+
+    def coverage(self) -> float | None:
+        """Return the share of the documents' words, unknown ones included, whose vectors came from elsewhere."""
+        if self.known is None:
+            return None
+        covered = np.concatenate([np.zeros(FIRST_WORD_ID, bool), self.known])[self.corpus.word_ids]
+        return float(covered.mean()) if len(covered) else 0.0
+
+
+def start_network(
+    texts: list[str],
+    *,
+    classes: int,
+    multi_label: bool,
+    splitter: DocumentSplitter,
+    parameters: Mapping[str, Any],
+    seed: int,
+    previous: tuple[HierarchicalAttentionNetwork, Vocabulary] | None = None,
+) -> StartedNetwork:
+    """Learn the vocabulary of documents and make a network for it, with word vectors if they are asked for.
+
+    Parameters
+    ----------
+    texts : list of str
+    classes : int
+    multi_label : bool
+        Whether a document may have several classes.
+    splitter : DocumentSplitter
+    parameters : mapping
+        The hyper-parameters of `HANClassifier`, checked.
+    seed : int
+        Of the initial weights, of dropout and of word vectors.
+    previous : (HierarchicalAttentionNetwork, Vocabulary), optional
+        A network whose weights, without the evidence of n-grams, are to be gone on with, and its vocabulary.
+    """
+    held = parameters["embedding_training"] == "freeze"
+    if previous is not None:
+        model, vocabulary = previous
+        corpus, known = Corpus.encode(texts, splitter, vocabulary), None
+        model = model.with_evidence(None, seed=seed, **{name: parameters[name] for name in RATES})
+    else:
+        corpus, vocabulary = Corpus.learn(texts, splitter, parameters["min_count"], parameters["max_vocabulary"])
+        vectors = _word_vectors(corpus, vocabulary, parameters, seed)
+        embedding_dim = parameters["embedding_dim"]
+        if vectors is not None:
+            features = vectors.matrix.shape[1]
+            embedding_dim = features if held else max(embedding_dim, features)
+        model = HierarchicalAttentionNetwork(
+            vocabulary_size=vocabulary.size,
+            classes=classes,
+            multi_label=multi_label,
+            embedding_dim=embedding_dim,
+            seed=seed,
+            **{name: parameters[name] for name in (*SHAPES, *RATES)},
+        )
+        model.build((None, None, None))
+        if vectors is not None:
+            table = model.embedding.embeddings
+            table.assign(initial_embeddings(table.numpy(), vectors))
+        known = None if vectors is None else vectors.known
+    model.embedding.trainable = not held
+    return StartedNetwork(model, vocabulary, corpus, known)
+
+
+def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str, Any]) -> None:
+    """Raise a ValueError if the hyper-parameters are of a network with other weights than this one."""
+    config = model.get_config()
+    # Word vectors from elsewhere may have made the embedding wider than was asked for.
+    for name in SHAPES if parameters["embeddings"] is not None else (*SHAPES, "embedding_dim"):
+        if config[name] != parameters[name]:
+            raise ValueError(
+                f"{name} must be {config[name]!r}, as in the network that is gone on with, got {parameters[name]!r}"
+            )
+
+
+def training_settings(parameters: Mapping[str, Any]) -> TrainingSettings:
+    """Return how a network is trained by the hyper-parameters of `HANClassifier`."""
+    return TrainingSettings(
+        **{name: parameters[name] for name in TrainingSettings._fields if name in parameters},
+        embedding_delay=float(parameters["embedding_training"] == "delay"),
+    )
+
+
 def fit_network(
     training: Labelled,
     validation: Labelled,
@@ -74,6 +165,7 @@ def fit_network(
     rng: np.random.Generator,
     callbacks: Sequence[keras.callbacks.Callback],
     learn_validation: bool,
+    previous: tuple[HierarchicalAttentionNetwork, Vocabulary] | None = None,
 ) -> FittedNetwork:
     """Train a network.
 
@@ -94,33 +186,20 @@ def fit_network(
     callbacks : sequence of keras.callbacks.Callback
     learn_validation : bool
         Let the linear model of n-grams learn from the validation documents too, once all is decided on them.
+    previous : (HierarchicalAttentionNetwork, Vocabulary), optional
+        A network to go on with, see `start_network`.
     """
     multi_label = training.targets.ndim == 2
-    everything, vocabulary = Corpus.learn(
-        [*training.texts, *unlabelled], splitter, parameters["min_count"], parameters["max_vocabulary"]
-    )
-    corpus = everything.take(np.arange(len(training.texts))) if unlabelled else everything
+    texts = [*training.texts, *unlabelled]
+    start = start_network(
+        texts, classes=classes, multi_label=multi_label, splitter=splitter, parameters=parameters, seed=seed,
+        previous=previous,
+    )  # fmt: skip
+    model, vocabulary, cut = start.model, start.vocabulary, start.corpus.cut
+    if unlabelled:
+        start = start._replace(corpus=start.corpus.take(np.arange(len(training.texts))))
+    corpus = start.corpus
     validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
-
-    vectors = _word_vectors(everything, vocabulary, parameters, seed)
-    held = parameters["embedding_training"] == "freeze"
-    embedding_dim = parameters["embedding_dim"]
-    if vectors is not None:
-        features = vectors.matrix.shape[1]
-        embedding_dim = features if held else max(embedding_dim, features)
-    model = HierarchicalAttentionNetwork(
-        vocabulary_size=vocabulary.size,
-        classes=classes,
-        multi_label=multi_label,
-        embedding_dim=embedding_dim,
-        seed=seed,
-        **{name: parameters[name] for name in ARCHITECTURE},
-    )
-    model.build((None, None, None))
-    if vectors is not None:
-        table = model.embedding.embeddings
-        table.assign(initial_embeddings(table.numpy(), vectors))
-    model.embedding.trainable = not held
 
     history = train(
         model,
@@ -130,10 +209,7 @@ def fit_network(
         validation_corpus,
         validation.targets,
         validation.weights,
-        settings=TrainingSettings(
-            **{name: parameters[name] for name in TrainingSettings._fields if name in parameters},
-            embedding_delay=float(parameters["embedding_training"] == "delay"),
-        ),
+        settings=training_settings(parameters),
         rng=rng,
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
@@ -167,11 +243,11 @@ def fit_network(
     return FittedNetwork(
         model,
         vocabulary,
-        None if vectors is None else _coverage(corpus, vectors.known),
+        start.coverage(),
         temperature,
         thresholds,
         history,
-        everything.cut + validation_corpus.cut,
+        cut + validation_corpus.cut,
     )
 
 
@@ -189,9 +265,3 @@ def _word_vectors(
     if isinstance(source, str) and source == WORD2VEC:
         return train_vectors(corpus, vocabulary, parameters["embedding_dim"], seed)
     return find_vectors(source, vocabulary)
-
-
-def _coverage(corpus: Corpus, known: npt.NDArray[np.bool_]) -> float:
-    """Return the share of the corpus' words, unknown ones included, that have vectors."""
-    covered = np.concatenate([np.zeros(FIRST_WORD_ID, bool), known])[corpus.word_ids]
-    return float(covered.mean()) if len(covered) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 from han.validation import Labels, check_labels, check_texts, kind_of, shown
 
@@ -56,9 +58,29 @@ class LabelForm(NamedTuple):
         else:
             form = cls(np.unique(check_labels(labels, documents)))
         if len(form.classes) < 2:
-            held = f"only {form.classes.tolist()[0]!r}" if len(form.classes) else "none"
+            held = f"one class, {form.classes.tolist()[0]!r}" if len(form.classes) else "none"
             raise ValueError(f"y must hold at least two classes, got {held}")
         return form
+
+    @classmethod
+    def expect(cls, classes: object, labels: object, documents: int) -> LabelForm:
+        """Return the form of labels of which more are to come, when all classes that there will be are given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `learn` does; or if the classes are fewer than two, or repeat themselves, or are not as many as columns.
+        """
+        names = check_labels(classes, None, "classes")
+        distinct = np.unique(names)
+        if len(distinct) != len(names) or len(names) < 2:
+            raise ValueError(f"classes must hold at least two classes, each once, got {shown(names.tolist())}")
+        if _is_matrix(labels):
+            columns = _check_matrix(labels, documents, "y").shape[1]
+            if len(names) != columns:
+                raise ValueError(f"classes must name the {columns} columns of y, got {len(names)} of them")
+            return cls(names, "sparse" if sparse.issparse(labels) else "indicator")
+        return cls(distinct, _collection(labels) or "single")
 
     def encode(self, labels: object, documents: int, name: str = "y", texts_name: str = "X") -> npt.NDArray[Any]:
         """Return targets: the index of each document's class, int64 [documents], or float32 [documents, classes].
@@ -69,6 +91,9 @@ class LabelForm(NamedTuple):
             If the labels have another form, there is not one for each document, or one is not known.
         """
         if not self.multi_label:
+            if getattr(labels, "ndim", 1) == 2:
+                message = f"A column-vector y was passed when a 1d array was expected: {name} of shape [documents, 1]"
+                warnings.warn(message, DataConversionWarning, stacklevel=3)
             found = check_labels(labels, documents, name, texts_name)
             self._check_known(found.tolist(), name)
             return np.searchsorted(self.classes, found)

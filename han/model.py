@@ -317,13 +317,16 @@ class HierarchicalAttentionNetwork(keras.Model):
             for weight in weights:
                 weight.assign(factor * weight)
 
-    def with_evidence(self, evidence: Evidence | None) -> HierarchicalAttentionNetwork:
+    def with_evidence(self, evidence: Evidence | None, **settings: Any) -> HierarchicalAttentionNetwork:
         """Return a network with the same weights, not compiled, with a linear model whose logits are added to its own.
+
+        Settings are arguments of the constructor that are to change: the seed and rates, which no weight depends on.
 
         The network is trained alone, or it would learn little but to correct the linear model on its own training
         documents. None gives the network alone.
         """
-        other = HierarchicalAttentionNetwork(**{**self.get_config(), "ngrams": len(evidence.keys) if evidence else 0})
+        ngrams = len(evidence.keys) if evidence else 0
+        other = HierarchicalAttentionNetwork(**{**self.get_config(), **settings, "ngrams": ngrams})
         other.build((None, None, None))
         own = len(self.weights) - (len(Evidence._fields) if self.evidence is not None else 0)
         other.set_weights([*self.get_weights()[:own], *(evidence or ())])

@@ -159,6 +159,7 @@ ALLOWED: dict[str, Rule] = {
     "language": Language(),
     "sentence_splitter": CallableOrNone(),
     "tokenizer": CallableOrNone(),
+    "warm_start": Bool(),
     "random_state": RandomState(),
     "verbose": Choice((0, 1, False, True)),
 }

@@ -83,18 +83,7 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
     new, old = aside / "new", aside / "old"
     try:
         new.mkdir()
-        settings = {
-            "format_version": FORMAT_VERSION,
-            "parameters": _for_json(saved.parameters),
-            "functions": saved.functions,
-            "attributes": saved.attributes,
-            "classes": saved.classes.tolist(),
-            "classes_dtype": saved.classes.dtype.str,
-        }
-        _write_json(new / SETTINGS, settings)
-        _write_json(new / VOCABULARY, saved.vocabulary.words)
-        # A copy that is not compiled: the optimizer's state is twice as large as the network.
-        saved.model.with_evidence(saved.model.fitted_evidence()).save(new / MODEL)
+        _write_files(new, saved)
         if folder.exists():
             for other in folder.iterdir():
                 if other.name not in FILES:
@@ -105,6 +94,36 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         if old.exists() and not folder.exists():
             old.rename(folder)
         shutil.rmtree(aside)
+
+
+def to_bytes(saved: SavedModel) -> dict[str, bytes]:
+    """Return the content of each file that `write_model` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_files(Path(folder), saved)
+        return {name: (Path(folder) / name).read_bytes() for name in FILES}
+
+
+def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel:
+    """Return what `to_bytes` was given, as `read_model` does for a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in FILES:
+            (Path(folder) / name).write_bytes(contents[name])
+        return read_model(folder, functions)
+
+
+def _write_files(folder: Path, saved: SavedModel) -> None:
+    settings = {
+        "format_version": FORMAT_VERSION,
+        "parameters": _for_json(saved.parameters),
+        "functions": saved.functions,
+        "attributes": saved.attributes,
+        "classes": saved.classes.tolist(),
+        "classes_dtype": saved.classes.dtype.str,
+    }
+    _write_json(folder / SETTINGS, settings)
+    _write_json(folder / VOCABULARY, saved.vocabulary.words)
+    # A copy that is not compiled: the optimizer's state is twice as large as the network.
+    saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:

@@ -18,7 +18,7 @@ from han.explanation import Explanation
 from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
 from han.parameters import ALLOWED, Choice, Range, check_parameters
-from han.persistence import SavedModel, function_name, read_model, write_model
+from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
 from han.prediction import predict
 from han.text import DocumentSplitter, Splitter
 from han.validation import Labels, check_target, check_texts
@@ -26,6 +26,8 @@ from han.vocabulary import Vocabulary
 
 # Attributes of a fitted classifier that are stored with its settings.
 PLAIN_ATTRIBUTES = ("history_", "embedding_coverage_", "temperature_")
+FITTED_ATTRIBUTES = (*PLAIN_ATTRIBUTES, "classes_", "label_form_", "thresholds_", "vocabulary_", "model_")
+FUNCTIONS = ("sentence_splitter", "tokenizer")
 
 
 class TrainedClassifier(ClassifierMixin, BaseEstimator):
@@ -187,18 +189,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             If there is something at `path` that is not a saved classifier.
         """
         check_is_fitted(self)
-        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
-        functions = {name: parameters.pop(name) for name in ("sentence_splitter", "tokenizer")}
-        saved = SavedModel(
-            parameters,
-            {name: function_name(function) for name, function in functions.items() if function is not None},
-            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES}
-            | {"labels": self.label_form_.kind, "thresholds": self.thresholds_.tolist()},
-            self.classes_,
-            self.vocabulary_,
-            self.model_,
-        )
-        write_model(path, saved)
+        write_model(path, self._saved())
 
     @classmethod
     def load(
@@ -225,15 +216,47 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         check_parameters(functions, {name: ALLOWED[name] for name in functions})
         saved = read_model(path, {name for name, function in functions.items() if function is not None})
         classifier = cls(**saved.parameters, **functions)
-        classifier.classes_ = saved.classes
-        classifier.vocabulary_ = saved.vocabulary
-        classifier.model_ = saved.model
-        for name in PLAIN_ATTRIBUTES:
-            setattr(classifier, name, saved.attributes[name])
-        # Folders of the first version have neither.
-        classifier.label_form_ = LabelForm(saved.classes, saved.attributes.get("labels", "single"))
-        classifier.thresholds_ = np.array(saved.attributes.get("thresholds", [0.5] * len(saved.classes)))
+        classifier._restore(saved)
         return classifier
+
+    def _saved(self) -> SavedModel:
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
+        functions = {name: parameters.pop(name) for name in FUNCTIONS}
+        return SavedModel(
+            parameters,
+            {name: function_name(function) for name, function in functions.items() if function is not None},
+            {name: getattr(self, name) for name in PLAIN_ATTRIBUTES}
+            | {"labels": self.label_form_.kind, "thresholds": self.thresholds_.tolist()},
+            self.classes_,
+            self.vocabulary_,
+            self.model_,
+        )
+
+    def _restore(self, saved: SavedModel) -> None:
+        self.classes_ = saved.classes
+        self.vocabulary_ = saved.vocabulary
+        self.model_ = saved.model
+        for name in PLAIN_ATTRIBUTES:
+            setattr(self, name, saved.attributes[name])
+        # Folders of the first version have neither.
+        self.label_form_ = LabelForm(saved.classes, saved.attributes.get("labels", "single"))
+        self.thresholds_ = np.array(saved.attributes.get("thresholds", [0.5] * len(saved.classes)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for `pickle`, `joblib` and `copy`: of what was fitted, the files that `save` writes."""
+        state: dict[str, Any] = super().__getstate__()
+        if "model_" in state:
+            state = {name: value for name, value in state.items() if name not in (*FITTED_ATTRIBUTES, "_stream")}
+            state["saved"] = to_bytes(self._saved())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what `__getstate__` returned."""
+        state = dict(state)
+        contents = state.pop("saved", None)
+        super().__setstate__(state)
+        if contents is not None:
+            self._restore(from_bytes(contents, {name for name in FUNCTIONS if getattr(self, name) is not None}))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -82,8 +82,7 @@ def train(
         Loss and accuracy of each epoch, with the prefix `val_` those of the held-out documents.
     """
     steps = -(-len(corpus) // settings.batch_size)
-    classes = model.classifier.units
-    epochs = _epochs(settings.epochs, steps, classes)
+    epochs = _epochs(settings.epochs, steps, model.classifier.units)
     patience = -(-3 * epochs // 10) if settings.patience == "auto" else settings.patience or epochs
     warmup = max(round(settings.warmup * steps), 1)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -92,22 +91,7 @@ def train(
         warmup_steps=warmup,
         decay_steps=max(epochs * steps - warmup, 1),
     )
-    multi_label = targets.ndim == 2
-    metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
-    metrics = [metric("accuracy")]
-    if settings.monitor == "macro_f1":
-        metrics.append(MacroF1(classes, multi_label))
-    optimizer = LazyAdam(schedule, global_clipnorm=settings.clipnorm)
-    model.compile(
-        optimizer=optimizer,
-        loss=Crossentropy(settings.label_smoothing, multi_label),
-        weighted_metrics=metrics,
-        jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
-    )
-    # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
-    model.optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, np.zeros((1, *targets.shape[1:]), int), np.full((1, classes), 1 / classes), np.ones(1))
-
+    optimizer = _compile(model, schedule, settings, targets)
     called = [*callbacks, Progress()] if progress and sys.stderr else [*callbacks]
     if settings.averaging:
         called.insert(0, WeightAveraging(settings.averaging))
@@ -130,6 +114,72 @@ def train(
         verbose=0,
     )
     return {name: [float(value) for value in values] for name, values in history.history.items()}
+
+
+class Stream:
+    """Training that goes on with each batch of documents that comes, at a constant learning rate.
+
+    Parameters
+    ----------
+    model : HierarchicalAttentionNetwork
+        Built.
+    hold_embedding : bool
+        Leave the word vectors as they are.
+    """
+
+    def __init__(self, model: HierarchicalAttentionNetwork, hold_embedding: bool) -> None:
+        self.model = model
+        model.embedding.trainable = not hold_embedding
+        self.optimizer: LazyAdam | None = None
+
+    def learn(
+        self,
+        corpus: Corpus,
+        targets: Targets,
+        weights: npt.NDArray[np.float32],
+        settings: TrainingSettings,
+        rng: np.random.Generator,
+    ) -> dict[str, list[float]]:
+        """Pass over the documents once; the parameters are those of `train`.
+
+        Returns
+        -------
+        dict of lists
+            Loss and accuracy of the pass.
+        """
+        if self.optimizer is None:
+            self.optimizer = _compile(self.model, settings.learning_rate, settings, targets)
+        self.optimizer.learning_rate = settings.learning_rate
+        batches = partial(training_batches, corpus, settings.batch_size, rng)
+        steps = -(-len(corpus) // settings.batch_size)
+        dataset = _dataset(corpus, targets, weights, batches, steps, rng, settings.sentence_dropout)
+        history = self.model.fit(dataset, shuffle=False, verbose=0).history
+        return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _compile(
+    model: HierarchicalAttentionNetwork,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    settings: TrainingSettings,
+    targets: Targets,
+) -> LazyAdam:
+    """Make a network ready for targets like these, and return its optimizer."""
+    multi_label, classes = targets.ndim == 2, model.classifier.units
+    metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
+    metrics = [metric("accuracy")]
+    if settings.monitor == "macro_f1":
+        metrics.append(MacroF1(classes, multi_label))
+    optimizer = LazyAdam(learning_rate, global_clipnorm=settings.clipnorm)
+    model.compile(
+        optimizer=optimizer,
+        loss=Crossentropy(settings.label_smoothing, multi_label),
+        weighted_metrics=metrics,
+        jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
+    )
+    # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
+    optimizer.build(model.trainable_variables)
+    model.compute_metrics(None, np.zeros((1, *targets.shape[1:]), int), np.full((1, classes), 1 / classes), np.ones(1))
+    return optimizer
 
 
 def _dataset(

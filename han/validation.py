@@ -31,9 +31,11 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         raise TypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
     if isinstance(texts, pd.DataFrame):
         raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the text")
+    if not isinstance(texts, np.ndarray) and hasattr(texts, "__array__"):
+        texts = np.asarray(texts)
     if isinstance(texts, np.ndarray) and texts.ndim != 1:
         raise ValueError(f"{expected}, one document an element, got an array of shape {texts.shape}")
-    if not isinstance(texts, list | tuple | np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+    if not isinstance(texts, list | tuple | np.ndarray):
         raise TypeError(f"{expected}, got {type(texts).__name__}")
     documents = list(texts)
     if not documents:
@@ -72,16 +74,17 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     TypeError
         If `labels` is not array-like, or holds anything but strings, whole numbers and bools, or a mixture.
     ValueError
-        If its length is not `documents`, if that is known, it has more than one axis, or a label is missing.
+        If its length is not `documents`, if that is known, it has more than one axis, a label is missing, or it holds
+        numbers that are not whole.
     """
     expected = f"{name} must hold one string, int or bool for each document"
     if isinstance(labels, pd.DataFrame):
         raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the labels")
+    if hasattr(labels, "__array__"):
+        labels = np.asarray(labels)
     if isinstance(labels, str | bytes | Mapping | Set) or not hasattr(labels, "__len__"):
         raise TypeError(f"{expected}, got {type(labels).__name__}")
-    if isinstance(labels, pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        array = labels.to_numpy()
-    elif isinstance(labels, np.ndarray):
+    if isinstance(labels, np.ndarray):
         array = labels
     else:  # object, so that [1, "a"] does not silently become strings
         array = np.empty(len(labels), object)
@@ -100,6 +103,8 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     kinds = {kind_of(label) for label in array}
     if len(kinds) > 1 or None in kinds:
         odd = next((label for label in array if kind_of(label) is None), array[0])
+        if isinstance(odd, Real) and kind_of(odd) is None:
+            raise ValueError(f"{expected}, got {shown(odd)}: continuous numbers are no classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise TypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
@@ -142,7 +147,7 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     if not np.isfinite(weights).all() or weights.min() < 0:
         raise ValueError(f"{expected}, got {weights[~np.isfinite(weights) | (weights < 0)][0]}")
     if not weights.any():
-        raise ValueError(f"{expected}, and not all 0")
+        raise ValueError(f"{expected}, got a weight of zero for all")
     return weights
 
 

@@ -268,7 +268,7 @@ def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
     [
         (("A film.", ["a"]), TypeError, "X must be"),
         ((["A film.", "B."], ["a"]), ValueError, "X and y must have the same length"),
-        ((["A film.", "B."], ["a", "a"]), ValueError, "y must hold at least two classes, got only 'a'"),
+        ((["A film.", "B."], ["a", "a"]), ValueError, "y must hold at least two classes, got one class, 'a'"),
         (([], []), ValueError, "got no documents"),
         ((TEXTS, LABELS, [1.0]), ValueError, "sample_weight must"),
         ((TEXTS, LABELS, None, None, ["stop"]), TypeError, "callbacks must be a list"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from han.labels import LabelForm
@@ -17,7 +18,6 @@ SETS = [["oil", "gas"], [], ["tin", "gas"], ["oil", "tin", "gas"]]
     [
         (["b", "a", "b", "c"], ["a", "b", "c"], False),
         (np.array([3, 1, 1, 3]), [1, 3], False),
-        (np.array([[3], [1], [1], [3]]), [1, 3], False),
         (pd.Series([True, False, True, True]), [False, True], False),
         (MATRIX, [0, 1, 2], True),
         (MATRIX.astype(bool), [0, 1, 2], True),
@@ -43,6 +43,13 @@ def test_labels_come_back_in_their_form(labels, classes, multi_label):
         assert returned.tolist() == np.ravel(labels).tolist()
 
 
+def test_a_column_of_labels_is_taken_with_the_warning_that_scikit_learn_gives():
+    column = np.array([[3], [1], [1], [3]])
+    form = LabelForm.learn(column, 4)
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        assert form.encode(column, 4).tolist() == [1, 0, 0, 1]
+
+
 @pytest.mark.parametrize("collection", [list, tuple, set, frozenset])
 def test_collections_are_binarised_as_scikit_learn_does(collection):
     labels = [collection(labels_) for labels_ in SETS]
@@ -58,9 +65,9 @@ def test_collections_are_binarised_as_scikit_learn_does(collection):
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (["a", "a", "a", "a"], ValueError, "at least two classes, got only 'a'"),
+        (["a", "a", "a", "a"], ValueError, "at least two classes, got one class, 'a'"),
         ([[], [], [], []], ValueError, "at least two classes, got none"),
-        ([["a"], ["a"], [], []], ValueError, "at least two classes, got only 'a'"),
+        ([["a"], ["a"], [], []], ValueError, "at least two classes, got one class, 'a'"),
         (MATRIX * 2, ValueError, "y must hold a 0 or 1 for each document and class, got .*2"),
         (MATRIX[:2], ValueError, "got 4 documents and 2 rows"),
         (np.full((4, 2), np.nan), ValueError, "a 0 or 1 .* got .*nan"),

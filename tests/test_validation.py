@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from han.backend import keras
@@ -71,6 +72,7 @@ def test_what_is_not_texts_is_refused(texts, error, message):
         (pd.Series([2, 1, 2], dtype="Int64"), [2, 1, 2]),
         (pd.Series(["b", "a", "b"], dtype="string[pyarrow]"), ["b", "a", "b"]),
         (pd.Series([True, False, True], dtype=object), [True, False, True]),
+        (pa.array(["b", "a", "b"]), ["b", "a", "b"]),
     ],
 )
 def test_labels_in_any_container(labels, expected):
@@ -90,7 +92,8 @@ def test_labels_in_any_container(labels, expected):
         (["a", None, "b"], ValueError, "1 labels are missing, the first at 1"),
         ([1.0, np.nan, 2.0], ValueError, "1 labels are missing, the first at 1"),
         (pd.Series(["a", pd.NA, "b"], dtype="string"), ValueError, "missing, the first at 1"),
-        ([0.5, 1.5, 1.0], TypeError, "got float"),
+        ([0.5, 1.5, 1.0], ValueError, "got 0.5: continuous numbers are no classes"),
+        ([1.0, np.inf, 2.0], ValueError, "got inf: continuous"),
         (["a", 1, "b"], TypeError, "all of one kind, got int and str"),
         ([("a",), ("b",), ("a",)], TypeError, "got tuple"),
         (np.ones((3, 2)), ValueError, r"got an array of shape \(3, 2\)"),
@@ -116,7 +119,7 @@ def test_sample_weight():
         (["a", "b"], r"got \['a', 'b'\]"),
         (["1", "2"], r"got \['1', '2'\]"),
         ([1j, 2j], "got"),
-        ([0.0, 0.0], "not all 0"),
+        ([0.0, 0.0], "a weight of zero for all"),
     ],
 )
 def test_bad_sample_weight_is_refused(weights, message):

@@ -1,0 +1,371 @@
+"""scikit-learn's contract: its own checks, and what its users do with a classifier."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+import subprocess
+import sys
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError, SkipTestWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    StratifiedKFold,
+    cross_val_predict,
+    cross_val_score,
+    cross_validate,
+    learning_curve,
+    permutation_test_score,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from han import HANClassifier
+
+QUICK = {
+    "embedding_dim": 16,
+    "units": 4,
+    "epochs": 2,
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "validation_fraction": 0,
+    "random_state": 0,
+    "verbose": 0,
+}
+NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0, "word_dropout": 0.0}
+
+
+class Spelled(HANClassifier):
+    """Reads numbers: a row is a document, a column a sentence that says how large its number is.
+
+    scikit-learn checks only the copying of classifiers whose input is text. This gives its other checks something to
+    check: labels, weights, parameters, attributes, pickling, errors.
+    """
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array, tags.input_tags.two_d_array, tags.input_tags.string = False, True, False
+        return tags
+
+    def fit(self, X, y=None, sample_weight=None):
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        return super().fit(self._spell(X, reset=True), y, sample_weight)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        first = not hasattr(self, "model_")
+        classes = np.unique(y) if classes is None and first else classes
+        return super().partial_fit(self._spell(X, reset=first), y, classes, sample_weight)
+
+    def predict_proba(self, X):
+        check_is_fitted(self)
+        return super().predict_proba(self._spell(X))
+
+    def score(self, X, y, sample_weight=None):
+        return super().score(self._spell(X), y, sample_weight)
+
+    def _spell(self, X, reset=False):
+        if isinstance(X, Documents):
+            return X
+        return Documents(
+            [[f"c{column}", *(f"c{column}over{step}" for step in range(-4, 5) if value > step / 2)]
+             for column, value in enumerate(row)]
+            for row in validate_data(self, X, reset=reset)
+        )  # fmt: skip
+
+
+class Documents(list):
+    """Documents that have been spelled."""
+
+
+def expected_failures(estimator):
+    if not isinstance(estimator, Spelled):
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": "a weight of two is one step of stochastic gradient descent, "
+        "two documents are more steps, or other batches",
+    }
+
+
+with warnings.catch_warnings():
+    # That there is one check only for text.
+    warnings.simplefilter("ignore", SkipTestWarning)
+    every_check = parametrize_with_checks(
+        [HANClassifier(**QUICK), Spelled(**QUICK)], expected_failed_checks=expected_failures
+    )
+
+
+@every_check
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def articles(news):
+    """The beginnings of 80 real articles of two classes in turn, with their classes."""
+    order = np.arange(80).reshape(2, 40).T.ravel()
+    return [news[0][index][:300] for index in order], news[1][order]
+
+
+@pytest.fixture(scope="module")
+def quick(articles):
+    """Not to be changed by a test."""
+    return HANClassifier(**QUICK).fit(*articles)
+
+
+def test_clone_has_the_parameters_and_nothing_that_was_learned(quick):
+    copied = clone(quick)
+    assert copied.get_params() == quick.get_params()
+    with pytest.raises(NotFittedError):
+        copied.predict(["x"])
+
+
+def test_pipeline_and_cross_validation(articles):
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda texts: [text.lower() for text in texts]), HANClassifier(**QUICK)
+    )
+    scores = cross_val_score(pipeline, *articles, cv=2)
+    assert scores.shape == (2,)
+    assert scores.min() > 0.7
+    probabilities = cross_val_predict(HANClassifier(**QUICK), *articles, cv=2, method="predict_proba")
+    assert probabilities.shape == (80, 2)
+    result = cross_validate(HANClassifier(**QUICK), *articles, cv=2, scoring=["f1_macro", "roc_auc", "neg_log_loss"])
+    assert result["test_roc_auc"].min() > 0.7
+
+
+def test_grid_search_in_two_processes(articles):
+    search = GridSearchCV(
+        HANClassifier(**QUICK), {"units": [2, 4], "cell": ["gru"]}, cv=2, n_jobs=2, error_score="raise"
+    )
+    search.fit(*articles)
+    assert search.best_params_["cell"] == "gru"
+    assert search.best_estimator_.model_.get_config()["cell"] == "gru"
+    assert search.best_score_ > 0.7
+    assert set(search.predict(articles[0])) == {"business", "sports"}
+
+
+def test_learning_curve(articles):
+    sizes, training, testing = learning_curve(HANClassifier(**QUICK), *articles, cv=2, train_sizes=[0.5, 1.0])
+    assert sizes.tolist() == [20, 40]
+    assert training.shape == testing.shape == (2, 2)
+
+
+def test_calibrated_classifier(articles):
+    calibrated = CalibratedClassifierCV(HANClassifier(**QUICK), cv=2, ensemble=False).fit(*articles)
+    assert calibrated.score(*articles) > 0.7
+    np.testing.assert_allclose(calibrated.predict_proba(articles[0]).sum(axis=1), 1.0, atol=1e-6)
+
+
+def test_voting(articles):
+    linear = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    voting = VotingClassifier([("han", HANClassifier(**QUICK)), ("linear", linear)], voting="soft").fit(*articles)
+    halves = [estimator.predict_proba(articles[0]) for estimator in voting.estimators_]
+    np.testing.assert_allclose(voting.predict_proba(articles[0]), np.mean(halves, axis=0), atol=1e-6)
+
+
+def test_one_versus_rest(articles):
+    texts, topics = articles
+    labels = np.where(np.arange(len(topics)) % 5 == 0, "other", topics)
+    classifier = OneVsRestClassifier(HANClassifier(**QUICK)).fit(texts, labels)
+    assert [len(estimator.classes_) for estimator in classifier.estimators_] == [2, 2, 2]
+    assert set(classifier.predict(texts)) <= {"business", "other", "sports"}
+
+
+def test_permutation_test(articles):
+    score, permuted, chance = permutation_test_score(
+        HANClassifier(**QUICK), *articles, cv=StratifiedKFold(2), n_permutations=2, random_state=0
+    )
+    assert score > permuted.max()
+    assert chance == pytest.approx(1 / 3)
+
+
+def test_sample_weight_is_routed(articles):
+    texts, labels = articles
+    weights = np.where(labels == "sports", 1.0, 0.0)
+    weights[0] = 1e-6  # both classes have to be there
+    with sklearn.config_context(enable_metadata_routing=True):
+        classifier = HANClassifier(**QUICK, ngram_evidence=False)
+        classifier = classifier.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        result = cross_validate(
+            make_pipeline(classifier), texts, labels, cv=StratifiedKFold(2), params={"sample_weight": weights},
+            return_estimator=True,
+        )  # fmt: skip
+        # Nearly all the weight is on one class, and so it is what is predicted.
+        for fitted in result["estimator"]:
+            assert set(fitted.predict(texts)) == {"sports"}
+        searched = GridSearchCV(classifier, {"units": [4]}, cv=2).fit(texts, labels, sample_weight=weights)
+        assert set(searched.predict(texts)) == {"sports"}
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+def test_pickles_are_read_in_a_new_process(dump, quick, articles, tmp_path):
+    file = tmp_path / "model.pkl"
+    with file.open("wb") as stream:
+        dump(make_pipeline(quick), stream)
+    code = (
+        "import sys, joblib, numpy as np\n"
+        "pipeline = joblib.load(sys.argv[1])\n"
+        "np.save(sys.argv[2], pipeline.predict_proba(sys.stdin.read().split(chr(0))))"
+    )
+    command = [sys.executable, "-c", code, str(file), str(tmp_path / "probabilities.npy")]
+    subprocess.run(command, input="\0".join(articles[0]), text=True, check=True, capture_output=True)  # noqa: S603
+    np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), quick.predict_proba(articles[0]), atol=1e-6)
+
+
+def test_pickle_holds_the_files_that_save_writes(quick, tmp_path):
+    quick.save(tmp_path / "model")
+    state = quick.__getstate__()["saved"]
+    assert sorted(state) == sorted(path.name for path in (tmp_path / "model").iterdir())
+    for name in ("settings.json", "vocabulary.json"):
+        assert state[name] == (tmp_path / "model" / name).read_bytes()
+
+
+def test_copies_share_nothing(quick, articles):
+    copied = copy.deepcopy(quick)
+    before = quick.predict_proba(articles[0])
+    copied.partial_fit(articles[0], articles[1][::-1])
+    assert np.abs(copied.predict_proba(articles[0]) - before).max() > 1e-4
+    np.testing.assert_array_equal(quick.predict_proba(articles[0]), before)
+
+
+def test_pickle_before_fit():
+    classifier = HANClassifier(**QUICK, tokenizer=str.split)
+    assert pickle.loads(pickle.dumps(classifier)).get_params() == classifier.get_params()  # noqa: S301
+
+
+def test_pickle_keeps_functions_that_can_be_imported(articles):
+    classifier = HANClassifier(**QUICK, tokenizer=str.split).fit(*articles)
+    restored = pickle.loads(pickle.dumps(classifier))  # noqa: S301
+    assert restored.tokenizer == str.split
+    np.testing.assert_allclose(restored.predict_proba(articles[0]), classifier.predict_proba(articles[0]), atol=1e-6)
+
+
+def test_html_for_notebooks(quick):
+    html = make_pipeline(TfidfVectorizer(), clone(quick))._repr_html_()
+    assert "HANClassifier" in html
+    assert "embedding_dim" in html
+    # Attributes are documented for the panel that shows what was fitted.
+    assert "HANClassifier" in quick._repr_html_()
+    assert repr(clone(quick)).startswith("HANClassifier(batch_size=16")
+
+
+def test_predictions_for_a_frame_of_results(articles, quick):
+    frame = pd.DataFrame({"text": articles[0]}, index=np.arange(80)[::-1])
+    frame["topic"] = quick.predict(frame["text"])
+    assert frame["topic"].tolist() == quick.predict(articles[0]).tolist()
+
+
+def test_partial_fit_learns_from_a_stream(articles):
+    texts, labels = articles
+    stream = HANClassifier(**QUICK, **NO_DROPOUT)
+    for epoch in range(8):
+        for start in range(0, 80, 40):
+            stream.partial_fit(texts[start : start + 40], labels[start : start + 40], classes=["business", "sports"])
+        if epoch == 0:
+            words = stream.vocabulary_.words
+    assert stream.vocabulary_.words == words
+    assert len(stream.history_["loss"]) == 16
+    assert stream.history_["loss"][-1] < 0.5 * stream.history_["loss"][0]
+    assert stream.score(texts, labels) > 0.9
+
+
+def test_partial_fit_goes_on_after_a_pickle(articles):
+    texts, labels = articles
+    first = HANClassifier(**QUICK).partial_fit(texts, labels, classes=["sports", "business"])
+    assert first.classes_.tolist() == ["business", "sports"]
+    buffer = io.BytesIO()
+    joblib.dump(first, buffer)
+    buffer.seek(0)
+    second = joblib.load(buffer).partial_fit(texts, labels)
+    assert len(second.history_["loss"]) == 2
+    assert second.history_["loss"][1] < first.history_["loss"][0]
+
+
+def test_partial_fit_knows_classes_and_labels_that_come_later(articles):
+    texts, labels = articles
+    classes = ["business", "politics", "sports"]
+    classifier = HANClassifier(**QUICK).partial_fit(texts[:40], labels[:40], classes=classes)
+    assert classifier.predict_proba(texts[:2]).shape == (2, 3)
+    classifier.partial_fit(texts[40:], ["politics"] * 40)
+    classifier.partial_fit(texts[40:], ["politics"] * 40, classes=np.array(classes)[::-1])
+
+
+@pytest.mark.parametrize(
+    "labels", [np.eye(2, dtype=int)[[0, 1] * 40], [["a"], ["a", "b"]] * 40], ids=["matrix", "lists"]
+)
+def test_partial_fit_of_several_labels(articles, labels):
+    classifier = HANClassifier(**QUICK).partial_fit(articles[0], labels, classes=["a", "b"])
+    assert classifier.classes_.tolist() == ["a", "b"]
+    assert type(classifier.predict(articles[0])) is type(labels)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ({}, {}, "classes must name all classes at the first call"),
+        ({}, {"classes": ["business"]}, "classes must hold at least two classes, each once"),
+        ({}, {"classes": ["business", "arts"]}, r"y must hold classes that y holds, got \['sports'\]"),
+        ({"class_weight": "balanced"}, {"classes": ["business", "sports"]}, "class_weight must be a dict or None"),
+    ],
+)
+def test_partial_fit_refuses_and_stays_unfitted(articles, settings, arguments, message):
+    classifier = HANClassifier(**QUICK, **settings)
+    with pytest.raises(ValueError, match=message):
+        classifier.partial_fit(*articles, **arguments)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(classifier)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ({}, {"classes": ["business", "arts"]}, "classes must be those that there are"),
+        ({"units": 5}, {}, "units must be 4, as in the network that is gone on with, got 5"),
+        ({"embedding_dim": 8}, {}, "embedding_dim must be 16"),
+    ],
+)
+def test_partial_fit_refuses_what_does_not_go_on(quick, articles, settings, arguments, message):
+    classifier = copy.deepcopy(quick).set_params(**settings)
+    before = classifier.predict_proba(articles[0])
+    with pytest.raises(ValueError, match=message):
+        classifier.partial_fit(*articles, **arguments)
+    np.testing.assert_array_equal(classifier.predict_proba(articles[0]), before)
+
+
+def test_warm_start_goes_on_with_the_network_and_its_vocabulary(articles):
+    texts, labels = articles
+    classifier = HANClassifier(**QUICK, **NO_DROPOUT, ngram_evidence=False, warm_start=True).fit(
+        texts[:40], labels[:40]
+    )
+    first, words = classifier.history_, classifier.vocabulary_.words
+    classifier.fit(texts, labels)
+    assert classifier.vocabulary_.words == words
+    assert classifier.history_["loss"][0] < first["loss"][0]
+    again = clone(classifier).set_params(warm_start=False).fit(texts[:40], labels[:40])
+    assert again.history_ == first
+
+
+def test_warm_start_refuses_another_network_and_other_classes(quick, articles):
+    classifier = copy.deepcopy(quick).set_params(warm_start=True, cell="gru")
+    before = classifier.predict_proba(articles[0])
+    with pytest.raises(ValueError, match="cell must be 'lstm'"):
+        classifier.fit(*articles)
+    classifier.set_params(cell="lstm")
+    with pytest.raises(ValueError, match="y must hold classes that y holds"):
+        classifier.fit(articles[0], ["a", "b"] * 40)
+    np.testing.assert_array_equal(classifier.predict_proba(articles[0]), before)
