@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from han.corpus import Corpus
 from han.embeddings import check_source
 from han.fitting import check_previous, fit_network, start_network, training_settings
-from han.labels import LabelForm, check_validation_data
+from han.labels import LabelForm, check_validation_data, class_count
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
@@ -47,18 +47,22 @@ class HANClassifier(TrainedClassifier):
     units : int, default 50
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
+        Recurrent cell of both levels.
     pooling : {"attention", "mean", "max"}, default "attention"
+        How states become a vector: HN-ATT, HN-AVE or HN-MAX in the paper.
     residual : bool, default True
         Whether attention pools words and sentences themselves beside what the encoders make of them. It learns from
         fewer documents; the paper's network has no such connection.
-    dropout, embedding_dropout : float in [0, 1), default 0.5
-        See `HierarchicalAttentionNetwork`.
+    dropout : float in [0, 1), default 0.5
+        Rate for the sentence vectors, with one mask for all of a document, and for the document vector.
+    embedding_dropout : float in [0, 1), default 0.5
+        Rate for the features of a word, the same at its every occurrence in a batch.
     word_dropout : float in [0, 1), default 0.4
-        See `HierarchicalAttentionNetwork`.
+        Probability that a word is replaced by zeros, at its every occurrence in a batch.
     sentence_dropout : float in [0, 1), default 0.0
         Probability that a sentence is left out when its document is trained on, anew in each epoch; one stays.
     recurrent_dropout : float in [0, 1), default 0.0
-        See `BidirectionalEncoder`.
+        Rate for the weights of the recurrent kernels (Merity et al. 2018).
     l2 : float, default 1e-6
         L2 penalty on the attentions' projection kernels and context vectors. Adam scales it up with their small
         gradients: ten times as much flattens the attention over sentences.
@@ -106,7 +110,7 @@ class HANClassifier(TrainedClassifier):
     language : str, default "en"
         ISO 639 code of the documents' language, for where sentences end; words are found by their script.
     sentence_splitter : callable str -> iterable of str, or None, default None
-        None is `han.text.split_sentences`.
+        Splits a document into sentences; None is `han.text.split_sentences`.
     tokenizer : callable str -> iterable of str, or None, default None
         Splits a sentence into words; None is `han.text.split_words`: letters, marks and digits together, other
         characters one by one, and so the letters of scripts without spaces between words.
@@ -121,6 +125,10 @@ class HANClassifier(TrainedClassifier):
     ----------
     classes_ : ndarray [classes]
         The class labels, sorted; of a matrix the numbers of its columns, or their names.
+    class_count_ : int64 ndarray [classes]
+        Training documents of each class.
+    n_samples_fit_ : int
+        Training documents.
     vocabulary_ : Vocabulary
         The known words and their ids, a mapping.
     embedding_coverage_ : float or None
@@ -306,6 +314,8 @@ class HANClassifier(TrainedClassifier):
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form
         self.classes_ = classes
+        self.class_count_ = class_count(targets, len(classes))
+        self.n_samples_fit_ = len(texts)
         self.thresholds_ = fitted.thresholds
         self.vocabulary_ = fitted.vocabulary
         if previous is None:
@@ -401,11 +411,15 @@ class HANClassifier(TrainedClassifier):
         if first:
             self.label_form_ = form
             self.classes_ = form.classes
+            self.class_count_ = np.zeros(len(form.classes), np.int64)
+            self.n_samples_fit_ = 0
             self.thresholds_ = np.full(len(form.classes), 0.5)
             self.vocabulary_ = vocabulary
             self.embedding_coverage_ = coverage
             self.temperature_ = 1.0
             self.model_ = model
+        self.class_count_ = self.class_count_ + class_count(targets, len(form.classes))
+        self.n_samples_fit_ += len(texts)
         self.history_ = {name: history.get(name, []) + values for name, values in learned.items()}
         self._stream = stream
         return self

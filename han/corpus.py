@@ -152,6 +152,16 @@ class Corpus:
             sum(corpus.cut for corpus in corpora),
         )
 
+    def block(self) -> Int32:
+        """Return the documents as one block [documents, sentences, words], padded with zeros."""
+        lengths, counts = np.diff(self.sentence_starts), self.sentence_counts
+        document = np.repeat(np.arange(len(self)), counts)
+        sentence = ranges(np.zeros_like(counts), counts)
+        word = ranges(np.zeros_like(lengths), lengths)
+        block = np.zeros((len(self), counts.max(initial=0), lengths.max(initial=0)), np.int32)
+        block[np.repeat(document, lengths), np.repeat(sentence, lengths), word] = self.word_ids
+        return block
+
     def keep_words(self, kept: npt.NDArray[np.bool_]) -> Corpus:
         """Return the same documents with only some words [words]; sentences without any are left out."""
         before = np.concatenate([[0], np.cumsum(kept)])

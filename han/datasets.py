@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from han.splits import stratified_split
+from han.labels import LabelForm
+from han.rows import FORMATS, read_rows
+from han.splits import strata, stratified_split
 from han.validation import Labels, check_labels, check_texts
 
 # The split of a named data set is part of its name.
@@ -28,10 +31,13 @@ class Dataset:
     ----------
     name : str
     X_train, X_test : list of str
-    y_train, y_test : ndarray
-        The label of each document.
+    y_train, y_test : ndarray [documents]
+        The label of each document, or a list of its labels.
     duplicates : int
         How many documents were left out because another one has the same text.
+    class_count : int
+    multi_label : bool
+        Whether documents have lists of labels.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Dataset:
     y_train: Labels
     y_test: Labels
     duplicates: int
+    class_count: int
+    multi_label: bool
 
 
 def load_dataset(
@@ -47,6 +55,7 @@ def load_dataset(
     *,
     text: str = "text",
     label: str = "label",
+    label_separator: str | None = None,
     test_fraction: float = TEST_FRACTION,
     random_state: int = SPLIT_SEED,
 ) -> Dataset:
@@ -58,7 +67,10 @@ def load_dataset(
         `"imdb"` or `"bbc-news"` (cards in `datasets/`; needs the extra `han-classifier[datasets]`); or a file of one
         document a row, `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`; or a folder of `<class>/*.txt` in UTF-8.
     text, label : str
-        The columns of a file.
+        The columns of a file. Labels may be lists, as JSON Lines and Parquet can hold them: then a document may have
+        several, or none.
+    label_separator : str, optional
+        What stands between the labels of a document that may have several, where they are not lists.
     test_fraction : float in (0, 1), default 0.2
         Share of each class that is held out for testing.
     random_state : int, default 0
@@ -85,32 +97,22 @@ def load_dataset(
     >>> len(news.X_train), len(news.X_test)
     (1701, 426)
     """
-    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-        raise TypeError(f"source must be the name of a data set or a path, got {source!r}")
     if not isinstance(test_fraction, Real) or not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
     if not isinstance(random_state, Integral) or random_state < 0:
         raise ValueError(f"random_state must be an int of at least 0, got {random_state!r}")
-    if isinstance(source, str) and source in NAMED:
-        name, frame = source, NAMED[source]()
-    else:
-        path = Path(source)
-        if path.is_dir():
-            name, frame = path.resolve().name, _read_folder(path)
-        else:
-            name, frame = path.stem, _read_file(path, text, label)
-        if frame.empty:
-            raise ValueError(f"source must hold documents, got {str(path)!r}, which has none")
-    texts = check_texts(frame["text"], f"the text column of {name}")
-    labels = check_labels(frame["label"], len(texts), f"the label column of {name}", "texts")
+    name, texts, labels = _load(source, text, label, label_separator)
     first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
     texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
-    if len(np.unique(labels)) < 2:
-        raise ValueError(f"source must hold at least two classes, got only {labels.tolist()[0]!r} in {name}")
-    train, test = stratified_split(labels, float(test_fraction), np.random.default_rng(random_state))
+    try:
+        form = LabelForm.learn(labels, len(texts))
+    except ValueError as error:
+        raise ValueError(f"source must hold documents of at least two classes: {name}: {error}") from error
+    targets = form.encode(labels, len(texts))
+    train, test = stratified_split(strata(targets), float(test_fraction), np.random.default_rng(random_state))
     if not len(test):
         raise ValueError(
-            f"source must hold enough documents for a test part, got {len(texts)} of {len(np.unique(labels))} classes "
+            f"source must hold enough documents for a test part, got {len(texts)} of {len(form.classes)} classes "
             f"in {name}: too few of each for test_fraction={test_fraction}"
         )
     return Dataset(
@@ -120,7 +122,50 @@ def load_dataset(
         y_train=labels[train],
         y_test=labels[test],
         duplicates=duplicates,
+        class_count=len(form.classes),
+        multi_label=form.multi_label,
     )
+
+
+def load_labelled(
+    source: str | os.PathLike[str], *, text: str = "text", label: str = "label", label_separator: str | None = None
+) -> tuple[list[str], Labels]:
+    """Load documents to test on, with their labels: all of a file or folder, and the test part of a named data set.
+
+    Parameters and errors are those of `load_dataset`.
+
+    Returns
+    -------
+    texts : list of str
+    labels : ndarray [documents]
+    """
+    if isinstance(source, str) and source in NAMED:
+        dataset = load_dataset(source)
+        return dataset.X_test, dataset.y_test
+    return _load(source, text, label, label_separator)[1:]
+
+
+def _load(
+    source: str | os.PathLike[str], text: str, label: str, label_separator: str | None
+) -> tuple[str, list[str], Labels]:
+    """Return the name, the texts and the labels of all documents."""
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        raise TypeError(f"source must be the name of a data set or a path, got {source!r}")
+    if isinstance(source, str) and source in NAMED:
+        name, frame = source, NAMED[source]()
+    else:
+        path = Path(source)
+        if path.is_dir():
+            name, frame = path.resolve().name, _read_folder(path)
+        else:
+            name, frame = path.stem, _read_file(path, text, label, label_separator)
+        if frame.empty:
+            raise ValueError(f"source must hold documents, got {str(path)!r}, which has none")
+    texts = check_texts(frame["text"], f"the text column of {name}")
+    labels = frame["label"]
+    if any(isinstance(value, list) for value in labels):
+        return name, texts, labels.to_numpy()
+    return name, texts, check_labels(labels, len(texts), f"the label column of {name}", "texts")
 
 
 def _imdb() -> pd.DataFrame:
@@ -155,46 +200,46 @@ def _package_folder(module: str, package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _read_csv(path: Path, separator: str = ",") -> pd.DataFrame:
-    """Read all columns as they are written: a text "N/A" is a text, a label "01" is not 1. Only empty is missing."""
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
-
-
-def _read_jsonl(path: Path) -> pd.DataFrame:
-    return pd.read_json(path, lines=True, dtype=False)
-
-
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".tsv": lambda path: _read_csv(path, "\t"),
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
-    ".parquet": pd.read_parquet,
-}
-
-
-def _read_file(path: Path, text: str, label: str) -> pd.DataFrame:
-    """Read a file's text and label columns."""
-    if path.suffix.lower() not in READERS:
+def _read_file(path: Path, text: str, label: str, label_separator: str | None) -> pd.DataFrame:
+    """Read a file's text and label columns, as they are written: a text "N/A" is a text. Only empty is missing."""
+    if path.suffix.lower() not in FORMATS:
         if not path.exists():
             raise FileNotFoundError(
                 f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
             )
-        raise ValueError(f"source must end in one of {', '.join(READERS)} or be a folder, got {str(path)!r}")
+        raise ValueError(f"source must end in one of {', '.join(FORMATS)} or be a folder, got {str(path)!r}")
     if not path.is_file():
         raise FileNotFoundError(f"source must be a file or a folder, got {str(path)!r}: no such file")
     if path.stat().st_size == 0:
         raise ValueError(f"source must hold documents, got {str(path)!r}, which is empty")
+    texts: list[Any] = []
+    labels: list[Any] = []
+    columns: dict[str, None] = {}
     try:
-        frame = READERS[path.suffix.lower()](path)
+        with path.open("rb") as stream:
+            for rows in read_rows(stream, FORMATS[path.suffix.lower()]):
+                columns |= dict.fromkeys(rows[0])
+                texts += [row.get(text) for row in rows]
+                labels += [row.get(label) for row in rows]
     except Exception as error:  # each format's reader has its own kinds
         raise ValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
     for argument, column in (("text", text), ("label", label)):
-        if column not in frame.columns:
+        if columns and column not in columns:
             raise ValueError(
-                f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*frame.columns]}"
+                f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*columns]}"
             )
-    return pd.DataFrame({"text": frame[text], "label": _whole_numbers(frame[label])})
+    if label_separator is not None:
+        labels = [_parts(value, label_separator) for value in labels]
+    frame = pd.DataFrame({"text": pd.Series(texts, dtype=object), "label": pd.Series(labels, dtype=object)})
+    frame = frame.mask(frame == "", None)
+    return frame.assign(label=_whole_numbers(frame["label"]))
+
+
+def _parts(labels: Any, separator: str) -> Any:
+    """Return the labels in a cell."""
+    if not isinstance(labels, str):
+        return labels
+    return [part.strip() for part in labels.split(separator) if part.strip()]
 
 
 def _whole_numbers(labels: pd.Series) -> pd.Series:

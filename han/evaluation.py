@@ -12,10 +12,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from han.calibration import Reliability, reliability
-from han.validation import Labels
+from han.labels import LabelForm
 
 
 @dataclass(frozen=True)
@@ -24,64 +25,115 @@ class Evaluation:
 
     Attributes
     ----------
-    accuracy, macro_f1, log_loss : float
-        The log loss is in nats.
+    accuracy : float
+        The share of documents whose class, or all of whose classes, are predicted right.
+    macro_f1 : float
+        The mean of the classes' F1.
+    micro_f1 : float or None
+        The F1 of all decisions together, where a document may have several classes.
+    log_loss : float
+        In nats; where a document may have several classes, of each yes or no.
     per_class : DataFrame
         Precision, recall, F1 and number of test documents of each class.
-    confusion : int array [true classes, predicted classes]
+    confusion : int array [true classes, predicted classes] or None
+        None where a document may have several classes.
     reliability : Reliability
-        Confidence beside accuracy; its `error` is the expected calibration error.
+        Confidence beside accuracy; its `error` is the expected calibration error. Where a document may have several
+        classes, of each yes or no.
     """
 
     accuracy: float
     macro_f1: float
+    micro_f1: float | None
     log_loss: float
     per_class: pd.DataFrame
-    confusion: npt.NDArray[np.int64]
+    confusion: npt.NDArray[np.int64] | None
     reliability: Reliability
 
+    def scores(self) -> dict[str, float]:
+        """Return the overall measures by name."""
+        values = {
+            "accuracy": self.accuracy,
+            "micro_f1": self.micro_f1,
+            "macro_f1": self.macro_f1,
+            "log_loss": self.log_loss,
+            "calibration_error": self.reliability.error,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
-def evaluate(classifier: Any, texts: list[str], labels: Labels) -> Evaluation:
-    """Measure a fitted classifier on documents with known labels."""
+
+def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
+    """Measure a fitted classifier on documents with known labels.
+
+    Parameters
+    ----------
+    classifier : estimator
+        A `HANClassifier`, or another one of scikit-learn's over texts.
+    texts : list of str
+    labels : labels in the form that the classifier was given, or is given by `baselines`
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the labels have another form, or are not of the classifier's classes.
+    """
     classes = classifier.classes_
+    kind = "indicator" if getattr(labels, "ndim", 1) == 2 else "single"
+    form = getattr(classifier, "label_form_", LabelForm(classes, kind))
+    targets = form.encode(labels, len(texts))
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)
-    predicted = classes[probabilities.argmax(axis=1)]
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    columns = {"precision": precision, "recall": recall, "f1": f1, "documents": support}
+    if form.multi_label:
+        predicted = form.encode(classifier.predict(texts), len(texts))
+        # Each yes or no is a decision between two.
+        decisions = np.stack([1.0 - probabilities, probabilities], axis=-1).reshape(-1, 2)
+        calibrated = reliability(decisions, targets.ravel())
+        loss = log_loss(targets.ravel(), decisions, labels=[0, 1])
+    else:
+        predicted = probabilities.argmax(axis=1)
+        calibrated = reliability(probabilities, targets)
+        labels_ = np.arange(len(classes))
+        loss = log_loss(targets, probabilities / probabilities.sum(axis=1, keepdims=True), labels=labels_)
+    columns = np.arange(len(classes))
+    measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
+    per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
     return Evaluation(
-        accuracy=float(accuracy_score(labels, predicted)),
-        macro_f1=float(f1_score(labels, predicted, average="macro")),
-        log_loss=float(log_loss(labels, probabilities / probabilities.sum(axis=1, keepdims=True), labels=classes)),
-        per_class=pd.DataFrame(columns, index=pd.Index(classes, name="class")),
-        confusion=confusion_matrix(labels, predicted, labels=classes),
-        reliability=reliability(probabilities, np.searchsorted(classes, labels)),
+        accuracy=float(accuracy_score(targets, predicted)),
+        # Of the classes that occur, in the documents or in what is said of them.
+        macro_f1=float(f1_score(targets, predicted, average="macro", zero_division=0)),
+        micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if form.multi_label else None,
+        log_loss=float(loss),
+        per_class=pd.DataFrame(per_class, index=pd.Index(classes, name="class")),
+        confusion=None if form.multi_label else confusion_matrix(targets, predicted, labels=columns),
+        reliability=calibrated,
     )
 
 
-def baselines() -> dict[str, Pipeline | DummyClassifier]:
+def baselines(multi_label: bool = False) -> dict[str, Pipeline]:
     """Return unfitted baselines over raw text, by name.
 
     The linear model is the usual strong one: words and pairs of words, sublinear TF-IDF, logistic regression. Its
-    settings are fixed, not searched.
+    settings are fixed, not searched. Where a document may have several classes, they take a matrix [documents, classes]
+    and decide on each class for itself.
     """
-    return {
-        "majority class": DummyClassifier(strategy="prior"),
-        "TF-IDF + logistic regression": make_pipeline(
-            TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
-            LogisticRegression(C=10.0, max_iter=1000),
-        ),
-    }
+    majority, linear = DummyClassifier(strategy="prior"), LogisticRegression(C=10.0, max_iter=1000)
+    if multi_label:
+        majority, linear = OneVsRestClassifier(majority), OneVsRestClassifier(linear)
+
+    def over_words(classifier: Any) -> Pipeline:
+        return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), classifier)
+
+    return {"majority class": over_words(majority), "TF-IDF + logistic regression": over_words(linear)}
 
 
 def comparison(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
     """Return the overall measures of several classifiers, a row each."""
+    names = {"macro_f1": "macro F1", "micro_f1": "micro F1"}
     rows = {
-        name: {
-            "accuracy": result.accuracy,
-            "macro F1": result.macro_f1,
-            "log loss": result.log_loss,
-            "calibration error": result.reliability.error,
-        }
+        name: {names.get(score, score.replace("_", " ")): value for score, value in result.scores().items()}
         for name, result in evaluations.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")

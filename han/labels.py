@@ -129,6 +129,12 @@ class LabelForm(NamedTuple):
             raise ValueError(f"{name} must hold classes that y holds, got {unknown}")
 
 
+def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
+    """Return the number of documents of each class [classes]."""
+    counts = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=classes)
+    return counts.astype(np.int64)
+
+
 def check_validation_data(validation_data: object, form: LabelForm) -> tuple[list[str], npt.NDArray[Any]]:
     """Return the texts and the targets of held-out documents."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:

@@ -190,17 +190,8 @@ class HierarchicalAttentionNetwork(keras.Model):
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
             raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
-        word_mask = tf.not_equal(inputs, PADDING_ID)
-        lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
-        sentence_mask = lengths > 0
-        probabilities, word_scores, sentence_scores = self._classify(
-            Documents(
-                tf.boolean_mask(inputs, word_mask),
-                tf.boolean_mask(lengths, sentence_mask),
-                tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
-            ),
-            training,
-        )
+        documents, word_mask, sentence_mask = unpad(inputs)
+        probabilities, word_scores, sentence_scores = self._classify(documents, training)
         if not return_attention_scores:
             return probabilities
         return probabilities, _unpack(word_scores, word_mask), _unpack(sentence_scores, sentence_mask)
@@ -397,6 +388,19 @@ def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
 def _spelt(documents: Documents, projection: Projection) -> Documents:
     """Return documents whose words are rows of a projection with their word ids."""
     return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))
+
+
+def unpad(inputs: tf.Tensor) -> tuple[Documents, tf.Tensor, tf.Tensor]:
+    """Return a block [documents, sentences, words] without padding, and where it had words and sentences."""
+    word_mask = tf.not_equal(inputs, PADDING_ID)
+    lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
+    sentence_mask = lengths > 0
+    documents = Documents(
+        tf.boolean_mask(inputs, word_mask),
+        tf.boolean_mask(lengths, sentence_mask),
+        tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
+    )
+    return documents, word_mask, sentence_mask
 
 
 def _unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

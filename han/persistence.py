@@ -22,6 +22,7 @@ FORMAT_VERSION = 1
 MODEL = "model.keras"
 VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
+CARD = "README.md"
 FILES = (MODEL, VOCABULARY, SETTINGS)
 
 
@@ -41,6 +42,8 @@ class SavedModel:
     classes : ndarray [classes]
     vocabulary : Vocabulary
     model : HierarchicalAttentionNetwork
+    card : str
+        What people are to know, in Markdown; it is written, not read.
     """
 
     parameters: dict[str, Any]
@@ -49,6 +52,7 @@ class SavedModel:
     classes: Labels
     vocabulary: Vocabulary
     model: HierarchicalAttentionNetwork
+    card: str = ""
 
 
 def check_destination(path: str | os.PathLike[str]) -> Path:
@@ -86,7 +90,7 @@ def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
         _write_files(new, saved)
         if folder.exists():
             for other in folder.iterdir():
-                if other.name not in FILES:
+                if other.name not in (*FILES, CARD):
                     _copy(other, new / other.name)
             folder.rename(old)
         new.rename(folder)
@@ -100,14 +104,14 @@ def to_bytes(saved: SavedModel) -> dict[str, bytes]:
     """Return the content of each file that `write_model` writes."""
     with tempfile.TemporaryDirectory() as folder:
         _write_files(Path(folder), saved)
-        return {name: (Path(folder) / name).read_bytes() for name in FILES}
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel:
     """Return what `to_bytes` was given, as `read_model` does for a folder."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in FILES:
-            (Path(folder) / name).write_bytes(contents[name])
+        for name, content in contents.items():
+            (Path(folder) / name).write_bytes(content)
         return read_model(folder, functions)
 
 
@@ -122,6 +126,7 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
     }
     _write_json(folder / SETTINGS, settings)
     _write_json(folder / VOCABULARY, saved.vocabulary.words)
+    (folder / CARD).write_text(saved.card, encoding="utf-8")
     # A copy that is not compiled: the optimizer's state is twice as large as the network.
     saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
 

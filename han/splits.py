@@ -34,11 +34,11 @@ def hold_out(documents: Labelled, fraction: float, rng: np.random.Generator) -> 
     A document without weight decides nothing: neither what is learned nor which epoch is kept.
     """
     counted = np.flatnonzero(documents.weights > 0)
-    held = counted[stratified_split(_strata(documents.targets[counted]), fraction, rng)[1]]
+    held = counted[stratified_split(strata(documents.targets[counted]), fraction, rng)[1]]
     return documents.take(np.setdiff1d(np.arange(len(documents.texts)), held)), documents.take(held)
 
 
-def _strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return a class for each document: of several the rarest, for which it matters most that both parts have it."""
     if targets.ndim == 1:
         return targets

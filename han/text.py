@@ -24,7 +24,8 @@ _ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _LETTERS = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]][\p{{M}}\u200c\u200d]*"
 # What Python takes for white space is more than `regex` does.
-_WORD = regex.compile(rf"(?:{_LETTERS})+(?:['’](?:{_LETTERS})+)*|(?![\s\x1c-\x1f])\X", regex.VERSION1)
+WORD_PATTERN = rf"(?:{_LETTERS})+(?:['’](?:{_LETTERS})+)*|(?![\s\x1c-\x1f])\X"
+_WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:

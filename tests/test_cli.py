@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
+import io
+import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from click.testing import CliRunner
 from PIL import Image
 
+from han.cli import cli
+from han.cli.hyperparameters import chosen
 from han.explanation import Explanation
 
 HAN = Path(sys.executable).with_name("han")
@@ -43,6 +53,16 @@ def test_train_prints_its_results_on_standard_output_and_progress_on_standard_er
     assert "Warning" not in result.stderr
 
 
+def test_train_writes_a_card_with_what_was_measured(trained):
+    card = (trained[0] / "models" / "news" / "README.md").read_text(encoding="utf-8")
+    matter = yaml.safe_load(card.split("---\n")[1])
+    (accuracy,) = [
+        metric["value"] for metric in matter["model-index"][0]["results"][0]["metrics"] if metric["type"] == "accuracy"
+    ]
+    shown = next(line for line in trained[1].stdout.splitlines() if line.startswith("han  "))
+    assert f"{accuracy:.4f}" in shown
+
+
 def test_train_saves_a_classifier_and_figures(trained):
     from han import HANClassifier
 
@@ -74,13 +94,27 @@ def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_cov
         (("train", "news.csv", "--text", "body", "--label", "topic"), "text must be a column of news.csv, got 'body'"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "holds something else"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "nowhere.txt"), "no such file"),
-        (("train", "news.csv", "--epochs", "0"), "Invalid value for '--epochs'"),
+        (
+            ("train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "0"),
+            "epochs must be an int of at",
+        ),
+        (
+            ("train", "news.csv", "--text", "article", "--label", "topic", "--cell", "rnn"),
+            "cell must be one of 'lstm'",
+        ),
+        (("train", "news.csv", "--config", "settings.ini"), "config must end in .toml, .yaml or .yml"),
+        (("train", "news.csv", "--config", "wrong.toml"), "wrong.toml must hold hyper-parameters (han train --help"),
+        (("train", "news.csv", "--config", "broken.yaml"), "broken.yaml must hold YAML"),
+        (("train", "news.csv", "--tokenizer", "str.split"), "tokenizer must be MODULE:FUNCTION, got 'str.split'"),
         (("train",), "Missing argument 'SOURCE'"),
         (("tarin",), "No such command 'tarin'"),
     ],
 )
 def test_refused_commands_say_why_in_one_line_and_write_nothing(arguments, message, trained, tmp_path):
     (tmp_path / "news.csv").write_bytes((trained[0] / "news.csv").read_bytes())
+    (tmp_path / "settings.ini").write_text("[han]")
+    (tmp_path / "wrong.toml").write_text("unitz = 3")
+    (tmp_path / "broken.yaml").write_text("units: [3")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").write_bytes(b"png")
     before = sorted(tmp_path.rglob("*"))
@@ -145,7 +179,7 @@ def test_explain_reads_standard_input_and_writes_json(saved):
     [
         (["model", "--text", "x", "--target", "politics"], "target must be one of ['business', 'sports']"),
         (["model", "--text", "x", "--method", "lime"], "method must be one of 'attention'"),
-        (["nowhere", "--text", "x"], "'nowhere' does not exist"),
+        (["nowhere", "--text", "x"], "got 'nowhere': no such folder"),
         ([".", "--text", "x"], "saved classifier"),
     ],
 )
@@ -154,3 +188,202 @@ def test_explain_refuses_in_one_line(saved, arguments, message):
     assert result.returncode == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_every_hyperparameter_is_an_option_with_its_default():
+    from han import HANClassifier
+    from han.cli.hyperparameters import hyperparameters
+
+    found = {name: parameter.default for name, parameter in hyperparameters().items()}
+    expected = {name: value.default for name, value in inspect.signature(HANClassifier).parameters.items()}
+    assert {name: expected.pop(name) for name in ("warm_start", "verbose")} == {"warm_start": False, "verbose": 1}
+    assert found == expected
+    assert all(parameter.description and parameter.kind for parameter in hyperparameters().values())
+    words = CliRunner().invoke(cli, ["train", "--help"]).output.split()
+    assert {f"--{name.replace('_', '-')}" for name in found} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"units": "64", "l2": "1e-5", "clipnorm": "none"}, {"units": 64, "l2": 1e-5, "clipnorm": None}),
+        ({"epochs": "auto", "cell": "gru", "residual": False}, {"epochs": "auto", "cell": "gru", "residual": False}),
+        ({"class_weight": '{"a": 2}', "language": "de"}, {"class_weight": {"a": 2}, "language": "de"}),
+        ({"embeddings": "7", "random_state": "7"}, {"embeddings": "7", "random_state": 7}),
+        ({"tokenizer": "builtins:str.split"}, {"tokenizer": str.split}),
+        ({"units": None}, {}),
+    ],
+)
+def test_options_are_read_as_values(given, expected):
+    assert chosen(None, given) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("settings.toml", 'units = 7\nclipnorm = "none"\nclass-weight = {a = 2}\n'),
+        ("settings.yaml", "units: 7\nclipnorm: null\nclass_weight: {a: 2}\n"),
+        ("settings.yml", "# nothing but this\n"),
+    ],
+)
+def test_options_overrule_the_configuration(name, content, tmp_path):
+    (tmp_path / name).write_text(content)
+    expected = {"units": 9} if name.endswith("yml") else {"units": 9, "clipnorm": None, "class_weight": {"a": 2}}
+    assert chosen(tmp_path / name, {"units": "9", "cell": None}) == expected
+
+
+def test_yaml_names_its_extra(tmp_path, monkeypatch):
+    (tmp_path / "settings.yaml").write_text("units: 7")
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(ImportError, match=r"pip install 'han-classifier\[yaml\]'"):
+        chosen(tmp_path / "settings.yaml", {})
+
+
+def test_train_of_several_labels_with_weights_and_logs(trained, tmp_path):
+    frame = pd.read_csv(trained[0] / "news.csv")
+    frame["tags"] = [f"{topic}; even" if index % 2 else topic for index, topic in enumerate(frame["topic"])]
+    frame.to_csv(tmp_path / "news.csv", index=False)
+    (tmp_path / "settings.toml").write_text("units = 4\nepochs = 2\nembedding-dim = 8\n")
+    command = ["train", "news.csv", "--text", "article", "--label", "tags", "--label-separator", ";", "--quiet"]
+    result = run(*command, "--config", "settings.toml", "--tensorboard", "logs", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "micro F1" in result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines() if line.startswith(("bus", "even", "spo"))] == [
+        "business",
+        "even",
+        "sports",
+    ]
+    assert list((tmp_path / "logs" / "train").glob("events.*"))
+    assert not (tmp_path / "models" / "news" / "confusion_matrix.png").exists()
+    measured = run("evaluate", "models/news", "news.csv", "--text", "article", "--label", "tags",
+                   "--label-separator", ";", "--format", "json", folder=tmp_path)  # fmt: skip
+    assert json.loads(measured.stdout)["documents"] == len(frame)
+    predicted = run(
+        "predict", "models/news", "news.csv", "--text", "article", "--drop-text", "--quiet", folder=tmp_path
+    )
+    rows = pd.read_csv(io.StringIO(predicted.stdout), keep_default_na=False)
+    assert [*rows.columns] == ["topic", "tags", "prediction"]
+    assert {label for cell in rows["prediction"] for label in cell.split(";") if label} <= {
+        "business",
+        "sports",
+        "even",
+    }
+    info = json.loads(run("info", "models/news", "--format", "json", folder=tmp_path).stdout)
+    assert info["multi_label"]
+    assert info["parameters"]["units"] == 4
+
+
+@pytest.fixture(scope="module")
+def table(news):
+    return pd.DataFrame({"id": range(30), "text": news[2], "topic": news[3]})
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "parquet"])
+def test_predict_adds_columns_to_each_row_in_order(form, saved, table, fitted, tmp_path):
+    write = {
+        "csv": lambda path: table.to_csv(path, index=False),
+        "tsv": lambda path: table.to_csv(path, index=False, sep="\t"),
+        "jsonl": lambda path: table.to_json(path, orient="records", lines=True),
+        "parquet": table.to_parquet,
+    }[form]
+    read = {"tsv": lambda path: pd.read_csv(path, sep="\t"), "jsonl": lambda path: pd.read_json(path, lines=True)}
+    write(tmp_path / f"in.{form}")
+    command = ["predict", str(saved / "model"), f"in.{form}", "--output", f"out.{form}", "--probabilities"]
+    result = run(*command, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "30 documents" in result.stderr
+    found = read.get(form, getattr(pd, f"read_{form}", None))(tmp_path / f"out.{form}")
+    pd.testing.assert_frame_equal(found[["id", "text", "topic"]], table, check_dtype=False)
+    assert found["prediction"].tolist() == fitted.predict(table["text"]).tolist()
+    probabilities = fitted.predict_proba(table["text"])
+    np.testing.assert_allclose(found[["probability_business", "probability_sports"]], probabilities, atol=1e-6)
+    np.testing.assert_allclose(found["probability"], probabilities.max(axis=1), atol=1e-6)
+
+
+def test_evaluate_agrees_with_score(saved, table, fitted, tmp_path):
+    table.to_csv(tmp_path / "in.csv", index=False)
+    command = ["evaluate", str(saved / "model"), "in.csv", "--label", "topic"]
+    result = run(*command, "--format", "json", folder=tmp_path)
+    assert json.loads(result.stdout)["accuracy"] == pytest.approx(fitted.score(table["text"], table["topic"]))
+    assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
+
+
+def test_predict_is_part_of_a_pipe(saved, table):
+    content = table.to_json(orient="records", lines=True)
+    shell = f"{HAN} predict model --input-format jsonl --drop-text --quiet | head -2"
+    result = subprocess.run(shell, shell=True, cwd=saved, input=content, capture_output=True, text=True, check=True)  # noqa: S602
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["id"] for row in rows] == [0, 1]
+    assert {*rows[0]} == {"id", "topic", "prediction", "probability"}
+    assert result.stderr == ""
+
+
+def test_predict_of_text_files_is_a_row_for_each(saved):
+    result = run("predict", "model", "one.txt", "two.txt", "--drop-text", "--quiet", folder=saved)
+    rows = pd.read_csv(io.StringIO(result.stdout))
+    assert rows["file"].tolist() == ["one.txt", "two.txt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are ['id', 'body']"),
+        ("text,prediction\nx,1\n", [], "in.csv must not have a column 'prediction'"),
+        ("text\nx\n", ["--output", "nowhere/out.csv"], "output must be in a folder that there is"),
+        ("text,id\nx,1\ny,2,3\n", [], "in.csv: Error tokenizing data"),
+    ],
+)
+def test_predict_refuses_in_one_line_and_leaves_nothing(content, arguments, message, saved, tmp_path):
+    (tmp_path / "in.csv").write_text(content)
+    arguments = arguments or ["--output", "out.csv"]
+    result = run("predict", str(saved / "model"), "in.csv", "--quiet", *arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_ctrl_c_leaves_no_half_written_output(saved, table, tmp_path):
+    pd.concat([table] * 3000).to_json(tmp_path / "in.jsonl", orient="records", lines=True)
+    command = [HAN, "predict", saved / "model", "in.jsonl", "--output", "out.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        while not list(tmp_path.glob(".out.jsonl.*")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "han: interrupted"
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+def test_a_failure_is_one_line_and_a_traceback_on_request(saved, tmp_path):
+    (tmp_path / "splits.py").write_text("def split(text):\n    return 1 / 0\n")
+    command = ["explain", str(saved / "model"), "--text", "x", "--tokenizer", "splits:split"]
+    assert "tokenizer must not be given" in run(*command, folder=tmp_path).stderr
+    assert "Traceback" in run(*command, "--debug", folder=tmp_path).stderr
+    (tmp_path / "in.csv").write_text("text,label\n" + "".join(f"A text {n}.,{n % 2}\n" for n in range(20)))
+    result = run("train", "in.csv", "--tokenizer", "splits:split", "--quiet", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "han: ZeroDivisionError: division by zero (--debug shows where)\n"
+    assert not (tmp_path / "models").exists()
+
+
+def test_info_and_export(saved, tmp_path):
+    assert "  business: 40\n  sports: 40\n" in run("info", "model", folder=saved).stdout
+    result = run("export", str(saved / "model"), "model.onnx", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "wrote model.onnx, model.tokenizer.json\n")
+    result = run("export", str(saved / "model"), "served", folder=tmp_path)
+    assert result.stdout == "wrote served, served/assets.extra/tokenizer.json\n"
+    assert (tmp_path / "served" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell, tmp_path):
+    script = run("completion", shell, folder=tmp_path).stdout
+    assert f"_HAN_COMPLETE={shell}_complete" in script
+    if shell == "bash":
+        asked = f"{script}\nCOMP_WORDS=(han pre); COMP_CWORD=1; _han_completion {HAN}; echo ${{COMPREPLY[@]}}"
+        result = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603, S607
+        assert result.stdout.split() == ["predict"]

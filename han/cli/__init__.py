@@ -1,0 +1,49 @@
+"""The command line: `han`."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from han import __version__
+from han.cli.apply import evaluate, explain, predict
+from han.cli.completion import completion
+from han.cli.inspect import export, info
+from han.cli.train import train
+
+__all__ = ["cli", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="han")
+def cli() -> None:
+    """Classify documents of any length with a hierarchical attention network.
+
+    Results go to standard output, progress and errors to standard error. The exit code is 0, 1 for a failure, 2 for
+    a command that is refused, or 130 after Ctrl-C.
+    """
+
+
+for command in (train, evaluate, predict, explain, info, export, completion):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; an error ends in one line on standard error, and with --debug in a traceback."""
+    state = {"debug": False}
+    try:
+        cli(standalone_mode=False, obj=state)
+    except click.Abort:
+        click.echo("han: interrupted", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if state["debug"]:
+            traceback.print_exception(error)
+        if isinstance(error, click.ClickException):
+            click.echo(f"han: {error.format_message()}", err=True)
+            sys.exit(error.exit_code)
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(f"han: {message} (--debug shows where)", err=True)
+        sys.exit(1)

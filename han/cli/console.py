@@ -1,0 +1,102 @@
+"""What the commands share: options, refusals, messages."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from han.classifier import HANClassifier
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().obj["debug"] = True
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show a traceback of an error.",
+)
+quiet_option = click.option("--quiet", is_flag=True, help="No progress on standard error.")
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+SPLITTERS = ("sentence_splitter", "tokenizer")
+
+
+def splitter_options(command: Function) -> Function:
+    """Add the options that name the functions a classifier was trained with."""
+    for name in reversed(SPLITTERS):
+        text = f"The classifier's {name}, if it was trained with one."
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="MODULE:FUNCTION", help=text)(command)
+    return command
+
+
+def source_options(command: Function) -> Function:
+    """Add the options that say where a file holds documents and their classes."""
+    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
+    label = click.option("--label", default="label", show_default=True, help="Column of a file that holds the classes.")
+    return text_option(label(separator(command)))
+
+
+text_option = click.option(
+    "--text", default="text", show_default=True, help="Column of a file that holds the documents."
+)
+
+
+def load(model: Path, splitters: dict[str, Any]) -> HANClassifier:
+    """Read a classifier, with the functions that the options of `splitter_options` name."""
+    functions = {name: imported(name, value) for name, value in splitters.items() if value is not None}
+    from han.classifier import HANClassifier
+
+    return HANClassifier.load(model, **functions)
+
+
+def imported(name: str, value: str) -> Any:
+    """Return the function that "module:function" names; modules in the current folder can be named too."""
+    module, colon, path = value.partition(":")
+    if not (module and colon and path):
+        raise ValueError(f"{name} must be MODULE:FUNCTION, got {value!r}")
+    folder = os.getcwd()  # noqa: PTH109 - as an entry of sys.path
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"{name} must be MODULE:FUNCTION, got {value!r}, but {module} has no {part}")
+        found = getattr(found, part)
+    return found
+
+
+def class_named(name: str, classes: list[Any]) -> Any:
+    """Return the class that is written like this; the name itself if there is none."""
+    return next((label for label in classes if str(label) == name), name)
+
+
+def note(message: str, quiet: bool) -> None:
+    """Say something on standard error."""
+    if not quiet:
+        click.echo(message, err=True)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn errors of use into a line on standard error and exit code 2."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        raise click.UsageError(" ".join(str(error).split())) from error

@@ -1,0 +1,116 @@
+"""What was exported, run by programs that have no `han`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import regex
+
+from han import HANClassifier
+from han.text import DocumentSplitter
+
+SETTINGS = {"embedding_dim": 12, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
+TENSORFLOW = """
+import sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+result = model.signatures["serving_default"](input=tf.constant(np.load(sys.argv[2])))
+assert not any(name == "han" or name.startswith("han.") for name in sys.modules)
+np.save(sys.argv[3], result["probabilities"].numpy())
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(news):
+    """Documents, of no words and of none that are known too."""
+    return [*news[2][::5], "", "Zzz qqq xxyzzy.", "One. Two. A goal in the market!"]
+
+
+def onnx_probabilities(path, block):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"input": block})[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({}, "two"),
+        ({"cell": "gru", "residual": False}, "three"),
+        ({"pooling": "max", "ngram_evidence": False}, "two"),
+        ({"pooling": "mean", "calibrate": True}, "three"),
+        ({"cell": "gru"}, "several"),
+    ],
+    ids=str,
+)
+def test_onnx_gives_the_same_probabilities(settings, labels, news, texts, tmp_path):
+    X, two = news[:2]
+    y = {
+        "two": two,
+        "three": np.where(np.arange(len(two)) % 4 == 0, "other", two),
+        "several": [[label, "even"] if index % 2 == 0 else [label] for index, label in enumerate(two)],
+    }[labels]
+    classifier = HANClassifier(**SETTINGS, **settings).fit(X, y)
+    path, _ = classifier.export(tmp_path / "model.onnx", format="onnx")
+    expected, block = classifier.predict_proba(texts), classifier.encode(texts)
+    np.testing.assert_allclose(onnx_probabilities(path, block), expected, atol=1e-5)
+    # Alone, and with more padding.
+    for row in (0, len(texts) - 3):
+        alone = np.pad(block[[row]], [(0, 0), (0, 3), (0, 2)])
+        np.testing.assert_allclose(onnx_probabilities(path, alone), expected[[row]], atol=1e-5)
+
+
+def test_onnx_has_the_documented_signature(fitted, tmp_path):
+    model = onnx.load(fitted.export(tmp_path / "new" / "model.onnx", format="onnx")[0])
+    (block,), (probabilities,) = model.graph.input, model.graph.output
+    assert (block.name, block.type.tensor_type.elem_type) == ("input", onnx.TensorProto.INT32)
+    assert [axis.dim_param for axis in block.type.tensor_type.shape.dim] == ["documents", "sentences", "words"]
+    assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 2)
+
+
+def test_savedmodel_gives_the_same_probabilities_without_han(fitted, texts, tmp_path):
+    folder, _ = fitted.export(tmp_path / "saved")
+    np.save(tmp_path / "block.npy", fitted.encode(texts))
+    command = [sys.executable, "-c", TENSORFLOW, str(folder), str(tmp_path / "block.npy"), str(tmp_path / "p.npy")]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)  # noqa: S603
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), fitted.predict_proba(texts), atol=1e-5)
+
+
+def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
+    _, beside = fitted.export(tmp_path / "model.onnx", format="onnx")
+    assert beside.name == "model.tokenizer.json"
+    settings = json.loads(beside.read_text(encoding="utf-8"))
+    assert settings["classes"] == ["business", "sports"]
+    ids = {word: settings["first_word_id"] + index for index, word in enumerate(settings["words"])}
+    pattern = regex.compile(settings["word_pattern"], regex.VERSION1)
+    for text, row in zip(texts, fitted.encode(texts), strict=True):
+        found = [id_ for sentence in row for id_ in sentence if id_ != settings["padding_id"]]
+        assert found == [ids.get(word.lower(), settings["unknown_id"]) for word in pattern.findall(text)]
+
+
+def test_encode_is_what_the_network_reads(fitted, texts):
+    block = fitted.encode(texts)
+    assert block.dtype == np.int32
+    np.testing.assert_allclose(fitted.model_(block).numpy(), fitted.predict_proba(texts), atol=1e-6)
+    splitter = DocumentSplitter(max_sentences=600)
+    for row, text in zip(block, texts, strict=True):
+        sentences = [fitted.vocabulary_.encode(words) for words in splitter(text)]
+        assert [[int(id_) for id_ in sentence if id_] for sentence in row if sentence.any()] == sentences
+
+
+def test_refusals(fitted, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="format must be one of 'savedmodel', 'onnx', got 'tflite'"):
+        fitted.export(tmp_path / "x", format="tflite")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError, match="path must be a folder that is not there yet"):
+        fitted.export(tmp_path / "there")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'han-classifier\[onnx\]'"):
+        fitted.export(tmp_path / "x.onnx", format="onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
