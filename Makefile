@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks accuracy vectors explanations picture bench profile lock clean
+.PHONY: help install train test lint format notebooks docs accuracy multilabel vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,15 @@ format: install  ## Rewrite the code in the project's style
 notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--overwrite to store the outputs
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
 
+docs: install  ## Build the documentation into docs/_build/html
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (hours; stop and go on as you like)
 	@TF_XLA_FLAGS=--tf_xla_persistent_cache_directory=.venv/xla $(BIN)/python benchmarks/accuracy.py $(ARGS)
+
+multilabel: install  ## Measure F1 on documents of several classes beside a linear model (an hour)
+	@$(BIN)/python benchmarks/multilabel.py $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
 	@$(BIN)/python benchmarks/vectors.py

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from han import load_dataset
-from han.splits import stratified_split
+from han.labels import LabelForm
+from han.splits import strata, stratified_split
 
 SHARED = Path(os.environ.get("HAN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 FILES = {
@@ -25,6 +26,7 @@ FILES = {
     "amazon-multidomain": "amazon-multidomain.jsonl.xz",
     "20newsgroups": "20newsgroups-train.jsonl.xz",
 }
+REUTERS = "reuters-modapte-train.jsonl.xz"
 NAMES = ("imdb", "bbc-news", *FILES)
 # The data set with published folds, and how many.
 FOLDED, FOLDS = "movie-polarity-2000", 10
@@ -72,6 +74,26 @@ def splits(name: str) -> list[Split]:
     return [
         Split([texts[i] for i in train], labels[train], [texts[i] for i in test], labels[test]) for train, test in parts
     ]
+
+
+def reuters() -> Split:
+    """Return Reuters-21578's newswire articles, each with a list of topics; the file has to be there."""
+    with lzma.open(SHARED / REUTERS, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    texts = [f"{row['title']}\n\n{row['text']}" for row in rows]
+    first = {text.strip(): index for index, text in reversed(list(enumerate(texts)))}
+    kept = sorted(first.values())
+    topics = np.empty(len(kept), object)
+    topics[:] = [rows[index]["topics"] for index in kept]
+    return divided(Split([texts[index] for index in kept], topics, [], topics[:0]), SPLIT_SEED)
+
+
+def divided(split: Split, seed: int) -> Split:
+    """Return the training part of documents with lists of labels, divided once more."""
+    targets = LabelForm.learn(split.y_train, len(split.X_train)).encode(split.y_train, len(split.X_train))
+    train, test = stratified_split(strata(targets), TEST_FRACTION, np.random.default_rng(seed))
+    texts, labels = split.X_train, split.y_train
+    return Split([texts[i] for i in train], labels[train], [texts[i] for i in test], labels[test])
 
 
 def development(split: Split) -> Split:

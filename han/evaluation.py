@@ -112,7 +112,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     )
 
 
-def baselines(multi_label: bool = False) -> dict[str, Pipeline]:
+def baselines(multi_label: bool = False) -> dict[str, Pipeline | DummyClassifier]:
     """Return unfitted baselines over raw text, by name.
 
     The linear model is the usual strong one: words and pairs of words, sublinear TF-IDF, logistic regression. Its
@@ -126,7 +126,11 @@ def baselines(multi_label: bool = False) -> dict[str, Pipeline]:
     def over_words(classifier: Any) -> Pipeline:
         return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), classifier)
 
-    return {"majority class": over_words(majority), "TF-IDF + logistic regression": over_words(linear)}
+    return {
+        # A text is no matrix, which is what taking classes one by one asks for.
+        "majority class": over_words(majority) if multi_label else majority,
+        "TF-IDF + logistic regression": over_words(linear),
+    }
 
 
 def comparison(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
