@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks docs accuracy multilabel vectors explanations picture bench profile lock clean
+.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (ho
 
 multilabel: install  ## Measure F1 on documents of several classes beside a linear model (an hour)
 	@$(BIN)/python benchmarks/multilabel.py $(ARGS)
+
+streaming: install  ## Measure `han predict` on a gigabyte (15 minutes)
+	@$(BIN)/python benchmarks/streaming.py $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
 	@$(BIN)/python benchmarks/vectors.py
