@@ -239,6 +239,16 @@ def test_yaml_names_its_extra(tmp_path, monkeypatch):
         chosen(tmp_path / "settings.yaml", {})
 
 
+def test_tensorboard_names_its_extra(trained, monkeypatch):
+    monkeypatch.setattr(sys.modules["han.cli.train"], "find_spec", lambda _: None)
+    monkeypatch.chdir(trained[0])
+    result = CliRunner().invoke(
+        cli, ["train", "news.csv", "--text", "article", "--label", "topic", "--tensorboard", "logs", "--quiet"]
+    )
+    assert result.exit_code == 2
+    assert "pip install 'han-classifier[tensorboard]'" in result.output
+
+
 def test_train_of_several_labels_with_weights_and_logs(trained, tmp_path):
     frame = pd.read_csv(trained[0] / "news.csv")
     frame["tags"] = [f"{topic}; even" if index % 2 else topic for index, topic in enumerate(frame["topic"])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,8 @@ def train(
 def _callbacks(tensorboard: str | None) -> list[Any]:
     if tensorboard is None:
         return []
+    if find_spec("tensorboard") is None:
+        raise ImportError("TensorBoard's logs need it; install it with: pip install 'han-classifier[tensorboard]'")
     from han.backend import keras
 
     return [keras.callbacks.TensorBoard(tensorboard, write_graph=False)]
