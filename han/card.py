@@ -85,7 +85,7 @@ def _front_matter(language: str, data: str | None, scores: Mapping[str, float]) 
             "    metrics:",
         ]
         for score, value in scores.items():
-            lines += [f"    - type: {score}", f"      value: {value:.6g}"]
+            lines += [f"    - type: {json.dumps(score)}", f"      value: {value:.6g}"]
     return "\n".join([*lines, "---"])
 
 

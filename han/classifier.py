@@ -280,7 +280,7 @@ class HANClassifier(TrainedClassifier):
         texts = check_texts(X)
         previous = None
         if self.warm_start and hasattr(self, "model_"):
-            check_previous(self.model_, parameters)
+            check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
             previous = self.model_, self.vocabulary_
         form = LabelForm.learn(y, len(texts)) if previous is None else self.label_form_
         classes, targets = form.classes, form.encode(y, len(texts))
@@ -288,7 +288,8 @@ class HANClassifier(TrainedClassifier):
         weights = weights * check_class_weight(self.class_weight, classes, targets)
         called = check_callbacks(callbacks)
         held_out = None if validation_data is None else check_validation_data(validation_data, form)
-        check_source(self.embeddings)
+        if previous is None:
+            check_source(self.embeddings)
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         seed = int(check_random_state(self.random_state).randint(2**24))
         rng = np.random.default_rng(seed)
@@ -338,7 +339,9 @@ class HANClassifier(TrainedClassifier):
         The first call learns the vocabulary of its documents, which is kept, and so should get many; words that come
         later are unknown. There is no `ngram_evidence` but that of an earlier `fit`, no early stopping, averaging,
         calibration or tuning of thresholds, `embedding_training="delay"` is "tune", and the learning rate stays. The
-        state of the optimizer goes on from call to call, but is not saved.
+        state of the optimizer goes on from call to call, but is not saved. Of hyper-parameters that are set between
+        two calls, `learning_rate`, `batch_size` and `sentence_dropout` count. `history_` has an entry for each call,
+        and none of held-out documents.
 
         Parameters
         ----------
@@ -387,9 +390,10 @@ class HANClassifier(TrainedClassifier):
         if isinstance(self.class_weight, str):
             raise ValueError(f"class_weight must be a dict or None for partial_fit, got {self.class_weight!r}")
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
-        check_source(self.embeddings)
-        if not first:
-            check_previous(self.model_, parameters)
+        if first:
+            check_source(self.embeddings)
+        else:
+            check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
         seed = int(check_random_state(self.random_state).randint(2**24))
 
         if first:
@@ -406,8 +410,8 @@ class HANClassifier(TrainedClassifier):
         stream = self._stream or Stream(model, hold_embedding=parameters["embedding_training"] == "freeze")
         # Each call has an order of its own, and the same ones with the same random state.
         rng = np.random.default_rng([seed, len(history.get("loss", []))])
-        learned = stream.learn(corpus, targets, weights, training_settings(parameters), rng)
         self._warn_of_cut(corpus.cut, len(texts))
+        learned = stream.learn(corpus, targets, weights, training_settings(parameters), rng)
         if first:
             self.label_form_ = form
             self.classes_ = form.classes

@@ -153,12 +153,12 @@ class Corpus:
         )
 
     def block(self) -> Int32:
-        """Return the documents as one block [documents, sentences, words], padded with zeros."""
+        """Return the documents as one block [documents, sentences, words], padded with zeros; no axis is empty."""
         lengths, counts = np.diff(self.sentence_starts), self.sentence_counts
         document = np.repeat(np.arange(len(self)), counts)
         sentence = ranges(np.zeros_like(counts), counts)
         word = ranges(np.zeros_like(lengths), lengths)
-        block = np.zeros((len(self), counts.max(initial=0), lengths.max(initial=0)), np.int32)
+        block = np.zeros((len(self), counts.max(initial=1), lengths.max(initial=1)), np.int32)
         block[np.repeat(document, lengths), np.repeat(sentence, lengths), word] = self.word_ids
         return block
 

@@ -87,7 +87,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     targets = form.encode(labels, len(texts))
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)
     if form.multi_label:
-        predicted = form.encode(classifier.predict(texts), len(texts))
+        predicted = probabilities >= getattr(classifier, "thresholds_", 0.5)
         # Each yes or no is a decision between two.
         decisions = np.stack([1.0 - probabilities, probabilities], axis=-1).reshape(-1, 2)
         calibrated = reliability(decisions, targets.ravel())

@@ -20,9 +20,10 @@ def export(path: Path, form: str, model: HierarchicalAttentionNetwork, tokenizer
     if form == "onnx":
         from han.onnx_graph import to_onnx
 
+        graph = to_onnx(model)
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(graph)
         beside = path.with_name(f"{path.stem}.{TOKENIZER}")
-        path.write_bytes(to_onnx(model))
     else:
         if path.exists():
             raise FileExistsError(f"path must be a folder that is not there yet, got {str(path)!r}")
@@ -30,7 +31,8 @@ def export(path: Path, form: str, model: HierarchicalAttentionNetwork, tokenizer
         # What a SavedModel may hold beside TensorFlow's own files.
         beside = path / "assets.extra" / TOKENIZER
         beside.parent.mkdir()
-    beside.write_text(content, encoding="utf-8")
+    # Half of a surrogate pair, which UTF-8 has not, as JSON has it.
+    beside.write_text(content, encoding="utf-8", errors="backslashreplace")
     return [path, beside]
 
 

@@ -134,11 +134,11 @@ def start_network(
     return StartedNetwork(model, vocabulary, corpus, known)
 
 
-def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str, Any]) -> None:
+def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str, Any], had_vectors: bool) -> None:
     """Raise a ValueError if the hyper-parameters are of a network with other weights than this one."""
     config = model.get_config()
     # Word vectors from elsewhere may have made the embedding wider than was asked for.
-    for name in SHAPES if parameters["embeddings"] is not None else (*SHAPES, "embedding_dim"):
+    for name in SHAPES if had_vectors else (*SHAPES, "embedding_dim"):
         if config[name] != parameters[name]:
             raise ValueError(
                 f"{name} must be {config[name]!r}, as in the network that is gone on with, got {parameters[name]!r}"

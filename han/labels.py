@@ -49,7 +49,11 @@ class LabelForm(NamedTuple):
         """
         if _is_matrix(labels):
             matrix = _check_matrix(labels, documents, "y")
-            names = labels.columns.to_numpy() if isinstance(labels, pd.DataFrame) else np.arange(matrix.shape[1])
+            names = np.arange(matrix.shape[1])
+            if isinstance(labels, pd.DataFrame):
+                names = check_labels(labels.columns, None, "the columns of y")
+                if len(set(names.tolist())) < len(names):
+                    raise ValueError(f"the columns of y must have different names, got {names.tolist()}")
             form = cls(names, "sparse" if sparse.issparse(labels) else "indicator")
         elif (kind := _collection(labels)) is not None:
             sets = _check_sets(labels, documents, "y")
@@ -126,7 +130,7 @@ class LabelForm(NamedTuple):
     def _check_known(self, labels: list[Any], name: str) -> None:
         unknown = sorted(set(labels) - set(self.classes.tolist()), key=str)
         if unknown:
-            raise ValueError(f"{name} must hold classes that y holds, got {unknown}")
+            raise ValueError(f"{name} must hold known classes, {shown(self.classes.tolist())}, got {unknown}")
 
 
 def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
@@ -180,8 +184,10 @@ def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.floa
         raise ValueError(f"{expected}, got {shown(labels)}")
     if len(array) != documents:
         raise ValueError(f"{expected}, got {documents} documents and {len(array)} rows")
+    if array.dtype == object and all(kind_of(value) in (int, bool) for value in array.flat):
+        array = array.astype(float)  # columns of several types
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        values = array[~np.isin(array, (0, 1))]
+        values = [value for value in array.flat if kind_of(value) not in (int, bool) or value not in (0, 1)]
         raise ValueError(f"{expected}, got {shown(values[0])}")
     return np.asarray(array, np.float32)
 

@@ -126,7 +126,7 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
     }
     _write_json(folder / SETTINGS, settings)
     _write_json(folder / VOCABULARY, saved.vocabulary.words)
-    (folder / CARD).write_text(saved.card, encoding="utf-8")
+    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
     # A copy that is not compiled: the optimizer's state is twice as large as the network.
     saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
 
@@ -213,7 +213,8 @@ def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[str]]) -> Any:
 
 
 def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    # Half of a surrogate pair, which UTF-8 has not, as JSON has it.
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _copy(source: Path, target: Path) -> None:

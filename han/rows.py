@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pandas as pd
-
 Row = dict[str, Any]
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 SEPARATORS = {"csv": ",", "tsv": "\t"}
-# A chunk ends when it has so many rows, or a line of JSON ends beyond so many bytes.
+# Longer than any document that fits into memory; `csv` takes 131,072 characters for a mistake.
+FIELD_LIMIT = 2**31 - 1
+# A chunk ends when it has so many rows, or a row ends beyond so many bytes.
 CHUNK_ROWS, CHUNK_BYTES = 4096, 16_000_000
 
 
@@ -42,15 +42,37 @@ def read_rows(stream: BinaryIO, form: str) -> Iterator[list[Row]]:
     elif form == "parquet":
         yield from _read_parquet(stream)
     else:
-        try:
-            chunks = pd.read_csv(
-                stream, sep=SEPARATORS[form], dtype=str, keep_default_na=False, chunksize=CHUNK_ROWS,
-                encoding_errors="replace",
-            )  # fmt: skip
-            for frame in filter(len, chunks):
-                yield [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-        except pd.errors.EmptyDataError:
-            return
+        yield from _read_table(stream, SEPARATORS[form])
+
+
+def _read_table(stream: BinaryIO, separator: str) -> Iterator[list[Row]]:
+    text = io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")
+    csv.field_size_limit(FIELD_LIMIT)
+    lines = csv.reader(text, delimiter=separator, strict=True)
+    try:
+        names = next(lines, [])
+        repeated = [name for index, name in enumerate(names) if name in names[:index]]
+        if repeated:
+            raise ValueError(f"the header names the column {repeated[0]!r} twice")
+        rows: list[Row] = []
+        size = 0
+        for fields in lines:
+            if not fields:  # an empty line
+                continue
+            if len(fields) != len(names):
+                raise ValueError(f"line {lines.line_num} has {len(fields)} fields, and the header {len(names)}")
+            rows.append(dict(zip(names, fields, strict=True)))
+            size += sum(map(len, fields))
+            if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
+                yield rows
+                rows, size = [], 0
+        if rows:
+            yield rows
+    except csv.Error as error:
+        raise ValueError(f"line {lines.line_num}: {error}") from error
+    finally:
+        if not stream.closed:
+            text.detach()  # or it would be closed with this
 
 
 def _read_jsonl(stream: BinaryIO) -> Iterator[list[Row]]:
@@ -60,7 +82,7 @@ def _read_jsonl(stream: BinaryIO) -> Iterator[list[Row]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8", "replace"))
+            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace"))
         except json.JSONDecodeError as error:
             raise ValueError(f"line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
@@ -84,7 +106,7 @@ def _read_parquet(stream: BinaryIO) -> Iterator[list[Row]]:
 
 
 class RowWriter:
-    """Writes rows; the first chunk says which columns there are.
+    """Writes rows; the first chunk says which columns there are, and in Parquet of which type.
 
     Parameters
     ----------
@@ -95,7 +117,10 @@ class RowWriter:
     def __init__(self, stream: BinaryIO, form: str) -> None:
         self.stream = stream
         self.form = form
-        self._text = None if form == "parquet" else io.TextIOWrapper(stream, "utf-8", newline="")
+        self.names: list[str] = []
+        # Half of a surrogate pair, which UTF-8 has not, is written as JSON has it, or else replaced.
+        errors = "backslashreplace" if form == "jsonl" else "replace"
+        self._text = None if form == "parquet" else io.TextIOWrapper(stream, "utf-8", errors, newline="")
         self._table: Any = None
 
     def write(self, rows: list[Row]) -> None:
@@ -104,46 +129,74 @@ class RowWriter:
         Raises
         ------
         ValueError
-            If a row has a column that the first chunk has not, and the format does not allow that.
+            If a row has a column that the first chunk has not, or in Parquet a value of another type; JSON Lines may.
         """
+        if self._text is not None and self.form == "jsonl":
+            self._text.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+            self._text.flush()
+            return
+        if not self.names:
+            self.names = list(dict.fromkeys(name for row in rows for name in row))
+        new = [name for row in rows for name in row if name not in self.names]
+        if new:
+            raise ValueError(f"columns must be those of the first rows, {self.names}, got {new[0]!r} further down")
         if self._text is None:
             self._write_parquet(rows)
-            return
-        if self.form == "jsonl":
-            self._text.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         else:
-            if self._table is None:
-                names = list(dict.fromkeys(name for row in rows for name in row))
-                separator = SEPARATORS[self.form]
-                self._table = csv.DictWriter(self._text, names, delimiter=separator, lineterminator="\n")
-                self._table.writeheader()
-            self._table.writerows(rows)
-        self._text.flush()
+            self._write_table(rows, self._text)
+
+    def _write_table(self, rows: list[Row], text: io.TextIOWrapper) -> None:
+        separator = SEPARATORS[self.form]
+        plain, quoted = (
+            csv.writer(text, delimiter=separator, lineterminator="\n", quoting=quoting)
+            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+        )
+        if self._table is None:
+            self._table = plain
+            plain.writerow(self.names)
+        for row in rows:
+            fields = [row.get(name, "") for name in self.names]
+            # To `csv` a carriage return alone is no reason to quote, to those who read it it ends the line.
+            odd = any(isinstance(field, str) and "\r" in field for field in fields)
+            (quoted if odd else plain).writerow(fields)
+        text.flush()
 
     def _write_parquet(self, rows: list[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet
 
+        table = pa.Table.from_pylist([{name: row.get(name) for name in self.names} for row in rows])
         if self._table is None:
-            fields = [
-                # A column that is empty so far may hold anything later; text is the likeliest.
-                field.with_type(pa.string()) if pa.types.is_null(field.type) else field
-                for field in pa.Table.from_pylist(rows).schema
-            ]
+            # A column that is empty so far may hold anything later; text is the likeliest.
+            text = {pa.null(): pa.string(), pa.list_(pa.null()): pa.list_(pa.string())}
+            fields = [field.with_type(text.get(field.type, field.type)) for field in table.schema]
             self._table = pyarrow.parquet.ParquetWriter(self.stream, pa.schema(fields))
-        self._table.write_table(pa.Table.from_pylist(rows, self._table.schema))
+        self._table.write_table(table.cast(self._table.schema))
 
     def close(self) -> None:
         """Write what is left to write; the stream stays open."""
         if self._text is not None:
             self._text.detach()
-        elif self._table is not None:
-            self._table.close()
+            return
+        if self._table is None:
+            import pyarrow as pa
+            import pyarrow.parquet
+
+            self._table = pyarrow.parquet.ParquetWriter(self.stream, pa.schema([]))
+        self._table.close()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write that gets its name when all is written; if that fails, nothing has changed."""
+    """Open a file to write that gets its name when all is written; if that fails, nothing has changed.
+
+    What is no file, such as a pipe, is written to as it is.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     stream = part.open("xb")
     try:

@@ -37,6 +37,7 @@ class StoredClassifier(BaseEstimator):
     n_samples_fit_: int
     label_form_: LabelForm
     thresholds_: npt.NDArray[np.float64]
+    embedding_coverage_: float | None
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
 
@@ -46,7 +47,7 @@ class StoredClassifier(BaseEstimator):
         Returns
         -------
         dict
-            Of what JSON can hold, but for functions among the `parameters`.
+            Of what JSON can hold, but for functions, generators and word vectors among the `parameters`.
 
         Raises
         ------
@@ -54,6 +55,7 @@ class StoredClassifier(BaseEstimator):
             Before `fit`.
         """
         check_is_fitted(self)
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         history = self.history_
         epochs = len(history.get("loss", []))
         facts: dict[str, Any] = {
@@ -66,8 +68,10 @@ class StoredClassifier(BaseEstimator):
             "epochs": epochs,
         }
         if "val_loss" in history:
-            monitored = np.array(history["val_loss" if self.monitor == "loss" else f"val_{self.monitor}"])
-            best = int(monitored.argmin() if self.monitor == "loss" else monitored.argmax())
+            # What was monitored, unless that was set to something else since.
+            monitor = self.monitor if f"val_{self.monitor}" in history else "loss"
+            monitored = np.array(history[f"val_{monitor}"])
+            best = int(monitored.argmin() if monitor == "loss" else monitored.argmax())
             facts["validation"] = {
                 name.removeprefix("val_"): values[best] for name, values in history.items() if name.startswith("val_")
             }
@@ -75,7 +79,7 @@ class StoredClassifier(BaseEstimator):
             facts["words_with_a_vector"] = self.embedding_coverage_
         if self.temperature_ != 1.0:
             facts["temperature"] = self.temperature_
-        return {**facts, "parameters": self.get_params(deep=False)}
+        return {**facts, "parameters": parameters}
 
     def export(self, path: str | os.PathLike[str], format: str = "savedmodel") -> list[Path]:  # noqa: A002
         """Write the network for programs that have no `han`.
@@ -115,11 +119,10 @@ class StoredClassifier(BaseEstimator):
     def tokenizer_settings(self) -> dict[str, Any]:
         """Return all that it takes to turn documents into numbers, as `export` writes it."""
         check_is_fitted(self)
-        functions = {name: getattr(self, name) for name in FUNCTIONS}
+        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
+        functions = {name: parameters[name] for name in FUNCTIONS}
         return {
-            "max_sentences": self.max_sentences,
-            "max_words": self.max_words,
-            "language": self.language,
+            **{name: parameters[name] for name in ("max_sentences", "max_words", "language")},
             **{name: function and function_name(function) for name, function in functions.items()},
             **({} if self.tokenizer else {"word_pattern": WORD_PATTERN}),
             "lower_case": True,

@@ -19,7 +19,7 @@ from han.parameters import ALLOWED, Choice, Range, check_parameters
 from han.prediction import predict
 from han.stored import StoredClassifier
 from han.text import DocumentSplitter
-from han.validation import check_target, check_texts
+from han.validation import check_labels, check_target, check_texts
 
 
 class TrainedClassifier(ClassifierMixin, StoredClassifier):
@@ -84,6 +84,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         check_is_fitted(self)
         predicted = self.predict(X)
         count = len(check_texts(X))
+        if not self.label_form_.multi_label:  # a label that was not there in training counts as wrong
+            return float(accuracy_score(check_labels(y, count), predicted, sample_weight=sample_weight))
         truth, found = (self.label_form_.encode(labels, count) for labels in (y, predicted))
         return float(accuracy_score(truth, found, sample_weight=sample_weight))
 

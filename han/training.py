@@ -153,7 +153,14 @@ class Stream:
         batches = partial(training_batches, corpus, settings.batch_size, rng)
         steps = -(-len(corpus) // settings.batch_size)
         dataset = _dataset(corpus, targets, weights, batches, steps, rng, settings.sentence_dropout)
-        history = self.model.fit(dataset, shuffle=False, verbose=0).history
+        variables = [*self.model.variables, *self.optimizer.variables]
+        before = [np.array(variable) for variable in variables]
+        try:
+            history = self.model.fit(dataset, shuffle=False, verbose=0).history
+        except BaseException:  # a part of a pass would be there and not be known of
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(value)
+            raise
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 

@@ -318,8 +318,40 @@ def test_evaluate_agrees_with_score(saved, table, fitted, tmp_path):
     assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
 
 
+def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
+    from han import HANClassifier
+
+    texts = ["good film", "bad film"] * 10
+    settings = {"embedding_dim": 8, "units": 2, "epochs": 1, "random_state": 0, "verbose": 0}
+    cases = {"text": ["1", "0"] * 10, "bool": [True, False] * 10, "matrix": np.eye(2, dtype=int)[[1, 0] * 10]}
+    for name, labels in cases.items():
+        HANClassifier(**settings).fit(texts, labels).save(tmp_path / name)
+        written = {"text": ["1", "0"], "bool": ["True", "False"], "matrix": ["1", "0"]}[name] * 10
+        pd.DataFrame({"text": texts, "label": written}).to_csv(tmp_path / "in.csv", index=False)
+        separator = ["--label-separator", ";"] if name == "matrix" else []
+        result = run("evaluate", name, "in.csv", "--format", "json", *separator, folder=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert 0 <= json.loads(result.stdout)["accuracy"] <= 1
+
+
+def test_predict_takes_no_text_for_an_empty_one_and_says_what_is_none(saved, tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"text": null}\n{"text": ["Split.", "Already."]}\n')
+    result = run("predict", str(saved / "model"), "in.jsonl", "--quiet", folder=tmp_path)
+    assert [json.loads(line)["prediction"] in ("business", "sports") for line in result.stdout.splitlines()] == [
+        True
+    ] * 2
+    (tmp_path / "in.jsonl").write_text('{"text": 7}\n')
+    result = run("predict", str(saved / "model"), "in.jsonl", "--quiet", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (2, "han: in.jsonl must hold a text in each row, got 7\n")
+    (tmp_path / "in.json").write_text("[]")
+    assert (
+        "in.json must end in one of .txt, .csv"
+        in run("predict", str(saved / "model"), "in.json", folder=tmp_path).stderr
+    )
+
+
 def test_predict_is_part_of_a_pipe(saved, table):
-    content = table.to_json(orient="records", lines=True)
+    content = pd.concat([table] * 300).to_json(orient="records", lines=True)
     shell = f"{HAN} predict model --input-format jsonl --drop-text --quiet | head -2"
     result = subprocess.run(shell, shell=True, cwd=saved, input=content, capture_output=True, text=True, check=True)  # noqa: S602
     rows = [json.loads(line) for line in result.stdout.splitlines()]
@@ -340,7 +372,8 @@ def test_predict_of_text_files_is_a_row_for_each(saved):
         ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are ['id', 'body']"),
         ("text,prediction\nx,1\n", [], "in.csv must not have a column 'prediction'"),
         ("text\nx\n", ["--output", "nowhere/out.csv"], "output must be in a folder that there is"),
-        ("text,id\nx,1\ny,2,3\n", [], "in.csv: Error tokenizing data"),
+        ("text,id\nx,1\ny,2,3\n", [], "in.csv: line 3 has 3 fields, and the header 2"),
+        ("text\nx\n", ["--output", "out.json"], "out.json must end in one of .csv, .tsv, .jsonl, .ndjson, .parquet"),
     ],
 )
 def test_predict_refuses_in_one_line_and_leaves_nothing(content, arguments, message, saved, tmp_path):

@@ -104,6 +104,21 @@ def test_encode_is_what_the_network_reads(fitted, texts):
         assert [[int(id_) for id_ in sentence if id_] for sentence in row if sentence.any()] == sentences
 
 
+def test_documents_without_words(fitted, tmp_path):
+    path, _ = fitted.export(tmp_path / "model.onnx", format="onnx")
+    block = fitted.encode([""])
+    assert block.shape == (1, 1, 1)
+    np.testing.assert_allclose(onnx_probabilities(path, block), fitted.predict_proba([""]), atol=1e-5)
+
+
+def test_half_of_a_surrogate_pair_is_a_word_like_any_other(tmp_path):
+    classifier = HANClassifier(**SETTINGS).fit(["good \ud83d", "bad film"] * 10, [1, 0] * 10)
+    classifier.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").vocabulary_.words == classifier.vocabulary_.words
+    _, beside = classifier.export(tmp_path / "served")
+    assert json.loads(beside.read_text(encoding="utf-8"))["words"] == classifier.vocabulary_.words
+
+
 def test_refusals(fitted, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="format must be one of 'savedmodel', 'onnx', got 'tflite'"):
         fitted.export(tmp_path / "x", format="tflite")

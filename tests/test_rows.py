@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
@@ -80,7 +82,11 @@ def test_nothing_is_no_rows():
     [
         ("jsonl", b'{"a": 1}\n\n{"a": \n', "line 3 is not JSON"),
         ("jsonl", b'{"a": 1}\n[1, 2]\n', "line 2 must hold a JSON object, got '\\[1, 2\\]'"),
-        ("csv", b"a,b\n1,2\n1,2,3\n", "line 3"),
+        ("csv", b"a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, and the header 2"),
+        ("csv", b"text\nHello, world\n", "line 2 has 2 fields, and the header 1"),
+        ("tsv", b"a\tb\n1\n", "line 2 has 1 fields, and the header 2"),
+        ("csv", b"a,a\n1,2\n", "the header names the column 'a' twice"),
+        ("csv", b'a,b\n"1,2\n', "line 2: unexpected end of data"),
         ("parquet", b"a,b\n1,2\n", "[Pp]arquet"),
     ],
 )
@@ -98,10 +104,53 @@ def test_parquet_from_a_pipe():
 
 
 def test_columns_of_tables_are_those_of_the_first_chunk():
-    with pytest.raises(ValueError, match="fields not in fieldnames: 'b'"):
-        written("csv", [[{"a": 1}], [{"a": 1, "b": 2}]])
-    empty_first = [[{"a": 1, "note": None}], [{"a": 2, "note": "late"}]]
+    for form in ("csv", "parquet"):
+        with pytest.raises(ValueError, match=r"columns must be those of .*\['a'\], got 'b' further down"):
+            written(form, [[{"a": 1}], [{"a": 1, "b": 2}]])
+        first = [[{"a": "1"}, {"a": "2", "b": "3"}], [{"b": "4"}]]
+        rows = flat(read_rows(io.BytesIO(written(form, first)), form))
+        missing = "" if form == "csv" else None
+        assert rows == [{"a": "1", "b": missing}, {"a": "2", "b": "3"}, {"a": missing, "b": "4"}]
+
+
+def test_types_of_parquet_are_those_of_the_first_chunk():
+    empty_first = [[{"a": 1, "note": None, "tags": []}], [{"a": 2, "note": "late", "tags": ["x"]}]]
     assert flat(read_rows(io.BytesIO(written("parquet", empty_first)), "parquet")) == flat(empty_first)
+    with pytest.raises(ValueError, match="truncated"):
+        written("parquet", [[{"a": 1}], [{"a": 2.5}]])
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_lines_end_only_where_rows_do(form):
+    rows = [{"a": "x\ry", "b": "1"}, {"a": "x\r\ny", "b": "2"}, {"a": "x\ny", "b": "3"}]
+    assert flat(read_rows(io.BytesIO(written(form, [rows])), form)) == rows
+
+
+def test_half_of_a_surrogate_pair_does_no_harm():
+    rows = flat(read_rows(io.BytesIO(rb'{"text": "cut \ud83d"}'), "jsonl"))
+    assert rows == [{"text": "cut \ud83d"}]
+    assert written("jsonl", [rows]) == rb'{"text": "cut \ud83d"}' + b"\n"
+    assert written("csv", [rows]) == b"text\ncut ?\n"
+
+
+def test_a_byte_order_mark_is_no_text():
+    assert flat(read_rows(io.BytesIO(b'\xef\xbb\xbf{"a": 1}\n'), "jsonl")) == [{"a": 1}]
+    assert flat(read_rows(io.BytesIO(b"\xef\xbb\xbfa\r\n1\r\n"), "csv")) == [{"a": "1"}]
+
+
+def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as executor:
+        read = executor.submit((tmp_path / "pipe").read_bytes)
+        with replacing(tmp_path / "pipe") as stream:
+            stream.write(b"through")
+        assert read.result() == b"through"
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("file")
+    with replacing(tmp_path / "link") as stream:
+        stream.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
 
 
 def test_a_file_is_replaced_when_all_is_written(tmp_path):

@@ -38,6 +38,9 @@ def main() -> None:
     except click.Abort:
         click.echo("han: interrupted", err=True)
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except Exception as error:
         if state["debug"]:
             traceback.print_exception(error)

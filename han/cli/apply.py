@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from han.classifier import HANClassifier
+    from han.labels import LabelForm
     from han.rows import Row
 
 INPUTS = ["csv", "tsv", "jsonl", "parquet", "text"]
+TEXT_SUFFIXES = ("", ".txt")
 files_argument = click.argument(
     "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 )
@@ -62,7 +64,7 @@ def evaluate(
     with refusals():
         texts, labels = load_labelled(source, text=text, label=label, label_separator=label_separator)
         classifier = load(model, splitters)
-        result = measure(classifier, texts, labels)
+        result = measure(classifier, texts, _in_form(labels, classifier.label_form_))
     if form == "json":
         per_class = {str(name): row for name, row in result.per_class.to_dict("index").items()}
         click.echo(json.dumps({"documents": len(texts), **result.scores(), "per_class": per_class}))
@@ -71,6 +73,18 @@ def evaluate(
     click.echo(f"\n{len(texts)} documents")
     for name, value in result.scores().items():
         click.echo(f"{name.replace('_', ' ')}: {value:.4f}")
+
+
+def _in_form(labels: Any, form: LabelForm) -> Any:
+    """Return labels from a file as the classifier was given them: with its classes' types, as a matrix or as lists."""
+    classes = form.classes.tolist()
+    if not form.multi_label:
+        return [label if isinstance(label, list) else class_named(str(label), classes) for label in labels]
+    sets = [
+        [class_named(str(label), classes) for label in labels_] if isinstance(labels_, list) else labels_
+        for labels_ in labels
+    ]
+    return form.decode(form._replace(kind="list").encode(sets, len(sets)) > 0)
 
 
 @click.command()
@@ -120,17 +134,16 @@ def predict(
     from han.rows import FORMATS, RowWriter, replacing
 
     sources = list(files or [Path("-")])
-    forms = [input_format or FORMATS.get(path.suffix.lower(), "text") for path in sources]
-    named = FORMATS.get(output.suffix.lower()) if output else None
-    form = output_format or named or (forms[0] if forms[0] != "text" else "csv")
     with refusals():
+        forms = [input_format or _format(path, {**dict.fromkeys(TEXT_SUFFIXES, "text"), **FORMATS}) for path in sources]
+        form = output_format or (_format(output, FORMATS) if output else forms[0] if forms[0] != "text" else "csv")
         if output and not output.parent.is_dir():
             raise FileNotFoundError(f"output must be in a folder that there is, got {str(output)!r}")
         classifier = load(model, splitters)
 
     def rows_with_predictions(rows: list[Row], where: str) -> list[Row]:
         results = _predictions(classifier, [_document(row, text, where) for row in rows], probabilities)
-        taken = rows[0].keys() & results[0].keys()
+        taken = {name for row in rows for name in row} & results[0].keys()
         if taken:
             raise ValueError(f"{where} must not have a column {sorted(taken)[0]!r}, which is where the prediction goes")
         if form in ("csv", "tsv"):
@@ -142,11 +155,21 @@ def predict(
         kept = [{name: value for name, value in row.items() if not (drop_text and name == text)} for row in rows]
         return [{**row, **result} for row, result in zip(kept, results, strict=True)]
 
-    with refusals(), _destination(output, replacing) as stream:
+    # That the disk is full is not for the command to blame.
+    with refusals((ValueError, TypeError)), _destination(output, replacing) as stream:
         writer = RowWriter(stream, form)
         for where, rows in _chunks(sources, forms, text, quiet):
             writer.write(rows_with_predictions(rows, where))
         writer.close()
+
+
+def _format(path: Path, formats: dict[str, str]) -> str:
+    """Return the format that a file's name tells; standard input has no suffix."""
+    suffix = path.suffix.lower()
+    if suffix not in formats:
+        known = ", ".join(filter(None, formats))
+        raise ValueError(f"{path} must end in one of {known}, or its format be given")
+    return formats[suffix]
 
 
 @contextmanager
@@ -165,15 +188,14 @@ def _chunks(sources: list[Path], forms: list[str], text: str, quiet: bool) -> It
 
     from han.rows import read_rows
 
-    known = [path.stat().st_size for path in sources if str(path) != "-"]
-    total = sum(known) if len(known) == len(sources) else None
+    total = sum(path.stat().st_size for path in sources) if all(path.is_file() for path in sources) else None
     documents = before = 0
     with tqdm(total=total, unit="B", unit_scale=True, disable=quiet, file=sys.stderr, desc="predict") as progress:
         for path, form in zip(sources, forms, strict=True):
             name = "standard input" if str(path) == "-" else str(path)
             with sys.stdin.buffer if str(path) == "-" else path.open("rb") as stream:
                 if form == "text":
-                    file = {"file": name, text: stream.read().decode("utf-8", "replace")}
+                    file = {"file": name, text: stream.read().decode("utf-8-sig", "replace")}
                     chunks: Iterator[list[Row]] = iter([[file]])
                 else:
                     chunks = read_rows(stream, form)
@@ -181,7 +203,7 @@ def _chunks(sources: list[Path], forms: list[str], text: str, quiet: bool) -> It
                     for rows in chunks:
                         yield name, rows
                         documents += len(rows)
-                        progress.set_postfix_str(f"{documents:,} documents", refresh=False)
+                        progress.set_postfix_str(f"{documents:,} documents", refresh=total is None)
                         if total:
                             progress.update(before + stream.tell() - progress.n)
                 except ValueError as error:
@@ -192,6 +214,10 @@ def _chunks(sources: list[Path], forms: list[str], text: str, quiet: bool) -> It
 def _document(row: Row, column: str, where: str) -> Any:
     if column not in row:
         raise ValueError(f"text must be a column of {where}, got {column!r}; its columns are {[*row]}")
+    if row[column] is None:  # as an empty cell of CSV
+        return ""
+    if not isinstance(row[column], str | list):
+        raise TypeError(f"{where} must hold a text in each row, got {row[column]!r}")
     return row[column]
 
 
@@ -282,4 +308,4 @@ def explain(
 def _read(path: Path) -> str:
     """Return a document; what is not UTF-8 in it is replaced."""
     data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8-sig", "replace")

@@ -92,11 +92,9 @@ def note(message: str, quiet: bool) -> None:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Turn errors of use into a line on standard error and exit code 2."""
+def refusals(kinds: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, ImportError)) -> Iterator[None]:
+    """Turn errors of use, by their kinds, into a line on standard error and exit code 2."""
     try:
         yield
-    except BrokenPipeError:
-        raise
-    except (OSError, ValueError, TypeError, ImportError) as error:
+    except kinds as error:
         raise click.UsageError(" ".join(str(error).split())) from error

@@ -128,7 +128,7 @@ def chosen(config: Path | None, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parsed(name: str, value: Any) -> Any:
-    """Return what an option's text stands for: a number, a JSON object, nothing, or the text itself."""
+    """Return what a text stands for: a number, a JSON object, nothing, or the text itself."""
     if not isinstance(value, str):
         return value
     if value.lower() == "none":
@@ -158,8 +158,8 @@ def _read(config: Path) -> dict[str, Any]:
     unknown = [name for name in settings if name not in hyperparameters()]
     if unknown:
         raise ValueError(f"{config} must hold hyper-parameters (han train --help lists them), got {unknown[0]!r}")
-    # TOML has no null.
-    return {name: None if value == "none" else value for name, value in settings.items()}
+    # TOML has no null, and to YAML 1e-3 is a text.
+    return {name: _parsed(name, value) for name, value in settings.items()}
 
 
 def _read_yaml(config: Path) -> Any:

@@ -144,6 +144,8 @@ def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluatio
     }
     if evaluation.confusion is not None:
         figures["confusion_matrix.png"] = confusion_figure(evaluation.confusion, classifier.classes_)
+    else:  # one of an earlier classifier in this folder would not be of this one
+        (folder / "confusion_matrix.png").unlink(missing_ok=True)
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=120)
     return list(figures)
