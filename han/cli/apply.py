@@ -14,6 +14,7 @@ import click
 from han.cli.console import (
     class_named,
     debug_option,
+    interruptible,
     load,
     model_argument,
     quiet_option,
@@ -156,10 +157,15 @@ def predict(
         return [{**row, **result} for row, result in zip(kept, results, strict=True)]
 
     # That the disk is full is not for the command to blame.
-    with refusals((ValueError, TypeError)), _destination(output, replacing) as stream:
+    with (
+        refusals((ValueError, TypeError)),
+        interruptible() as raise_if_interrupted,
+        _destination(output, replacing) as stream,
+    ):
         writer = RowWriter(stream, form)
         for where, rows in _chunks(sources, forms, text, quiet):
             writer.write(rows_with_predictions(rows, where))
+            raise_if_interrupted()
         writer.close()
 
 

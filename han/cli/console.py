@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -89,6 +90,31 @@ def note(message: str, quiet: bool) -> None:
     """Say something on standard error."""
     if not quiet:
         click.echo(message, err=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Give a function that raises a KeyboardInterrupt if there was Ctrl-C; to be called now and then.
+
+    Python raises it at once, but wherever it happens to be: where that is a callback of its own, while it imports a
+    module say, the exception is printed and gone.
+    """
+    interrupted = False
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 @contextmanager
