@@ -46,6 +46,8 @@ def main() -> None:
 
 def measure(folder: Path, size: int) -> dict[str, Any]:
     """Return what was found."""
+    # Run in the background it would ignore Ctrl-C, and hand that on to what it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dataset = load_dataset("imdb")
     classifier = HANClassifier(epochs=1, random_state=0, verbose=0)
     classifier.fit(dataset.X_train[::10], dataset.y_train[::10]).save(folder / "model")

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and they hand that on to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

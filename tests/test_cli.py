@@ -401,6 +401,20 @@ def test_ctrl_c_leaves_no_half_written_output(saved, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
+def test_ctrl_c_is_ignored_where_a_shell_has_said_so(saved, table, tmp_path):
+    pd.concat([table] * 100).to_json(tmp_path / "in.jsonl", orient="records", lines=True)
+    program = "import os, sys, signal as s; s.signal(s.SIGINT, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    command = [sys.executable, "-c", program, HAN, "predict", saved / "model", "in.jsonl", "--output", "out.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        while not list(tmp_path.glob(".out.jsonl.*")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 100 * len(table)
+
+
 def test_a_failure_is_one_line_and_a_traceback_on_request(saved, tmp_path):
     (tmp_path / "splits.py").write_text("def split(text):\n    return 1 / 0\n")
     command = ["explain", str(saved / "model"), "--text", "x", "--tokenizer", "splits:split"]

@@ -97,7 +97,8 @@ def interruptible() -> Iterator[Callable[[], None]]:
     """Give a function that raises a KeyboardInterrupt if there was Ctrl-C; to be called now and then.
 
     Python raises it at once, but wherever it happens to be: where that is a callback of its own, while it imports a
-    module say, the exception is printed and gone.
+    module say, the exception is printed and gone. A process that was started to ignore Ctrl-C, as shells do
+    with what runs in the background, goes on ignoring it.
     """
     interrupted = False
 
@@ -110,7 +111,9 @@ def interruptible() -> Iterator[Callable[[], None]]:
         if interrupted:
             raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGINT, interrupt)
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         yield check
     finally:
