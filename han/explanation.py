@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.exceptions import InvalidValueError
+
 Scaling = Literal["sqrt", "product"]
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -167,9 +169,11 @@ class Explanation:
             )
             same = explanation.to_dict() == values
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ValueError(f"values must be what to_dict returns, got something else: {error!r}") from error
+            raise InvalidValueError(f"values must be what to_dict returns, got something else: {error!r}") from error
         if not same:
-            raise ValueError("values must be what to_dict returns, got words, sentences or classes that do not agree")
+            raise InvalidValueError(
+                "values must be what to_dict returns, got words, sentences or classes that do not agree"
+            )
         return explanation
 
     def to_json(self, indent: int | None = None) -> str:
@@ -225,7 +229,7 @@ def combine(
 ) -> Float32:
     """Return combined scores [words] for one document or many; see `Explanation.combined_scores`."""
     if scaling not in ("sqrt", "product"):
-        raise ValueError(f'scaling must be "sqrt" or "product", got {scaling!r}')
+        raise InvalidValueError(f'scaling must be "sqrt" or "product", got {scaling!r}')
     if method != "attention":
         return word_scores
     sentences = np.sqrt(sentence_scores) if scaling == "sqrt" else sentence_scores

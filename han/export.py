@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from han.backend import tf
+from han.exceptions import DestinationError
 from han.model import HierarchicalAttentionNetwork, unpad
 
 FORMATS = ("savedmodel", "onnx")
@@ -26,7 +27,7 @@ def export(path: Path, form: str, model: HierarchicalAttentionNetwork, tokenizer
         beside = path.with_name(f"{path.stem}.{TOKENIZER}")
     else:
         if path.exists():
-            raise FileExistsError(f"path must be a folder that is not there yet, got {str(path)!r}")
+            raise DestinationError(f"path must be a folder that is not there yet, got {str(path)!r}")
         _save(path, model)
         # What a SavedModel may hold beside TensorFlow's own files.
         beside = path / "assets.extra" / TOKENIZER

@@ -22,6 +22,7 @@ import pandas as pd
 from han.attribution import METHODS, attribute
 from han.classifier import HANClassifier
 from han.corpus import Corpus, ranges
+from han.exceptions import InvalidValueError
 from han.explanation import combine
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
@@ -121,9 +122,9 @@ def faithfulness(
     methods = list(methods)
     unknown = [method for method in methods if method not in METHODS and method != "random"]
     if unknown:
-        raise ValueError(f"methods must be of {[*METHODS, 'random']}, got {unknown[0]!r}")
+        raise InvalidValueError(f"methods must be of {[*METHODS, 'random']}, got {unknown[0]!r}")
     if not all(0 < fraction < 1 for fraction in fractions):
-        raise ValueError(f"fractions must lie between 0 and 1, got {list(fractions)}")
+        raise InvalidValueError(f"fractions must lie between 0 and 1, got {list(fractions)}")
     texts = check_texts(X)
     splitter = classifier.document_splitter()
     corpus = Corpus.encode(texts, splitter, classifier.vocabulary_)

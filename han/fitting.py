@@ -14,6 +14,7 @@ from han.calibration import fit_mixture, fit_temperature, fit_thresholds, to_log
 from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.evidence import fit_evidence
+from han.exceptions import InvalidValueError
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -140,7 +141,7 @@ def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str,
     # Word vectors from elsewhere may have made the embedding wider than was asked for.
     for name in SHAPES if had_vectors else (*SHAPES, "embedding_dim"):
         if config[name] != parameters[name]:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} must be {config[name]!r}, as in the network that is gone on with, got {parameters[name]!r}"
             )
 

@@ -15,6 +15,7 @@ from unicodedata import east_asian_width
 import numpy as np
 from matplotlib.figure import Figure
 
+from han.exceptions import InvalidValueError
 from han.explanation import Explanation, Sentence
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
@@ -98,7 +99,9 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
     """
     truths = [None] * len(explanations) if y_true is None else np.asarray(y_true).tolist()
     if len(truths) != len(explanations):
-        raise ValueError(f"y_true must have {len(explanations)} labels, as many as explanations, got {len(truths)}")
+        raise InvalidValueError(
+            f"y_true must have {len(explanations)} labels, as many as explanations, got {len(truths)}"
+        )
     classes = list(dict.fromkeys(label for explanation in explanations for label in explanation.classes))
     filters = [f"predicted {label}" for label in classes]
     if y_true is not None:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
+from han.exceptions import InvalidTypeError, InvalidValueError
 from han.validation import Labels, check_labels, check_texts, kind_of, shown
 
 # What holds the labels of one document, where it has several.
@@ -53,7 +54,7 @@ class LabelForm(NamedTuple):
             if isinstance(labels, pd.DataFrame):
                 names = check_labels(labels.columns, None, "the columns of y")
                 if len(set(names.tolist())) < len(names):
-                    raise ValueError(f"the columns of y must have different names, got {names.tolist()}")
+                    raise InvalidValueError(f"the columns of y must have different names, got {names.tolist()}")
             form = cls(names, "sparse" if sparse.issparse(labels) else "indicator")
         elif (kind := _collection(labels)) is not None:
             sets = _check_sets(labels, documents, "y")
@@ -63,7 +64,7 @@ class LabelForm(NamedTuple):
             form = cls(np.unique(check_labels(labels, documents)))
         if len(form.classes) < 2:
             held = f"one class, {form.classes.tolist()[0]!r}" if len(form.classes) else "none"
-            raise ValueError(f"y must hold at least two classes, got {held}")
+            raise InvalidValueError(f"y must hold at least two classes, got {held}")
         return form
 
     @classmethod
@@ -78,11 +79,11 @@ class LabelForm(NamedTuple):
         names = check_labels(classes, None, "classes")
         distinct = np.unique(names)
         if len(distinct) != len(names) or len(names) < 2:
-            raise ValueError(f"classes must hold at least two classes, each once, got {shown(names.tolist())}")
+            raise InvalidValueError(f"classes must hold at least two classes, each once, got {shown(names.tolist())}")
         if _is_matrix(labels):
             columns = _check_matrix(labels, documents, "y").shape[1]
             if len(names) != columns:
-                raise ValueError(f"classes must name the {columns} columns of y, got {len(names)} of them")
+                raise InvalidValueError(f"classes must name the {columns} columns of y, got {len(names)} of them")
             return cls(names, "sparse" if sparse.issparse(labels) else "indicator")
         return cls(distinct, _collection(labels) or "single")
 
@@ -111,7 +112,7 @@ class LabelForm(NamedTuple):
             return targets
         matrix = _check_matrix(labels, documents, name)
         if matrix.shape[1] != len(self.classes):
-            raise ValueError(
+            raise InvalidValueError(
                 f"{name} must have a column for each of {len(self.classes)} classes, got {matrix.shape[1]}"
             )
         return matrix
@@ -130,7 +131,7 @@ class LabelForm(NamedTuple):
     def _check_known(self, labels: list[Any], name: str) -> None:
         unknown = sorted(set(labels) - set(self.classes.tolist()), key=str)
         if unknown:
-            raise ValueError(f"{name} must hold known classes, {shown(self.classes.tolist())}, got {unknown}")
+            raise InvalidValueError(f"{name} must hold known classes, {shown(self.classes.tolist())}, got {unknown}")
 
 
 def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
@@ -143,7 +144,9 @@ def check_validation_data(validation_data: object, form: LabelForm) -> tuple[lis
     """Return the texts and the targets of held-out documents."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
-        raise ValueError(f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}")
+        raise InvalidValueError(
+            f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}"
+        )
     texts = check_texts(validation_data[0], "validation_data[0]")
     return texts, form.encode(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
 
@@ -181,14 +184,14 @@ def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.floa
     elif _is_matrix(labels):
         array = labels.to_numpy() if isinstance(labels, pd.DataFrame) else np.array(labels)
     else:
-        raise ValueError(f"{expected}, got {shown(labels)}")
+        raise InvalidValueError(f"{expected}, got {shown(labels)}")
     if len(array) != documents:
-        raise ValueError(f"{expected}, got {documents} documents and {len(array)} rows")
+        raise InvalidValueError(f"{expected}, got {documents} documents and {len(array)} rows")
     if array.dtype == object and all(kind_of(value) in (int, bool) for value in array.flat):
         array = array.astype(float)  # columns of several types
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         values = [value for value in array.flat if kind_of(value) not in (int, bool) or value not in (0, 1)]
-        raise ValueError(f"{expected}, got {shown(values[0])}")
+        raise InvalidValueError(f"{expected}, got {shown(values[0])}")
     return np.asarray(array, np.float32)
 
 
@@ -196,14 +199,16 @@ def _check_sets(labels: Any, documents: int, name: str) -> list[list[Any]]:
     """Return the labels of each document."""
     expected = f"{name} must hold a collection of labels for each document"
     if _collection(labels) is None:
-        raise TypeError(f"{expected}, got {shown(labels)}")
+        raise InvalidTypeError(f"{expected}, got {shown(labels)}")
     sets: list[Any] = list(labels)
     if len(sets) != documents:
-        raise ValueError(f"{expected}, got {documents} documents and {len(sets)} collections")
+        raise InvalidValueError(f"{expected}, got {documents} documents and {len(sets)} collections")
     for index, labels_ in enumerate(sets):
         if not isinstance(labels_, list | tuple | set | frozenset):
-            raise TypeError(f"{expected}, but document {index} has {shown(labels_)}")
+            raise InvalidTypeError(f"{expected}, but document {index} has {shown(labels_)}")
         for label in labels_:
             if kind_of(label) is None:
-                raise TypeError(f"{expected}, strings, ints or bools, but document {index} has {shown(label)} in it")
+                raise InvalidTypeError(
+                    f"{expected}, strings, ints or bools, but document {index} has {shown(label)} in it"
+                )
     return [list(labels_) for labels_ in sets]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from han.backend import keras, tf
+from han.exceptions import InvalidValueError
 from han.packing import Packing, pack, pad_rows
 from han.recurrence import CELLS, recurrence
 
@@ -53,9 +54,9 @@ class AttentionPooling(keras.layers.Layer):
 
     def __init__(self, units: int | None = None, l2: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         if units is not None and units < 1:
-            raise ValueError(f"units must be None or at least 1, got {units!r}")
+            raise InvalidValueError(f"units must be None or at least 1, got {units!r}")
         if l2 < 0:
-            raise ValueError(f"l2 must not be negative, got {l2!r}")
+            raise InvalidValueError(f"l2 must not be negative, got {l2!r}")
         super().__init__(**kwargs)
         self.units = units
         self.l2 = l2
@@ -65,7 +66,7 @@ class AttentionPooling(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W, b and c for states of width `input_shape[-1]`."""
         if len(input_shape) < 2 or input_shape[-1] is None:
-            raise ValueError(f"inputs must have the shape [..., positions, features], got {input_shape!r}")
+            raise InvalidValueError(f"inputs must have the shape [..., positions, features], got {input_shape!r}")
         units = self.units or input_shape[-1]
         penalty = keras.regularizers.L2(self.l2) if self.l2 else None
         kernel_seed, context_seed = (None, None) if self.seed is None else (self.seed, self.seed + 1)
@@ -203,12 +204,14 @@ class BidirectionalEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         if units < 1:
-            raise ValueError(f"units must be at least 1, got {units!r}")
+            raise InvalidValueError(f"units must be at least 1, got {units!r}")
         if cell not in CELLS:
-            raise ValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
+            raise InvalidValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
         super().__init__(**kwargs)
         if self.compute_dtype != "float32":
-            raise ValueError(f"dtype must be float32, which the compiled recurrence is for, got {self.compute_dtype!r}")
+            raise InvalidValueError(
+                f"dtype must be float32, which the compiled recurrence is for, got {self.compute_dtype!r}"
+            )
         self.units = units
         self.cell = cell
         self.seed = seed
@@ -220,7 +223,7 @@ class BidirectionalEncoder(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the two directions' weights for inputs of width `input_shape[-1]`."""
         if input_shape[-1] is None:
-            raise ValueError(f"the last axis of inputs must be known, got {input_shape!r}")
+            raise InvalidValueError(f"the last axis of inputs must be known, got {input_shape!r}")
         seeds = [None] * 4 if self.seed is None else range(self.seed, self.seed + 4)
         self.forward_weights = self._add_direction("forward", input_shape[-1], *seeds[:2])
         self.backward_weights = self._add_direction("backward", input_shape[-1], *seeds[2:])

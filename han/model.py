@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from han.backend import keras, tf
 from han.corpus import Documents
 from han.evidence import Evidence, NgramEvidence
+from han.exceptions import InvalidValueError
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack
 from han.vocabulary import PADDING_ID
@@ -108,9 +109,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         **kwargs: Any,
     ) -> None:
         if classes < 2:
-            raise ValueError(f"classes must be at least 2, got {classes!r}")
+            raise InvalidValueError(f"classes must be at least 2, got {classes!r}")
         if pooling not in POOLINGS:
-            raise ValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
+            raise InvalidValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
         super().__init__(**kwargs)
         self._arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
@@ -180,16 +181,18 @@ class HierarchicalAttentionNetwork(keras.Model):
             `Documents`.
         """
         if return_attention_scores and self._arguments["pooling"] == "max":
-            raise ValueError('return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores')
+            raise InvalidValueError(
+                'return_attention_scores needs pooling "attention" or "mean"; max pooling has no scores'
+            )
         if isinstance(inputs, tuple):
             if len(inputs) != len(Documents._fields) or any(len(part.shape) != 1 for part in inputs):
-                raise ValueError(
+                raise InvalidValueError(
                     f"inputs must be a block or Documents of three flat parts, got a tuple of {len(inputs)}"
                 )
             results = self._classify(Documents(*inputs), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
-            raise ValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
+            raise InvalidValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
         documents, word_mask, sentence_mask = unpad(inputs)
         probabilities, word_scores, sentence_scores = self._classify(documents, training)
         if not return_attention_scores:

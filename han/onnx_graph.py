@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.evidence import NgramEvidence
+from han.exceptions import MissingExtraError
 from han.layers import AttentionPooling, BidirectionalEncoder, MaxPooling
 from han.model import HierarchicalAttentionNetwork
 from han.vocabulary import PADDING_ID
@@ -35,13 +36,13 @@ def to_onnx(model: HierarchicalAttentionNetwork) -> bytes:
 
     Raises
     ------
-    ImportError
+    MissingExtraError
         If onnx is not installed.
     """
     try:
         import onnx
     except ImportError as error:
-        raise ImportError(
+        raise MissingExtraError(
             "an ONNX file needs the package onnx; install it with: pip install 'han-classifier[onnx]'"
         ) from error
     graph = _Graph(onnx)

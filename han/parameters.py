@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from han.exceptions import InvalidValueError
 from han.layers import POOLINGS
 from han.recurrence import CELLS
 from han.training import MONITORS
@@ -175,5 +176,5 @@ def check_parameters(values: Mapping[str, Any], allowed: Mapping[str, Rule]) -> 
     """
     for name, rule in allowed.items():
         if not rule.accepts(values[name]):
-            raise ValueError(f"{name} must be {rule}, got {shown(values[name])}")
+            raise InvalidValueError(f"{name} must be {rule}, got {shown(values[name])}")
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from han.exceptions import InvalidValueError
+
 Row = dict[str, Any]
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -53,14 +55,14 @@ def _read_table(stream: BinaryIO, separator: str) -> Iterator[list[Row]]:
         names = next(lines, [])
         repeated = [name for index, name in enumerate(names) if name in names[:index]]
         if repeated:
-            raise ValueError(f"the header names the column {repeated[0]!r} twice")
+            raise InvalidValueError(f"the header names the column {repeated[0]!r} twice")
         rows: list[Row] = []
         size = 0
         for fields in lines:
             if not fields:  # an empty line
                 continue
             if len(fields) != len(names):
-                raise ValueError(f"line {lines.line_num} has {len(fields)} fields, and the header {len(names)}")
+                raise InvalidValueError(f"line {lines.line_num} has {len(fields)} fields, and the header {len(names)}")
             rows.append(dict(zip(names, fields, strict=True)))
             size += sum(map(len, fields))
             if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
@@ -69,7 +71,7 @@ def _read_table(stream: BinaryIO, separator: str) -> Iterator[list[Row]]:
         if rows:
             yield rows
     except csv.Error as error:
-        raise ValueError(f"line {lines.line_num}: {error}") from error
+        raise InvalidValueError(f"line {lines.line_num}: {error}") from error
     finally:
         if not stream.closed:
             text.detach()  # or it would be closed with this
@@ -84,9 +86,9 @@ def _read_jsonl(stream: BinaryIO) -> Iterator[list[Row]]:
         try:
             row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace"))
         except json.JSONDecodeError as error:
-            raise ValueError(f"line {number} is not JSON: {error}") from error
+            raise InvalidValueError(f"line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
-            raise ValueError(f"line {number} must hold a JSON object, got {str(row)[:60]!r}")
+            raise InvalidValueError(f"line {number} must hold a JSON object, got {str(row)[:60]!r}")
         rows.append(row)
         size += len(line)
         if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
@@ -139,7 +141,9 @@ class RowWriter:
             self.names = list(dict.fromkeys(name for row in rows for name in row))
         new = [name for row in rows for name in row if name not in self.names]
         if new:
-            raise ValueError(f"columns must be those of the first rows, {self.names}, got {new[0]!r} further down")
+            raise InvalidValueError(
+                f"columns must be those of the first rows, {self.names}, got {new[0]!r} further down"
+            )
         if self._text is None:
             self._write_parquet(rows)
         else:

@@ -109,7 +109,7 @@ class StoredClassifier(BaseEstimator):
             If the format is another one.
         FileExistsError
             If the folder is there already.
-        ImportError
+        MissingExtraError
             If onnx is not installed.
         """
         check_is_fitted(self)

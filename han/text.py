@@ -11,6 +11,8 @@ from typing import Self, TypeVar
 import regex
 import sentencex
 
+from han.exceptions import InvalidTypeError, InvalidValueError
+
 T = TypeVar("T")
 Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[str]]
@@ -211,7 +213,7 @@ def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list
     for piece in pieces:
         start = text.find(piece, cursor)
         if start < 0:
-            raise ValueError(
+            raise InvalidValueError(
                 f"{argument} must return pieces of the text it was given, in order, for character offsets to exist; "
                 f"got {piece!r}, which is not in the rest of the text"
             )
@@ -226,11 +228,13 @@ def _checked(function: Splitter, argument: str) -> Splitter:
     def call(text: str) -> list[str]:
         pieces = function(text)
         if isinstance(pieces, str) or not isinstance(pieces, Iterable):
-            raise TypeError(f"{argument} must return an iterable of str, got {type(pieces).__name__}")
+            raise InvalidTypeError(f"{argument} must return an iterable of str, got {type(pieces).__name__}")
         pieces = list(pieces)
         for piece in pieces:
             if not isinstance(piece, str):
-                raise TypeError(f"{argument} must return an iterable of str, got one with {type(piece).__name__} in it")
+                raise InvalidTypeError(
+                    f"{argument} must return an iterable of str, got one with {type(piece).__name__} in it"
+                )
         return pieces
 
     return call

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from han.attribution import METHODS, explain
 from han.corpus import Corpus
+from han.exceptions import InvalidValueError
 from han.explanation import Explanation
 from han.parameters import ALLOWED, Choice, Range, check_parameters
 from han.prediction import predict
@@ -146,7 +147,9 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
             {**ALLOWED, "method": Choice(METHODS), "n_steps": Range(Integral, 1)},
         )
         if method == "attention" and self.model_.get_config()["pooling"] == "max":
-            raise ValueError('method "attention" needs pooling "attention" or "mean"; max pooling has no weights')
+            raise InvalidValueError(
+                'method "attention" needs pooling "attention" or "mean"; max pooling has no weights'
+            )
         texts = check_texts(X)
         targets = None if target is None else check_target(target, self.classes_, len(texts))
         splitter, classes = self.document_splitter(), self.classes_.tolist()

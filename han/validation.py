@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.exceptions import InvalidTypeError, InvalidValueError
 from han.text import SplitText
 
 Labels = npt.NDArray[Any]
@@ -28,26 +29,28 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
     """
     expected = f"{name} must be a list, tuple, NumPy array or pandas Series of str"
     if isinstance(texts, str | bytes):
-        raise TypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
+        raise InvalidTypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
     if isinstance(texts, pd.DataFrame):
-        raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the text")
+        raise InvalidTypeError(f"{expected}, got a DataFrame; pass the column that holds the text")
     if not isinstance(texts, np.ndarray) and hasattr(texts, "__array__"):
         texts = np.asarray(texts)
     if isinstance(texts, np.ndarray) and texts.ndim != 1:
-        raise ValueError(f"{expected}, one document an element, got an array of shape {texts.shape}")
+        raise InvalidValueError(f"{expected}, one document an element, got an array of shape {texts.shape}")
     if not isinstance(texts, list | tuple | np.ndarray):
-        raise TypeError(f"{expected}, got {type(texts).__name__}")
+        raise InvalidTypeError(f"{expected}, got {type(texts).__name__}")
     documents = list(texts)
     if not documents:
-        raise ValueError(f"{expected}, got no documents")
+        raise InvalidValueError(f"{expected}, got no documents")
     for index, document in enumerate(documents):
         if not isinstance(document, str):
             if isinstance(document, list | tuple):
                 documents[index] = _split_text(document, f"{expected}, but document {index}")
                 continue
             if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
-                raise ValueError(f"{expected}, but document {index} is missing ({document!r})")
-            raise TypeError(f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}")
+                raise InvalidValueError(f"{expected}, but document {index} is missing ({document!r})")
+            raise InvalidTypeError(
+                f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}"
+            )
     return documents
 
 
@@ -59,7 +62,7 @@ def _split_text(sentences: list[Any] | tuple[Any, ...], which: str) -> SplitText
         else:
             odd = [] if isinstance(sentence, str) else [sentence]
         if odd:
-            raise TypeError(
+            raise InvalidTypeError(
                 f"{which} is a list that holds neither sentences (str) nor lists of words (str): it has "
                 f"{shown(odd[0])} of type {type(odd[0]).__name__} in it"
             )
@@ -79,11 +82,11 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     """
     expected = f"{name} must hold one string, int or bool for each document"
     if isinstance(labels, pd.DataFrame):
-        raise TypeError(f"{expected}, got a DataFrame; pass the column that holds the labels")
+        raise InvalidTypeError(f"{expected}, got a DataFrame; pass the column that holds the labels")
     if hasattr(labels, "__array__"):
         labels = np.asarray(labels)
     if isinstance(labels, str | bytes | Mapping | Set) or not hasattr(labels, "__len__"):
-        raise TypeError(f"{expected}, got {type(labels).__name__}")
+        raise InvalidTypeError(f"{expected}, got {type(labels).__name__}")
     if isinstance(labels, np.ndarray):
         array = labels
     else:  # object, so that [1, "a"] does not silently become strings
@@ -92,21 +95,21 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     if array.ndim == 2 and array.size == len(array):
         array = array.reshape(-1)
     if array.ndim != 1:
-        raise ValueError(f"{expected}, got an array of shape {array.shape}")
+        raise InvalidValueError(f"{expected}, got an array of shape {array.shape}")
     if documents is not None and len(array) != documents:
-        raise ValueError(
+        raise InvalidValueError(
             f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels"
         )
     missing = np.flatnonzero(pd.isna(array))
     if len(missing):
-        raise ValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
+        raise InvalidValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
     kinds = {kind_of(label) for label in array}
     if len(kinds) > 1 or None in kinds:
         odd = next((label for label in array if kind_of(label) is None), array[0])
         if isinstance(odd, Real) and kind_of(odd) is None:
-            raise ValueError(f"{expected}, got {shown(odd)}: continuous numbers are no classes")
+            raise InvalidValueError(f"{expected}, got {shown(odd)}: continuous numbers are no classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
-        raise TypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
+        raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
         return array if array.dtype.kind in "OU" else array.astype(object)
     return array if array.dtype != object else np.array(array.tolist())
@@ -120,10 +123,10 @@ def check_callbacks(callbacks: object) -> list[Any]:
 
     expected = "callbacks must be a list of keras.callbacks.Callback"
     if not isinstance(callbacks, list | tuple):
-        raise TypeError(f"{expected}, got {type(callbacks).__name__}")
+        raise InvalidTypeError(f"{expected}, got {type(callbacks).__name__}")
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(f"{expected}, got one with {shown(callback)} in it")
+            raise InvalidTypeError(f"{expected}, got one with {shown(callback)} in it")
     return list(callbacks)
 
 
@@ -140,14 +143,14 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     expected = f"sample_weight must hold one finite number of at least 0 for each of the {documents} documents"
     weights = np.asarray(sample_weight)
     if weights.dtype.kind not in "biuf":
-        raise ValueError(f"{expected}, got {shown(sample_weight)}")
+        raise InvalidValueError(f"{expected}, got {shown(sample_weight)}")
     weights = weights.astype(np.float32)
     if weights.shape != (documents,):
-        raise ValueError(f"{expected}, got an array of shape {weights.shape}")
+        raise InvalidValueError(f"{expected}, got an array of shape {weights.shape}")
     if not np.isfinite(weights).all() or weights.min() < 0:
-        raise ValueError(f"{expected}, got {weights[~np.isfinite(weights) | (weights < 0)][0]}")
+        raise InvalidValueError(f"{expected}, got {weights[~np.isfinite(weights) | (weights < 0)][0]}")
     if not weights.any():
-        raise ValueError(f"{expected}, got a weight of zero for all")
+        raise InvalidValueError(f"{expected}, got a weight of zero for all")
     return weights
 
 
@@ -165,13 +168,13 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
     if class_weight is None:
         return np.ones(len(targets), np.float32)
     if targets.ndim > 1:
-        raise ValueError(f"class_weight must be None where documents have several classes, got {class_weight!r}")
+        raise InvalidValueError(f"class_weight must be None where documents have several classes, got {class_weight!r}")
     if isinstance(class_weight, str):
         counts = np.bincount(targets, minlength=len(classes))
         return (len(targets) / (len(classes) * counts[targets])).astype(np.float32)
     unknown = [label for label in class_weight if label not in classes.tolist()]
     if unknown:
-        raise ValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
+        raise InvalidValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
     return np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float32)[targets]
 
 
@@ -187,7 +190,9 @@ def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray
     labels = check_labels([target] * documents if single else target, documents, "target")
     unknown = [label for label in labels.tolist() if label not in classes.tolist()]
     if unknown:
-        raise ValueError(f"target must be one of {classes.tolist()}, or one for each document, got {unknown[0]!r}")
+        raise InvalidValueError(
+            f"target must be one of {classes.tolist()}, or one for each document, got {unknown[0]!r}"
+        )
     return np.searchsorted(classes, labels)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from han.exceptions import InvalidValueError
+
 PADDING_ID = 0
 UNKNOWN_ID = 1
 FIRST_WORD_ID = 2
@@ -36,10 +38,10 @@ class Vocabulary(Mapping[str, int]):
         self.words = list(words)
         self._ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
         if len(self._ids) != len(self.words):
-            raise ValueError("words must be distinct")
+            raise InvalidValueError("words must be distinct")
         for word in self.words:
             if word != word.lower():
-                raise ValueError(f"words must be in lower case, got {word!r}")
+                raise InvalidValueError(f"words must be in lower case, got {word!r}")
         self._spellings = _Spellings(self._ids)
 
     @classmethod
