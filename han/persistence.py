@@ -1,10 +1,20 @@
-"""A fitted classifier as a folder of open files."""
+"""A fitted classifier as a folder of open files.
+
+=================  =================================================================================================
+`settings.json`    hyper-parameters, classes, what else was fitted, and the version of the format
+`vocabulary.json`  the known words in the order of their ids
+`model.keras`      the network as Keras writes it: a zip archive of its arguments (JSON) and its weights (HDF5)
+`README.md`        a card for people; it may be edited
+`manifest.json`    the size and the SHA-256 of each of these
+=================  =================================================================================================
+
+Version 1 of the format has no manifest.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
@@ -13,17 +23,31 @@ from typing import Any
 
 import numpy as np
 
-from han.backend import keras
+from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
+from han.files import (
+    MANIFEST,
+    check_manifest,
+    check_writable,
+    copy_others,
+    read_json,
+    replacing_folder,
+    settled,
+    write_json,
+    write_manifest,
+)
+from han.keras_file import read_network
 from han.model import HierarchicalAttentionNetwork
 from han.validation import Labels
 from han.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODEL = "model.keras"
 VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
 FILES = (MODEL, VOCABULARY, SETTINGS)
+# Attributes that hold a number for each class.
+PER_CLASS = ("thresholds", "class_count")
 
 
 @dataclass(frozen=True)
@@ -60,44 +84,26 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
 
     Raises
     ------
-    FileExistsError
-        If something else is there.
-    OSError
-        If nothing can be written there.
+    DestinationError
+        If something else is there, or nothing can be written there.
     """
     folder = Path(path).resolve()
     empty = folder.is_dir() and not any(folder.iterdir())
     if folder.exists() and not empty and not all((folder / name).is_file() for name in FILES):
-        raise FileExistsError(
+        raise DestinationError(
             f"a model needs a new folder or that of a saved classifier, got {str(folder)!r}, which holds something else"
         )
-    if Path.cwd().is_relative_to(folder):
-        raise OSError(f"a model needs a folder that can be replaced, got {str(folder)!r}, where this process stands")
-    parent = next(parent for parent in folder.parents if parent.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OSError(f"a model needs a folder that can be written, got {str(folder)!r}, but not so {str(parent)!r}")
+    check_writable(folder)
     return folder
 
 
 def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
     """Write a folder beside `path`, then move it there, with whatever else a classifier's folder held."""
     folder = check_destination(path)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    new, old = aside / "new", aside / "old"
-    try:
-        new.mkdir()
+    with replacing_folder(folder) as new:
         _write_files(new, saved)
         if folder.exists():
-            for other in folder.iterdir():
-                if other.name not in (*FILES, CARD):
-                    _copy(other, new / other.name)
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(aside)
+            copy_others(folder, new, {*FILES, CARD, MANIFEST}.__contains__)
 
 
 def to_bytes(saved: SavedModel) -> dict[str, bytes]:
@@ -124,15 +130,16 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
         "classes": saved.classes.tolist(),
         "classes_dtype": saved.classes.dtype.str,
     }
-    _write_json(folder / SETTINGS, settings)
-    _write_json(folder / VOCABULARY, saved.vocabulary.words)
+    write_json(folder / SETTINGS, settings)
+    write_json(folder / VOCABULARY, saved.vocabulary.words)
     (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
     # A copy that is not compiled: the optimizer's state is twice as large as the network.
     saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
+    write_manifest(folder, FORMAT_VERSION)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
-    """Read what `write_model` wrote.
+    """Read what `write_model` wrote, in this version of the format or an earlier one.
 
     Parameters
     ----------
@@ -142,45 +149,72 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no folder at `path`, or a file is missing in it.
-    ValueError
-        If the folder's format is not known here, or other functions are needed than there are.
+    MissingFileError
+        If there is no folder at `path`.
+    ModelFileError
+        If a file is missing, damaged, foreign or of a newer format.
+    InvalidValueError
+        If other functions are needed than there are.
     """
-    folder = Path(path)
+    folder = settled(Path(path).absolute())
     if not folder.is_dir():
-        raise FileNotFoundError(f"path must be the folder of a saved classifier, got {str(folder)!r}: no such folder")
+        raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
     for name in FILES:
         if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"path must be the folder of a saved classifier, got {str(folder)!r}: no {name} in it"
-            )
-    settings = _read_json(folder / SETTINGS, dict)
-    if settings.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{folder / SETTINGS}: format_version must be {FORMAT_VERSION}, got {settings.get('format_version')!r}; "
+            raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no {name} in it")
+    if (folder / MANIFEST).is_file():
+        check_manifest(folder, FORMAT_VERSION, FILES)
+    settings = read_json(folder / SETTINGS, dict)
+    version = settings.get("format_version")
+    if version not in range(1, FORMAT_VERSION + 1):
+        raise ModelFileError(
+            f"{folder / SETTINGS}: format_version must be at most {FORMAT_VERSION}, got {version!r}; "
             "it was written by another version of han"
         )
+    if version > 1 and not (folder / MANIFEST).is_file():
+        raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no {MANIFEST} in it")
     try:
-        needed = settings["functions"]
-        parameters, attributes = settings["parameters"], settings["attributes"]
-        if isinstance(parameters["class_weight"], list):
-            parameters["class_weight"] = dict(parameters["class_weight"])
-        classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / SETTINGS} must hold the settings of a saved classifier: {error!r}") from error
-    for name in sorted(functions ^ needed.keys()):
-        if name in needed:
-            raise ValueError(f"{name} must be given: the classifier was trained with {needed[name]}")
-        raise ValueError(f"{name} must not be given: the classifier was trained with the default one")
-    return SavedModel(
-        parameters=parameters,
-        functions=needed,
-        attributes=attributes,
-        classes=classes,
-        vocabulary=Vocabulary(_read_json(folder / VOCABULARY, list)),
-        model=keras.saving.load_model(folder / MODEL, safe_mode=True, compile=False),
-    )
+        saved = _from_settings(settings, _read_vocabulary(folder / VOCABULARY))
+    except ModelFileError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ModelFileError(f"{folder / SETTINGS} must hold the settings of a saved classifier: {error!r}") from error
+    for name in sorted(functions ^ saved["functions"].keys()):
+        if name in saved["functions"]:
+            raise InvalidValueError(f"{name} must be given: the classifier was trained with {saved['functions'][name]}")
+        raise InvalidValueError(f"{name} must not be given: the classifier was trained with the default one")
+    network = read_network(folder / MODEL, saved["vocabulary"].size, len(saved["classes"]))
+    return SavedModel(**saved, model=network)
+
+
+def _read_vocabulary(path: Path) -> Vocabulary:
+    words = read_json(path, list)
+    if not all(isinstance(word, str) for word in words) or len(set(words)) < len(words):
+        raise ModelFileError(f"{path} must hold strings, each once, got others")
+    return Vocabulary(words)
+
+
+def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return what a `SavedModel` is made of besides its network."""
+    parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
+    if isinstance(parameters["class_weight"], list):
+        parameters["class_weight"] = dict(parameters["class_weight"])
+    # Strings of 10,000 characters at most: NumPy reserves that for each.
+    if not re.fullmatch(r"[<>|=]?([biu?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
+        raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
+    classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
+    if classes.ndim != 1 or not all(isinstance(label, str | int) for label in classes.tolist()):
+        raise ValueError("classes that are no labels")
+    for name in PER_CLASS:
+        if name in attributes and np.array(attributes[name], float).shape != classes.shape:
+            raise ValueError(f"{name} that are not one for each class")
+    return {
+        "parameters": parameters,
+        "functions": functions,
+        "attributes": attributes,
+        "classes": classes,
+        "vocabulary": vocabulary,
+    }
 
 
 def _for_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,25 +234,3 @@ def function_name(function: Callable[..., Any]) -> str:
     """Return what a function is called, for people."""
     name = getattr(function, "__qualname__", repr(function))
     return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name
-
-
-def _read_json(path: Path, kind: type[dict[str, Any]] | type[list[str]]) -> Any:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} must hold JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise ValueError(f"{path} must hold a {kind.__name__}, got a {type(value).__name__}")
-    return value
-
-
-def _write_json(path: Path, value: object) -> None:
-    # Half of a surrogate pair, which UTF-8 has not, as JSON has it.
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, target, symlinks=True)
-    else:
-        shutil.copy2(source, target, follow_symlinks=False)

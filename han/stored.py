@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from han.card import model_card
+from han.exceptions import ModelFileError
 from han.export import FORMATS, export
 from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
@@ -107,7 +108,7 @@ class StoredClassifier(BaseEstimator):
             Before `fit`.
         ValueError
             If the format is another one.
-        FileExistsError
+        DestinationError
             If the folder is there already.
         MissingExtraError
             If onnx is not installed.
@@ -143,8 +144,10 @@ class StoredClassifier(BaseEstimator):
     ) -> None:
         """Write the fitted classifier to a folder.
 
-        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json`, `settings.json` and a model
-        card, `README.md`, with the front matter that the Hugging Face Hub reads.
+        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json`, `settings.json`, a model
+        card, `README.md`, with the front matter that the Hugging Face Hub reads, and `manifest.json` with the SHA-256
+        of each. It is written beside `path` and then moved there: whatever happens meanwhile, the old classifier is
+        there or the new one.
         Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
         Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
         path or a name.
@@ -162,8 +165,8 @@ class StoredClassifier(BaseEstimator):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        FileExistsError
-            If there is something at `path` that is not a saved classifier.
+        DestinationError
+            If there is something at `path` that is not a saved classifier, or nothing can be written there.
         """
         check_is_fitted(self)
         write_model(path, self._saved(data, scores))
@@ -186,14 +189,23 @@ class StoredClassifier(BaseEstimator):
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If `path` is not a saved classifier of a known format, or a function is missing or not expected.
+        MissingFileError
+            If there is no folder at `path`.
+        ModelFileError
+            If `path` is not a saved classifier, or a file of it is damaged or of a newer format; the file is named. No
+            code that a file names is run, whatever it holds.
+        InvalidValueError
+            If a function is missing or not expected.
         """
         functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
         check_parameters(functions, {name: ALLOWED[name] for name in functions})
         saved = read_model(path, {name for name, function in functions.items() if function is not None})
-        classifier = cls(**saved.parameters, **functions)
-        classifier._restore(saved)
+        try:
+            classifier = cls(**saved.parameters, **functions)
+            check_parameters(classifier.get_params(deep=False), ALLOWED)
+            classifier._restore(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} must hold the settings of a saved classifier: {error}") from error
         return classifier
 
     def _saved(self, data: str | None = None, scores: Mapping[str, float] | None = None) -> SavedModel:

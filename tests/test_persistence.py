@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from han import HANClassifier
-from han.persistence import check_destination
+from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
+from han.files import write_manifest
+from han.persistence import FORMAT_VERSION, check_destination
 
+SAVED = Path(__file__).parent / "saved"
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
 LABELS = ["good", "bad"] * 10
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
@@ -47,6 +50,7 @@ def test_everything_fitted_comes_back(small, tmp_path):
     assert dict(loaded.vocabulary_) == dict(small.vocabulary_)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "README.md",
+        "manifest.json",
         "model.keras",
         "settings.json",
         "vocabulary.json",
@@ -93,13 +97,42 @@ def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "cat.png").write_bytes(b"png")
-    with pytest.raises(FileExistsError, match=r"photos.*holds something else"):
+    with pytest.raises(DestinationError, match=r"photos.*holds something else"):
         small.save(folder)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(FileExistsError, match="a model needs a new folder"):
+    with pytest.raises(DestinationError, match="a model needs a new folder"):
         small.save(tmp_path / "file")
     assert [path.name for path in folder.iterdir()] == ["cat.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos"]
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.keras", "settings.json", "vocabulary.json"])
+def test_a_changed_file_is_named(name, small, tmp_path):
+    small.save(tmp_path / "model")
+    path = tmp_path / "model" / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (content[:middle], content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :], b""):
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=name):
+            HANClassifier.load(tmp_path / "model")
+    path.unlink()
+    with pytest.raises(ModelFileError, match=f"no {name} in it"):
+        HANClassifier.load(tmp_path / "model")
+
+
+def test_the_card_may_be_edited(small, tmp_path):
+    small.save(tmp_path / "model")
+    (tmp_path / "model" / "README.md").write_text("mine")
+    HANClassifier.load(tmp_path / "model")
+
+
+def test_the_first_format_is_still_read(tmp_path):
+    loaded = HANClassifier.load(SAVED / "1")
+    expected = json.loads((SAVED / "1.json").read_text())
+    np.testing.assert_allclose(loaded.predict_proba(expected["documents"]), expected["probabilities"], atol=1e-6)
+    loaded.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").get_params() == loaded.get_params()
 
 
 def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypatch):
@@ -123,11 +156,11 @@ def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypat
 
 def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("text")
-    with pytest.raises(OSError, match=r"needs a folder that can be written, got '.*model', but not so '.*file'"):
+    with pytest.raises(DestinationError, match=r"can be written, got '.*model', but not so '.*file'"):
         check_destination(tmp_path / "file" / "model")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").unlink()
-    with pytest.raises(OSError, match="where this process stands"):
+    with pytest.raises(DestinationError, match="where this process stands"):
         check_destination(".")
 
 
@@ -146,12 +179,16 @@ def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
         ("settings.json", '{"format_version": 1', "must hold JSON"),
         ("settings.json", '{"format_version": 1}', "must hold the settings of a saved classifier"),
         ("vocabulary.json", "{}", "must hold a list, got a dict"),
+        ("vocabulary.json", "[1]", "must hold strings, each once"),
+        ("vocabulary.json", "[" * 100_000, "must hold JSON"),
     ],
 )
 def test_damaged_files_are_named(name, content, message, small, tmp_path):
     small.save(tmp_path / "model")
     (tmp_path / "model" / name).write_text(content)
-    with pytest.raises(ValueError, match=f"{name} {message}"):
+    (tmp_path / "model" / "manifest.json").unlink()
+    write_manifest(tmp_path / "model", FORMAT_VERSION)  # as somebody who means harm would
+    with pytest.raises(ModelFileError, match=f"{name} {message}"):
         HANClassifier.load(tmp_path / "model")
 
 
@@ -174,23 +211,55 @@ def test_a_failed_write_leaves_the_old_classifier(small, tmp_path):
 
 
 def test_missing_and_foreign_folders_are_named(small, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(MissingFileError, match="no such folder"):
         HANClassifier.load(tmp_path / "nothing")
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(MissingFileError, match="no such folder"):
+        HANClassifier.load(tmp_path / "file")
+    folder = tmp_path / "model"
+    small.save(folder)
+    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must hold the version")):
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder / "manifest.json").write_text(json.dumps({**manifest, "format_version": version}))
+        with pytest.raises(ModelFileError, match=rf"manifest.json:? {message}"):
+            HANClassifier.load(folder)
+    (folder / "manifest.json").unlink()
+    settings = json.loads((folder / "settings.json").read_text())
+    (folder / "settings.json").write_text(json.dumps({**settings, "format_version": 99}))
+    with pytest.raises(ModelFileError, match=r"settings.json: format_version must be at most 2, got 99"):
+        HANClassifier.load(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"classes": ["bad", None]},
+        {"classes": ["bad"]},
+        {"classes_dtype": "<U999999999"},
+        {"classes_dtype": 7},
+        {"parameters": None},
+        {"parameters": {"class_weight": None, "no_such_parameter": 1}},
+        {"parameters": {"class_weight": None, "units": -1}},
+        {"attributes": {}},
+        {"attributes": {"history_": {}, "embedding_coverage_": None, "temperature_": 1.0, "thresholds": [0.5]}},
+        {"functions": [1]},
+    ],
+)
+def test_settings_that_no_classifier_has(changes, small, tmp_path):
     folder = tmp_path / "model"
     small.save(folder)
     settings = json.loads((folder / "settings.json").read_text())
-    (folder / "settings.json").write_text(json.dumps({**settings, "format_version": 99}))
-    with pytest.raises(ValueError, match=r"settings.json: format_version must be 1, got 99"):
-        HANClassifier.load(folder)
-    (folder / "vocabulary.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no vocabulary.json in it"):
+    (folder / "settings.json").write_text(json.dumps({**settings, **changes}))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, FORMAT_VERSION)
+    with pytest.raises(ModelFileError, match=r"settings|model\.keras: classes"):
         HANClassifier.load(folder)
 
 
 def test_functions_are_asked_for_again(tmp_path):
     classifier = HANClassifier(**SMALL, tokenizer=str.split).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"tokenizer must be given: .* with .*split"):
+    with pytest.raises(InvalidValueError, match=r"tokenizer must be given: .* with .*split"):
         HANClassifier.load(tmp_path / "model")
     with pytest.raises(ValueError, match="tokenizer must be a callable or None, got 5"):
         HANClassifier.load(tmp_path / "model", tokenizer=5)
