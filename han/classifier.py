@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from han.checkpoint import Checkpoint, describe
 from han.corpus import Corpus
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
@@ -19,6 +21,7 @@ from han.trained import TrainedClassifier
 from han.training import Stream
 from han.validation import (
     check_callbacks,
+    check_checkpoint,
     check_class_weight,
     check_sample_weight,
     check_texts,
@@ -244,8 +247,14 @@ class HANClassifier(TrainedClassifier):
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Any = None,
         unlabelled: Any = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
+        checkpoint_steps: int | None = None,
     ) -> HANClassifier:
         """Train on labelled documents.
+
+        The first Ctrl-C ends the epoch, and a loss that is no longer a number ends the training: the best weights so
+        far are kept, and a `TrainingWarning` says so. The second Ctrl-C is a KeyboardInterrupt; then, as after any
+        error, the classifier is as it was before.
 
         Parameters
         ----------
@@ -264,6 +273,13 @@ class HANClassifier(TrainedClassifier):
             Called while the network trains, as by `keras.Model.fit`.
         unlabelled : list, tuple, ndarray or Series of str, optional
             Further documents for `embeddings="word2vec"`, whose words are known too.
+        checkpoint_dir : path, optional
+            Folder to store the training in after each epoch. If it holds one of the same documents, labels and
+            hyper-parameters, that is gone on with, or gives its network again if it had come to its end: with
+            `random_state` set, to the bit what a training without a break ends at. What `callbacks` know is not stored.
+            See `han.checkpoint.remove_checkpoint`.
+        checkpoint_steps : int, optional
+            Store the training after so many batches too.
 
         Returns
         -------
@@ -276,9 +292,14 @@ class HANClassifier(TrainedClassifier):
             For documents that are not text, labels that do not match them, a single class, weights that are not
             numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
             changed then.
+        CheckpointError
+            If the checkpoint is of another training, or damaged.
+        DivergenceError
+            If the loss is not finite in the first epoch.
         """
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
+        check_checkpoint(checkpoint_dir, checkpoint_steps)
         previous = None
         if self.warm_start and hasattr(self, "model_"):
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
@@ -293,6 +314,13 @@ class HANClassifier(TrainedClassifier):
             check_source(self.embeddings)
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         seed = int(check_random_state(self.random_state).randint(2**24))
+        checkpoint = None
+        if checkpoint_dir is not None:
+            begun = [] if previous is None else previous[0].get_weights()
+            data = {"X": texts, "y": targets, "sample_weight": weights, "unlabelled": more, "warm_start": begun}
+            described = describe(parameters, **data, validation_data=list(held_out or ()))
+            checkpoint = Checkpoint.open(checkpoint_dir, checkpoint_steps, described, seed)
+            seed = checkpoint.seed
         rng = np.random.default_rng(seed)
         if held_out is None:
             training, validation = hold_out(Labelled(texts, targets, weights), parameters["validation_fraction"], rng)
@@ -312,6 +340,7 @@ class HANClassifier(TrainedClassifier):
             callbacks=called,
             learn_validation=held_out is None,
             previous=previous,
+            checkpoint=checkpoint,
         )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from han.backend import keras
 from han.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
+from han.checkpoint import Checkpoint
 from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.evidence import fit_evidence
@@ -167,6 +168,7 @@ def fit_network(
     callbacks: Sequence[keras.callbacks.Callback],
     learn_validation: bool,
     previous: tuple[HierarchicalAttentionNetwork, Vocabulary] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> FittedNetwork:
     """Train a network.
 
@@ -189,6 +191,8 @@ def fit_network(
         Let the linear model of n-grams learn from the validation documents too, once all is decided on them.
     previous : (HierarchicalAttentionNetwork, Vocabulary), optional
         A network to go on with, see `start_network`.
+    checkpoint : Checkpoint, optional
+        Where to store the training, and what is to be gone on with.
     """
     multi_label = training.targets.ndim == 2
     texts = [*training.texts, *unlabelled]
@@ -214,6 +218,7 @@ def fit_network(
         rng=rng,
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
+        checkpoint=checkpoint,
     )
     fit_linear = partial(fit_evidence, classes=classes, vocabulary_size=vocabulary.size)
     evidence = fit_linear(corpus, training.targets, training.weights) if parameters["ngram_evidence"] else None

@@ -15,11 +15,16 @@ class Progress(keras.callbacks.Callback):
     """A bar over an epoch's batches with loss, accuracy and time left, and a line for each finished epoch.
 
     Where standard error is not a terminal only the lines are written.
+
+    Parameters
+    ----------
+    epochs : int
+        How many epochs there will be at most.
     """
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Remember how many epochs there will be at most."""
-        self._epochs = self.params["epochs"]
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Open the epoch's bar."""

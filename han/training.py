@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras, tf
-from han.corpus import Corpus, drop_sentences, prediction_batches, training_batches
+from han.callbacks import (
+    BestWeights,
+    CheckpointSaver,
+    EmbeddingDelay,
+    StatefulCallback,
+    WeightAveraging,
+    first_interrupt_ends,
+)
+from han.checkpoint import Checkpoint, EpochOrder
+from han.corpus import Corpus, drop_sentences, prediction_batches
+from han.exceptions import DivergenceError, TrainingWarning
+from han.losses import Crossentropy, MacroF1
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
 from han.progress import Progress
 
 # Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
 Targets = npt.NDArray[Any]
-Batches = Callable[[], Iterable[npt.NDArray[np.int64]]]
+# The batches of an epoch, and whether each was done before and is to be left out.
+Batches = Callable[[], Iterable[tuple[npt.NDArray[np.int64], bool]]]
 
 # What decides which epoch is the best, and the lowest or the highest of it.
 MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "macro_f1": ("val_macro_f1", "max")}
 # Few documents make few steps an epoch, and so few updates that nothing is learned in ten epochs. Many classes need
 # more of them: on 20 Newsgroups' development split, the validation loss is the least after 3600.
 MIN_STEPS, MIN_STEPS_OF_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
-# Averages are brought up to date after so many steps: it costs as much as the update of all rows of the embedding.
-AVERAGE_EVERY = 4
 
 
 class TrainingSettings(NamedTuple):
@@ -58,8 +68,12 @@ def train(
     rng: np.random.Generator,
     progress: bool,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, list[float]]:
     """Train with Adam, stop early, and leave the network with its best weights.
+
+    The first Ctrl-C ends the epoch. That, and a loss that is not finite, is a `TrainingWarning` if there are weights to
+    keep.
 
     Parameters
     ----------
@@ -75,15 +89,22 @@ def train(
         Show progress on standard error.
     callbacks : sequence of keras.callbacks.Callback
         Called besides the project's own.
+    checkpoint : Checkpoint, optional
+        Where to store the training, and what is to be gone on with.
 
     Returns
     -------
     dict of lists
         Loss and accuracy of each epoch, with the prefix `val_` those of the held-out documents.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss is not finite in the first epoch.
     """
     steps = -(-len(corpus) // settings.batch_size)
     epochs = _epochs(settings.epochs, steps, model.classifier.units)
-    patience = -(-3 * epochs // 10) if settings.patience == "auto" else settings.patience or epochs
+    patience = -(-3 * epochs // 10) if settings.patience == "auto" else int(settings.patience or epochs)
     warmup = max(round(settings.warmup * steps), 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=settings.learning_rate / 100,
@@ -92,28 +113,70 @@ def train(
         decay_steps=max(epochs * steps - warmup, 1),
     )
     optimizer = _compile(model, schedule, settings, targets)
-    called = [*callbacks, Progress()] if progress and sys.stderr else [*callbacks]
-    if settings.averaging:
-        called.insert(0, WeightAveraging(settings.averaging))
-    if settings.embedding_delay:
-        called.append(EmbeddingDelay(optimizer, round(settings.embedding_delay * steps)))
+    order = EpochOrder(corpus, settings.batch_size, rng)
     held_out = None
+    monitored: tuple[str | None, str] = (None, "min")
     if len(validation):
         # Keras' evaluation keeps what a gradient would need: 5 kB a word at 50 units.
-        batches = list(prediction_batches(validation, max_words=32_768))
+        batches = [(batch, False) for batch in prediction_batches(validation, max_words=32_768)]
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
-        monitored, mode = MONITORS[settings.monitor]
-        called.append(keras.callbacks.EarlyStopping(monitored, mode=mode, patience=patience, restore_best_weights=True))
-    shuffled = partial(training_batches, corpus, settings.batch_size, rng)
-    history = model.fit(
-        _dataset(corpus, targets, weights, shuffled, steps, rng, settings.sentence_dropout),
-        validation_data=held_out,
-        epochs=epochs,
-        callbacks=called,
-        shuffle=False,  # `training_batches` has done it
-        verbose=0,
-    )
-    return {name: [float(value) for value in values] for name, values in history.history.items()}
+        monitored = MONITORS[settings.monitor]
+    best = BestWeights(*monitored, patience)
+    parts: dict[str, StatefulCallback] = {"best": best}
+    if settings.averaging:
+        parts["averaging"] = WeightAveraging(settings.averaging)
+    if settings.embedding_delay:
+        parts["delay"] = EmbeddingDelay(optimizer, round(settings.embedding_delay * steps))
+    # Averages come first, for the others are to see them, and the best weights after all that may end training.
+    called = [part for name, part in parts.items() if name != "best"]
+    called += [*callbacks, *([Progress(epochs)] if progress and sys.stderr else []), best]
+    if checkpoint is not None:
+        called.append(CheckpointSaver(checkpoint, order, best, parts, epochs))
+
+    def fit(last: int) -> dict[str, list[float]]:
+        """Train until an epoch, and return the results of all epochs."""
+        first, history = 0, {}
+        if checkpoint is not None and checkpoint.state is not None:
+            rng.bit_generator.state = checkpoint.state["order"]
+            order.skipped = checkpoint.state["step"]
+            first = epochs if checkpoint.state["ended"] else checkpoint.state["epoch"]
+            history = checkpoint.state["history"]
+        left = steps - order.skipped
+        learned = model.fit(
+            _dataset(corpus, targets, weights, order, left, rng, settings.sentence_dropout),
+            validation_data=held_out,
+            epochs=last,
+            initial_epoch=first,
+            callbacks=called,
+            shuffle=False,  # `training_batches` has done it
+            verbose=0,
+        ).history
+        names = {**history, **learned}
+        return {name: [*history.get(name, []), *map(float, learned.get(name, []))] for name in names}
+
+    history: dict[str, list[float]] = {}
+    with first_interrupt_ends(best):
+        if checkpoint is not None and checkpoint.state is not None and checkpoint.state["step"]:
+            # To Keras all epochs have as many steps. This one has fewer, and its end is gone on with as from any other.
+            history = fit(checkpoint.state["epoch"] + 1)
+            checkpoint.read()
+        if not best.interrupted:
+            history = fit(epochs)
+    _report(best, epochs)
+    return history
+
+
+def _report(best: BestWeights, epochs: int) -> None:
+    """Say that training ended otherwise than was asked for."""
+    kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
+    if best.diverged:
+        advice = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
+        if not kept:
+            raise DivergenceError(f"{best.diverged}; {advice}")
+        warnings.warn(f"{best.diverged}: training has stopped, {kept}; {advice}", TrainingWarning, stacklevel=5)
+    elif best.interrupted:
+        message = f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training has stopped, {kept}"
+        warnings.warn(message, TrainingWarning, stacklevel=5)
 
 
 class Stream:
@@ -150,9 +213,9 @@ class Stream:
         if self.optimizer is None:
             self.optimizer = _compile(self.model, settings.learning_rate, settings, targets)
         self.optimizer.learning_rate = settings.learning_rate
-        batches = partial(training_batches, corpus, settings.batch_size, rng)
+        order = EpochOrder(corpus, settings.batch_size, rng)
         steps = -(-len(corpus) // settings.batch_size)
-        dataset = _dataset(corpus, targets, weights, batches, steps, rng, settings.sentence_dropout)
+        dataset = _dataset(corpus, targets, weights, order, steps, rng, settings.sentence_dropout)
         variables = [*self.model.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
@@ -201,11 +264,14 @@ def _dataset(
     """Return one epoch of (documents, targets, weights); `batches` is called anew for each epoch."""
 
     def generate() -> Iterator[tuple[Any, ...]]:
-        for batch in batches():
+        for batch, done in batches():
+            if done and not sentence_dropout:
+                continue
             documents = corpus.batch(batch)
-            if sentence_dropout:
+            if sentence_dropout:  # what was done before took its share of the random numbers
                 documents = drop_sentences(documents, sentence_dropout, rng)
-            yield tuple(documents), targets[batch], weights[batch]
+            if not done:
+                yield tuple(documents), targets[batch], weights[batch]
 
     signature = (
         (tf.TensorSpec([None], tf.int32),) * 3,
@@ -225,110 +291,3 @@ def _epochs(epochs: int | str, steps: int, classes: int) -> int:
         least = MIN_STEPS + MIN_STEPS_OF_CLASS * classes
         return min(max(-(-least // steps), MIN_EPOCHS), MAX_EPOCHS)
     return int(epochs)
-
-
-class Crossentropy(keras.losses.Loss):
-    """Cross-entropy with class indices as targets, smoothed: a share of each target is spread over all classes.
-
-    (Szegedy et al. 2016, section 7.) Without smoothing it is Keras' sparse categorical cross-entropy. For documents of
-    several classes it is the sum of the binary ones, with targets [documents, classes].
-    """
-
-    def __init__(self, label_smoothing: float = 0.0, multi_label: bool = False) -> None:
-        super().__init__(name="crossentropy")
-        self.label_smoothing, self.multi_label = label_smoothing, multi_label
-
-    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """Return the loss of each document."""
-        if self.multi_label:
-            mean = keras.losses.binary_crossentropy(y_true, y_pred, label_smoothing=self.label_smoothing)
-            return mean * y_pred.shape[-1]
-        if not self.label_smoothing:
-            return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
-        targets = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), y_pred.shape[-1])
-        return keras.losses.categorical_crossentropy(targets, y_pred, label_smoothing=self.label_smoothing)
-
-
-class MacroF1(keras.metrics.F1Score):
-    """Keras' macro-averaged F1 with class indices as targets, or of probabilities above a half."""
-
-    def __init__(self, classes: int, multi_label: bool = False) -> None:
-        super().__init__(average="macro", threshold=0.5 if multi_label else None, name="macro_f1")
-        self.classes, self.multi_label = classes, multi_label
-
-    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Count a batch."""
-        if not self.multi_label:
-            y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), self.classes)
-        super().update_state(y_true, y_pred, sample_weight)
-
-
-class WeightAveraging(keras.callbacks.Callback):
-    """Validate, and keep, the exponential moving average of the weights (Polyak & Juditsky 1992) in their place.
-
-    At the beginning, the average is over all steps so far. While an epoch's steps run, the network has its own weights.
-    (The average of Keras' optimizers starts at the initial weights, and takes a pass over the embedding at every step.)
-    """
-
-    def __init__(self, momentum: float) -> None:
-        super().__init__()
-        self.momentum = momentum**AVERAGE_EVERY
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Begin with the weights as they are."""
-        self.weights = [variable.value for variable in self.model.trainable_variables]
-        self.averages = [tf.Variable(weight) for weight in self.weights]
-        self.updates = tf.Variable(0.0)
-        self.averaged = False
-
-        @tf.function(autograph=False)
-        def update() -> None:
-            self.updates.assign_add(1.0)
-            kept = tf.minimum(self.momentum, self.updates / (self.updates + 10.0))
-            for average, weight in zip(self.averages, self.weights, strict=True):
-                average.assign_add((1.0 - kept) * (weight - average))
-
-        self.update = update
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Take the weights into the averages."""
-        if batch % AVERAGE_EVERY == 0:
-            self.update()
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        """Put the averages in the place of the weights, until the next epoch."""
-        self._exchange(True)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Go on with the weights."""
-        self._exchange(False)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Put the averages in the place of the weights, if there was no validation."""
-        self._exchange(True)
-
-    def _exchange(self, averaged: bool) -> None:
-        if averaged != self.averaged:
-            for average, weight in zip(self.averages, self.weights, strict=True):
-                value = tf.identity(weight)
-                weight.assign(average)
-                average.assign(value)
-            self.averaged = averaged
-
-
-class EmbeddingDelay(keras.callbacks.Callback):
-    """Leave the embedding as it is for the first steps: what is above it learns to read it first."""
-
-    def __init__(self, optimizer: LazyAdam, steps: int) -> None:
-        super().__init__()
-        self.rate, self.steps = optimizer.sparse_rate, steps
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Hold the rows."""
-        self.rate.assign(0.0)
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Let go of them."""
-        if self.steps == 0:
-            self.rate.assign(1.0)
-        self.steps -= 1

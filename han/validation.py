@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any
@@ -128,6 +129,18 @@ def check_callbacks(callbacks: object) -> list[Any]:
         if not isinstance(callback, keras.callbacks.Callback):
             raise InvalidTypeError(f"{expected}, got one with {shown(callback)} in it")
     return list(callbacks)
+
+
+def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
+    """Raise a TypeError or ValueError if these do not say where and how often to store a training."""
+    if not (checkpoint_dir is None or isinstance(checkpoint_dir, str | os.PathLike)):
+        raise InvalidTypeError(f"checkpoint_dir must be a path or None, got {shown(checkpoint_dir)}")
+    if checkpoint_steps is None:
+        return
+    if not isinstance(checkpoint_steps, Integral) or isinstance(checkpoint_steps, bool) or checkpoint_steps < 1:
+        raise InvalidValueError(f"checkpoint_steps must be an int of at least 1 or None, got {shown(checkpoint_steps)}")
+    if checkpoint_dir is None:
+        raise InvalidValueError(f"checkpoint_steps needs a checkpoint_dir, got {checkpoint_steps} and None")
 
 
 def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np.float32]:

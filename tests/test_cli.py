@@ -386,6 +386,44 @@ def test_predict_refuses_in_one_line_and_leaves_nothing(content, arguments, mess
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+def wait_for(condition, process):
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
+    pd.DataFrame({"text": news[0], "label": news[1]}).to_csv(tmp_path / "news.csv", index=False)
+    small = ["train", "news.csv", "--units", "4", "--embedding-dim", "8", "--epochs", "6", "--patience", "none"]
+    whole = run(*small, "--output", "whole", folder=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    assert not (tmp_path / "whole.checkpoint").exists()
+
+    command = [*small, "--output", "killed", "--checkpoint-steps", "2"]
+    state = tmp_path / "killed.checkpoint" / "checkpoint" / "state.json"
+    with subprocess.Popen([HAN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        wait_for(lambda: state.exists() and json.loads(state.read_text())["epoch"] >= 1, process)
+        process.kill()
+    assert "holds an unfinished training: go on with it by --resume" in run(*command, folder=tmp_path).stderr
+    resumed = run(*command, "--resume", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/6" not in resumed.stderr
+    assert "epoch 6/6" in resumed.stderr
+    expected, found = (HANClassifier.load(tmp_path / name) for name in ("whole", "killed"))
+    np.testing.assert_array_equal(found.predict_proba(news[2]), expected.predict_proba(news[2]))
+    assert found.history_ == expected.history_
+
+    command = [*small, "--epochs", "1000", "--output", "ended"]
+    with subprocess.Popen([HAN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        wait_for((tmp_path / "ended.checkpoint" / "checkpoint").exists, process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "han: Ctrl-C in epoch" in errors
+    assert "--resume goes on with the training in ended.checkpoint" in errors
+    assert len(HANClassifier.load(tmp_path / "ended").history_["loss"]) < 1000
+
+
 def test_ctrl_c_leaves_no_half_written_output(saved, table, tmp_path):
     pd.concat([table] * 3000).to_json(tmp_path / "in.jsonl", orient="records", lines=True)
     command = [HAN, "predict", saved / "model", "in.jsonl", "--output", "out.jsonl"]

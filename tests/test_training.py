@@ -6,9 +6,10 @@ from sklearn.metrics import f1_score, log_loss
 
 from han.backend import keras, tf
 from han.corpus import Corpus
+from han.losses import Crossentropy, MacroF1
 from han.model import HierarchicalAttentionNetwork
 from han.text import DocumentSplitter
-from han.training import Crossentropy, MacroF1, TrainingSettings, train
+from han.training import TrainingSettings, train
 
 SETTINGS = TrainingSettings(
     learning_rate=0.01, warmup=0.5, batch_size=8, epochs=3, patience=None, monitor="loss", clipnorm=1.0,

@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,6 +119,19 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def warnings_told() -> Iterator[None]:
+    """Write each warning as a line on standard error, without the place in the code that it comes from."""
+
+    def tell(message: Warning | str, *_where: Any, **_more: Any) -> None:
+        click.echo(f"han: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = tell
+        yield
 
 
 @contextmanager

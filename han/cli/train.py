@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from han.cli.console import class_named, debug_option, note, quiet_option, refusals, source_options
+from han.cli.console import class_named, debug_option, note, quiet_option, refusals, source_options, warnings_told
 from han.cli.hyperparameters import CommandWithHyperparameters, chosen, hyperparameter_options
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TOML or YAML file of hyper-parameters; options overrule it.",
 )
+@click.option("--resume", is_flag=True, help="Go on with a training that was killed or interrupted.")
+@click.option(
+    "--checkpoint-steps", type=click.IntRange(1), metavar="INT", help="Store the training after so many batches too."
+)
 @click.option("--tensorboard", type=click.Path(file_okay=False), help="Folder to write TensorBoard's logs to.")
 @quiet_option
 @debug_option
@@ -39,6 +43,8 @@ def train(
     label_separator: str | None,
     output: Path | None,
     config: Path | None,
+    resume: bool,
+    checkpoint_steps: int | None,
     tensorboard: str | None,
     quiet: bool,
     **given: Any,
@@ -53,13 +59,19 @@ def train(
     A document may have several classes: where the label column holds lists, or with --label-separator. The random state
     is 0 if it is not given.
 
+    After each epoch the training is stored in FOLDER.checkpoint, until the classifier is saved: with --resume and the
+    same options it goes on from there, whatever ended it. The first Ctrl-C ends the epoch and saves the best weights
+    so far.
+
     \b
     Examples:
       han train imdb
       han train reviews.csv --text review --label stars --output models/stars
       han train bbc-news --embeddings glove-50d --calibrate --units 100 --cell gru
+      han train imdb --resume
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
     """  # noqa: D301
+    from han.checkpoint import has_checkpoint, has_ended, remove_checkpoint
     from han.datasets import load_dataset
     from han.embeddings import check_source
     from han.persistence import check_destination
@@ -68,6 +80,13 @@ def train(
         settings: dict[str, Any] = {"random_state": 0, **chosen(config, given)}
         dataset = load_dataset(source, text=text, label=label, label_separator=label_separator)
         folder = check_destination(output or Path("models") / dataset.name)
+        checkpoint = folder.with_name(f"{folder.name}.checkpoint")
+        if has_checkpoint(checkpoint) and not resume:
+            raise FileExistsError(
+                f"{os.path.relpath(checkpoint)} holds an unfinished training: go on with it by --resume, or remove it"
+            )
+        if resume and not has_checkpoint(checkpoint):
+            note(f"{os.path.relpath(checkpoint)} holds no training to go on with: this is a new one", quiet)
         check_source(settings.get("embeddings"))
     note(_description(dataset), quiet)
 
@@ -80,10 +99,20 @@ def train(
         settings["class_weight"] = {class_named(str(name), classes): weight for name, weight in weights.items()}
     classifier = HANClassifier(**settings, verbose=int(not quiet))
     started = time.monotonic()
-    with refusals():
-        classifier.fit(dataset.X_train, dataset.y_train, callbacks=_callbacks(tensorboard))
+    with refusals(), warnings_told():
+        classifier.fit(
+            dataset.X_train,
+            dataset.y_train,
+            callbacks=_callbacks(tensorboard),
+            checkpoint_dir=checkpoint,
+            checkpoint_steps=checkpoint_steps,
+        )
     seconds = time.monotonic() - started
     classifier.save(folder, data=dataset.name)
+    if has_ended(checkpoint):
+        remove_checkpoint(checkpoint)
+    else:
+        note(f"--resume goes on with the training in {os.path.relpath(checkpoint)}", quiet)
 
     evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
     classifier.save(folder, data=dataset.name, scores=evaluations["han"].scores())

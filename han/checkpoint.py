@@ -1,0 +1,215 @@
+"""Unfinished training on disk: killed at any moment, it can be gone on with as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from han.corpus import Corpus, training_batches
+from han.exceptions import CheckpointError, ModelFileError
+from han.files import (
+    MANIFEST,
+    check_manifest,
+    check_writable,
+    read_json,
+    replacing_folder,
+    settled,
+    write_json,
+    write_manifest,
+)
+
+FORMAT_VERSION = 1
+# In the folder that the user names.
+NAME = "checkpoint"
+STATE, ARRAYS = "state.json", "arrays.npz"
+# Hyper-parameters that may be set to something else before a training is gone on with.
+IRRELEVANT = ("verbose", "memory_limit")
+
+
+class EpochOrder:
+    """The batches of one epoch after another, of which the first may be begun in the middle.
+
+    Attributes
+    ----------
+    begun : dict
+        The generator's state at the beginning of the current epoch, from which all of its order follows.
+    skipped : int
+        How many steps of the next epoch have been done.
+    """
+
+    def __init__(self, corpus: Corpus, batch_size: int, rng: np.random.Generator) -> None:
+        self.corpus, self.batch_size, self.rng = corpus, batch_size, rng
+        self.begun: Mapping[str, Any] = rng.bit_generator.state
+        self.skipped = 0
+
+    def __call__(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
+        """Yield an epoch's batches, and whether each was done before."""
+        self.begun = self.rng.bit_generator.state
+        skipped, self.skipped = self.skipped, 0
+        for step, batch in enumerate(training_batches(self.corpus, self.batch_size, self.rng)):
+            yield batch, step < skipped
+
+
+@dataclass
+class Checkpoint:
+    """Where a training is stored, and what was there.
+
+    Attributes
+    ----------
+    folder : Path
+    steps : int or None
+        After how many steps to store it, besides after each epoch.
+    description : dict of str
+        What makes the training the same one: digests of its data, and its hyper-parameters.
+    seed : int
+    state : dict or None
+        What is to be gone on with; None at the beginning.
+    """
+
+    folder: Path
+    steps: int | None
+    description: Mapping[str, str]
+    seed: int
+    state: dict[str, Any] | None = field(default=None)
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], steps: int | None, description: Mapping[str, str], seed: int
+    ) -> Checkpoint:
+        """Read what a folder holds, if it holds a checkpoint.
+
+        Parameters
+        ----------
+        path : path
+            A folder that is there, or can be made.
+        steps, description : see above
+        seed : int
+            For a training that is yet to begin.
+
+        Raises
+        ------
+        CheckpointError
+            If the checkpoint is damaged, or of a training that differs from the one described.
+        DestinationError
+            If nothing can be written there.
+        """
+        checkpoint = cls(Path(path).absolute() / NAME, steps, description, seed)
+        check_writable(checkpoint.folder)
+        checkpoint.read()
+        return checkpoint
+
+    def read(self) -> None:
+        """Take over the state that is stored, if there is one."""
+        found = settled(self.folder)
+        if not found.is_dir():
+            return
+        try:
+            for name in (STATE, ARRAYS, MANIFEST):
+                if not (found / name).is_file():
+                    raise ModelFileError(f"{found} must hold a checkpoint, got no {name} in it")
+            check_manifest(found, FORMAT_VERSION, (STATE, ARRAYS))
+            state = read_json(found / STATE, dict)
+            with np.load(found / ARRAYS, allow_pickle=False) as arrays:
+                state = _with_arrays(state, arrays)
+        except ModelFileError as error:
+            raise CheckpointError(f"{error}; remove {str(self.folder)!r} to train from the beginning") from error
+        differing = [name for name, told in self.description.items() if state["description"].get(name) != told]
+        if differing:
+            raise CheckpointError(
+                f"checkpoint_dir must hold a checkpoint of the same training, got {str(self.folder.parent)!r}, where "
+                f"{' and '.join(differing)} differ; remove it to train from the beginning"
+            )
+        self.seed, self.state = int(state["seed"]), state
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Store a state, which may hold arrays and lists of arrays."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        plain = _without_arrays({**state, "description": dict(self.description), "seed": self.seed}, arrays)
+        with replacing_folder(self.folder) as new:
+            write_json(new / STATE, plain)
+            np.savez(new / ARRAYS, **arrays)  # type: ignore[arg-type]
+            write_manifest(new, FORMAT_VERSION)
+
+
+def describe(parameters: Mapping[str, Any], **data: object) -> dict[str, str]:
+    """Return what makes a training the same one, for `Checkpoint.open`.
+
+    Parameters
+    ----------
+    parameters : mapping
+        The hyper-parameters of `HANClassifier`. Functions and word vectors are told by their names and types only.
+    **data : see `digest`
+        What is trained on, by the names that users know.
+    """
+    told = {
+        name: value if value is None or isinstance(value, str | os.PathLike | int | float | dict) else _kind(value)
+        for name, value in parameters.items()
+        if name not in IRRELEVANT
+    }
+    return {name: str(value) for name, value in told.items()} | {name: digest(held) for name, held in data.items()}
+
+
+def _kind(value: object) -> str:
+    return str(getattr(value, "__qualname__", type(value).__name__))
+
+
+def digest(*parts: object) -> str:
+    """Return a SHA-256 of strings, arrays and lists of them."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            content = part.dtype.str.encode() + str(part.shape).encode() + part.tobytes()
+        elif isinstance(part, list):
+            content = digest(*part).encode()
+        else:
+            content = str(part).encode("utf-8", "surrogatepass")
+        hashed.update(len(content).to_bytes(8) + content)
+    return hashed.hexdigest()
+
+
+def has_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is a checkpoint in a folder."""
+    return settled(Path(path).absolute() / NAME).is_dir()
+
+
+def has_ended(path: str | os.PathLike[str]) -> bool:
+    """Tell whether the training that a folder holds a checkpoint of had come to its end."""
+    return bool(read_json(settled(Path(path).absolute() / NAME) / STATE, dict)["ended"])
+
+
+def remove_checkpoint(path: str | os.PathLike[str]) -> None:
+    """Remove the checkpoint from a folder, and the folder if nothing else is in it."""
+    folder = Path(path).absolute()
+    shutil.rmtree(settled(folder / NAME), ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _without_arrays(value: Any, arrays: dict[str, npt.NDArray[Any]]) -> Any:
+    """Return a value as JSON can hold it: arrays are put into `arrays`, and their names in their place."""
+    if isinstance(value, np.ndarray):
+        name = f"array_{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, Mapping):
+        return {key: _without_arrays(held, arrays) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(held, arrays) for held in value]
+    return value
+
+
+def _with_arrays(value: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
+    """Undo `_without_arrays`."""
+    if isinstance(value, dict):
+        if value.keys() == {"array"}:
+            return arrays[value["array"]]
+        return {key: _with_arrays(held, arrays) for key, held in value.items()}
+    return [_with_arrays(held, arrays) for held in value] if isinstance(value, list) else value

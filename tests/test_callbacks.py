@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from han import HANClassifier
+from han.backend import keras
+from han.callbacks import BestWeights, first_interrupt_ends
+from han.exceptions import DivergenceError, TrainingWarning
+from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_ends_the_epoch_and_keeps_the_best_weights():
+    with pytest.warns(TrainingWarning, match=r"Ctrl-C in epoch 3 of 4: training has stopped, the weights of epoch \d"):
+        classifier = train(callbacks=[At(2 * STEPS + 2, interrupt)])
+    assert len(classifier.history_["loss"]) == 3
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    classifier.predict(TEXTS)
+
+
+def test_an_epoch_that_ctrl_c_ended_is_gone_on_with_from_its_checkpoint(tmp_path):
+    whole = train()
+    with pytest.warns(TrainingWarning, match="Ctrl-C in epoch 2 of 4"):
+        train(callbacks=[At(STEPS + 2, interrupt)], checkpoint_dir=tmp_path)
+    resumed = train(checkpoint_dir=tmp_path)
+    for weight, expected in zip(weights(resumed), weights(whole), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_second_ctrl_c_is_an_error_and_changes_nothing():
+    classifier = train(settings={"epochs": 1})
+    before, history = weights(classifier), classifier.history_
+    callbacks = [At(2, interrupt), At(2, interrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        classifier.set_params(epochs=3).fit(TEXTS, LABELS, callbacks=callbacks)
+    assert classifier.history_ is history
+    for weight, expected in zip(weights(classifier), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_who_handles_ctrl_c_goes_on_doing_so():
+    best = BestWeights(None, "min", 1)
+    seen = []
+    previous = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+    try:
+        with first_interrupt_ends(best):
+            interrupt()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert seen == [1]
+    assert not best.interrupted
+
+    def elsewhere():
+        with first_interrupt_ends(best):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert seen[1] is signal.default_int_handler
+
+
+class Poison(keras.callbacks.Callback):
+    """Makes a weight infinite at the end of an epoch, from 0."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.classifier.bias.assign([np.nan, np.nan])
+
+
+def test_a_loss_that_is_no_number_ends_training_with_the_last_good_weights():
+    expected = train(settings={"epochs": 2, "validation_fraction": 0.0, "warmup": 0.0, "averaging": 0.0})
+    message = r"loss became nan in epoch 3: training has stopped, the weights of epoch 2 are kept; try a lower"
+    with pytest.warns(TrainingWarning, match=message):
+        classifier = train(settings={"validation_fraction": 0.0, "averaging": 0.0}, callbacks=[Poison(2)])
+    assert np.isfinite(classifier.predict_proba(TEXTS)).all()
+    assert classifier.predict(TEXTS).tolist() == expected.predict(TEXTS).tolist()
+
+
+def test_a_loss_that_is_no_number_from_the_beginning_is_an_error():
+    classifier = train(settings={"epochs": 1})
+    before = weights(classifier)
+    with pytest.raises(DivergenceError, match=r"loss became nan in epoch 1; try a lower learning_rate"):
+        classifier.fit(TEXTS, LABELS, callbacks=[Poison(0)])
+    for weight, expected in zip(weights(classifier), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_learning_rate_that_is_too_high_in_a_real_training():
+    classifier = HANClassifier(**{**SETTINGS, "learning_rate": 1e30, "warmup": 0.0, "clipnorm": None, "averaging": 0.0})
+    with pytest.raises(DivergenceError, match=r"loss became (nan|inf) in epoch 1"):
+        classifier.fit(TEXTS, LABELS)
+    assert not hasattr(classifier, "model_")
+
+
+@pytest.mark.parametrize(("mode", "best"), [("min", 2), ("max", 0)])
+def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
+    values = [0.9, 0.5, 0.3, 0.4, 0.4, 0.1]
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    callback = BestWeights("val_loss", mode, 2)
+    callback.set_model(model)
+    model.stop_training = False
+    for epoch, value in enumerate(values):
+        model.set_weights([np.full((1, 1), epoch), np.zeros(1)])
+        callback.on_epoch_begin(epoch)
+        callback.on_epoch_end(epoch, {"loss": 1.0, "val_loss": value})
+        if model.stop_training:
+            break
+    callback.on_train_end()
+    assert epoch == best + 2
+    assert callback.best_epoch == best
+    assert model.get_weights()[0] == best
