@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
+from han import HANClassifier
 from han.cli import cli
 from han.cli.hyperparameters import chosen
 from han.explanation import Explanation
