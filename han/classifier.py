@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from han import forked
 from han.corpus import Corpus
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
@@ -277,6 +278,7 @@ class HANClassifier(TrainedClassifier):
             numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
             changed then.
         """
+        forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         previous = None
@@ -378,6 +380,7 @@ class HANClassifier(TrainedClassifier):
         >>> classifier.predict(["I loved it."]).tolist()
         ['good']
         """
+        forked.refuse("HANClassifier.partial_fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         first = not hasattr(self, "model_")

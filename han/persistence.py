@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from han.backend import keras
 from han.model import HierarchicalAttentionNetwork
+from han.stand_in import MODEL, read_network, write_network
 from han.validation import Labels
 from han.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
-MODEL = "model.keras"
 VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
@@ -127,8 +126,7 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
     _write_json(folder / SETTINGS, settings)
     _write_json(folder / VOCABULARY, saved.vocabulary.words)
     (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    # A copy that is not compiled: the optimizer's state is twice as large as the network.
-    saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
+    write_network(folder / MODEL, saved.model)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
@@ -179,7 +177,7 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         attributes=attributes,
         classes=classes,
         vocabulary=Vocabulary(_read_json(folder / VOCABULARY, list)),
-        model=keras.saving.load_model(folder / MODEL, safe_mode=True, compile=False),
+        model=read_network(folder / MODEL),
     )
 
 

@@ -1,0 +1,84 @@
+"""Networks in files, read and written in forked processes too."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+from han import forked
+from han.backend import keras
+from han.model import HierarchicalAttentionNetwork
+
+MODEL = "model.keras"
+
+
+class StandIn:
+    """What `model_` is of a classifier that was loaded or unpickled in a forked process: a network's file.
+
+    Of the network it has `get_config` and `count_params`; `HANClassifier` does the rest by a helper (`han.forked`).
+
+    Parameters
+    ----------
+    content : bytes
+        A `.keras` file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            self._config: dict[str, Any] = json.loads(archive.read("config.json"))["config"]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return dict(self._config)
+
+    def count_params(self) -> int:
+        """Return the number of weights."""
+        return forked.ask(_count, self)
+
+    def recipe(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return what makes the network in another process."""
+        return from_bytes, (self.content,)
+
+
+def read_network(path: Path) -> HierarchicalAttentionNetwork:
+    """Read a `.keras` file; in a forked process, as a `StandIn`."""
+    if forked.was_forked():
+        return cast(HierarchicalAttentionNetwork, StandIn(path.read_bytes()))
+    return cast(HierarchicalAttentionNetwork, keras.saving.load_model(path, safe_mode=True, compile=False))
+
+
+def write_network(path: Path, model: HierarchicalAttentionNetwork | StandIn) -> None:
+    """Write a `.keras` file, without the state of an optimizer."""
+    if isinstance(model, StandIn):
+        path.write_bytes(model.content)
+    elif forked.was_forked():
+        path.write_bytes(forked.ask(to_bytes, model))
+    else:
+        # A copy that is not compiled: the optimizer's state is twice as large as the network.
+        model.with_evidence(model.fitted_evidence()).save(path)
+
+
+def to_bytes(model: HierarchicalAttentionNetwork) -> bytes:
+    """Return what `write_network` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        write_network(path, model)
+        return path.read_bytes()
+
+
+def from_bytes(content: bytes) -> HierarchicalAttentionNetwork:
+    """Return what `to_bytes` was given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        path.write_bytes(content)
+        return read_network(path)
+
+
+def _count(model: Any) -> int:
+    return int(model.count_params())
