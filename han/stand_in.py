@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import zipfile
@@ -31,7 +32,10 @@ class StandIn:
     def __init__(self, content: bytes) -> None:
         self.content = content
         with zipfile.ZipFile(BytesIO(content)) as archive:
-            self._config: dict[str, Any] = json.loads(archive.read("config.json"))["config"]
+            config = archive.read("config.json")
+            self._config: dict[str, Any] = json.loads(config)["config"]
+            # Of what makes the network; there is also the time at which the file was written.
+            self.digest = hashlib.sha256(config + archive.read("model.weights.h5")).digest()
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -46,10 +50,18 @@ class StandIn:
         return from_bytes, (self.content,)
 
 
+# A pool unpickles the classifier again for every task: each would have a helper of its own, for as long as it takes.
+_latest: StandIn | None = None
+
+
 def read_network(path: Path) -> HierarchicalAttentionNetwork:
     """Read a `.keras` file; in a forked process, as a `StandIn`."""
+    global _latest
     if forked.was_forked():
-        return cast(HierarchicalAttentionNetwork, StandIn(path.read_bytes()))
+        network = StandIn(path.read_bytes())
+        if _latest is None or _latest.digest != network.digest:
+            _latest = network
+        return cast(HierarchicalAttentionNetwork, _latest)
     return cast(HierarchicalAttentionNetwork, keras.saving.load_model(path, safe_mode=True, compile=False))
 
 
