@@ -277,6 +277,8 @@ class HANClassifier(TrainedClassifier):
             For documents that are not text, labels that do not match them, a single class, weights that are not
             numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
             changed then.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
         """
         forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
@@ -368,6 +370,8 @@ class HANClassifier(TrainedClassifier):
         TypeError, ValueError
             As `fit` does; for the first call without `classes`, another one with other `classes`, or
             `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
 
         Examples
         --------

@@ -112,6 +112,8 @@ class StoredClassifier(BaseEstimator):
             If the folder is there already.
         MissingExtraError
             If onnx is not installed.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
         """
         check_is_fitted(self)
         check_parameters({"format": format}, {"format": Choice(FORMATS)})

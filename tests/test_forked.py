@@ -96,7 +96,7 @@ def test_a_forked_process_saves_and_loads(after_training):
     found, expected = results["forked"], results["here"]
     np.testing.assert_allclose(found["copied"], expected["probabilities"], atol=1e-6)
     assert found["copied, described"] == expected["described"]["weights"]
-    written, again, here = (folder / name for name in ("forked", "again", "here"))
+    written, again, here = (folder / name for name in ("forked", "forked/again", "here"))
     assert (again / "model.keras").read_bytes() == (written / "model.keras").read_bytes()
     for name in ("vocabulary.json", "settings.json"):
         assert (written / name).read_bytes() == (here / name).read_bytes()
