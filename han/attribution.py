@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han import forked
 from han.corpus import MAX_BATCH_WORDS, Corpus, Documents, Int64, consecutive, prediction_batches, ranges
 from han.explanation import Explanation
 from han.model import HierarchicalAttentionNetwork
@@ -56,6 +57,8 @@ def attribute(
     n_steps : int, default 32
         Points at which integrated gradients evaluates the gradient.
     """
+    if forked.was_forked():
+        return forked.ask(attribute, model, corpus, method, targets, n_steps)
     size = MAX_BATCH_WORDS if method == "attention" else BATCH_WORDS
     parts = [
         METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)

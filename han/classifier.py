@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from han import forked
 from han.checkpoint import Checkpoint, describe
 from han.corpus import Corpus
 from han.embeddings import check_source
@@ -296,7 +297,10 @@ class HANClassifier(TrainedClassifier):
             If the checkpoint is of another training, or damaged.
         DivergenceError
             If the loss is not finite in the first epoch.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
         """
+        forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         check_checkpoint(checkpoint_dir, checkpoint_steps)
@@ -395,6 +399,8 @@ class HANClassifier(TrainedClassifier):
         TypeError, ValueError
             As `fit` does; for the first call without `classes`, another one with other `classes`, or
             `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
 
         Examples
         --------
@@ -407,6 +413,7 @@ class HANClassifier(TrainedClassifier):
         >>> classifier.predict(["I loved it."]).tolist()
         ['good']
         """
+        forked.refuse("HANClassifier.partial_fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
         first = not hasattr(self, "model_")

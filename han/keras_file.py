@@ -7,9 +7,12 @@ and the weights are arrays that fit it.
 
 from __future__ import annotations
 
+import inspect
 import json
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,9 @@ MAX_ENTRIES = 1000
 REGISTERED_NAME = "han>HierarchicalAttentionNetwork"
 
 
-def read_network(path: Path, vocabulary_size: int, classes: int) -> HierarchicalAttentionNetwork:
-    """Read a network that `keras.Model.save` wrote.
+@contextmanager
+def unpacked(path: Path, vocabulary_size: int, classes: int) -> Iterator[tuple[dict[str, Any], Path]]:
+    """Give the arguments of the network that a file holds, and a file of its weights; nothing here is TensorFlow's.
 
     Parameters
     ----------
@@ -42,25 +46,32 @@ def read_network(path: Path, vocabulary_size: int, classes: int) -> Hierarchical
     ModelFileError
         If the file is damaged, holds anything else than such a network, or unpacks to more than `MAX_UNPACKED_BYTES`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            _check_members(path, archive)
-            arguments = _read_arguments(path, archive.read(CONFIG))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _check_members(path, archive)
+                arguments = _read_arguments(path, archive.read(CONFIG))
+                weights = Path(archive.extract(WEIGHTS, folder))
             for name, expected in (("vocabulary_size", vocabulary_size), ("classes", classes)):
                 if arguments.get(name) != expected:
                     raise ModelFileError(
                         f"{path}: {name} must be {expected}, as in the other files, got {arguments.get(name)!r}"
                     )
-            weights = Path(archive.extract(WEIGHTS, folder))
             _check_weights(path, weights, arguments)
-            network = HierarchicalAttentionNetwork(**arguments)
-            network.build((None, None, None))
-            network.load_weights(weights)
-    except ModelFileError:
-        raise
-    # zipfile, h5py and Keras raise errors of many kinds for files that are not what they expect.
-    except Exception as error:
-        raise ModelFileError(f"{path} must hold a network: {type(error).__name__}: {error}") from error
+            yield arguments, weights
+        except ModelFileError:
+            raise
+        # zipfile, h5py and Keras raise errors of many kinds for files that are not what they expect.
+        except Exception as error:
+            raise ModelFileError(f"{path} must hold a network: {type(error).__name__}: {error}") from error
+
+
+def build_network(path: Path, vocabulary_size: int, classes: int) -> HierarchicalAttentionNetwork:
+    """Return the network that `keras.Model.save` wrote to a file; parameters and errors are those of `unpacked`."""
+    with unpacked(path, vocabulary_size, classes) as (arguments, weights):
+        network = HierarchicalAttentionNetwork(**arguments)
+        network.build((None, None, None))
+        network.load_weights(weights)
     for weight in network.weights:
         if not np.isfinite(np.asarray(weight)).all():
             raise ModelFileError(f"{path} must hold finite weights, got others in {weight.path}")
@@ -87,7 +98,7 @@ def _read_arguments(path: Path, content: bytes) -> dict[str, Any]:
             f"{path} must hold a network of the class {REGISTERED_NAME!r}, got {named!r}; other code is never run"
         )
     arguments = config.get("config")
-    known = HierarchicalAttentionNetwork(vocabulary_size=2, classes=2).get_config()
+    known = {"name", *inspect.signature(HierarchicalAttentionNetwork).parameters}
     if not isinstance(arguments, dict):
         raise ModelFileError(f"{path} must hold the arguments of a network, got {type(arguments).__name__}")
     for name, value in arguments.items():

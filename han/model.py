@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from han.backend import keras, tf
@@ -381,6 +382,17 @@ class HierarchicalAttentionNetwork(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**self._arguments, "name": self.name}
+
+    def recipe(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return a function and its arguments that make this network in another process, see `han.forked`."""
+        return _remade, (self.get_config(), self.get_weights())
+
+
+def _remade(config: dict[str, Any], weights: list[Any]) -> HierarchicalAttentionNetwork:
+    model = HierarchicalAttentionNetwork(**config)
+    model.build((None, None, None))
+    model.set_weights(weights)
+    return model
 
 
 def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:

@@ -35,13 +35,12 @@ from han.files import (
     write_json,
     write_manifest,
 )
-from han.keras_file import read_network
 from han.model import HierarchicalAttentionNetwork
+from han.stand_in import MODEL, read_network, write_network
 from han.validation import Labels
 from han.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
-MODEL = "model.keras"
 VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
@@ -133,8 +132,7 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
     write_json(folder / SETTINGS, settings)
     write_json(folder / VOCABULARY, saved.vocabulary.words)
     (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    # A copy that is not compiled: the optimizer's state is twice as large as the network.
-    saved.model.with_evidence(saved.model.fitted_evidence()).save(folder / MODEL)
+    write_network(folder / MODEL, saved.model)
     write_manifest(folder, FORMAT_VERSION)
 
 

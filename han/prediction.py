@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from han import forked
 from han.corpus import Corpus, prediction_batches
 from han.model import HierarchicalAttentionNetwork, Projection
 from han.text import DocumentSplitter
@@ -23,7 +24,7 @@ def predict(
     model: HierarchicalAttentionNetwork, texts: list[str], splitter: DocumentSplitter, vocabulary: Vocabulary
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Return the probabilities [documents, classes], and how many documents were over the cap on sentences."""
-    probabilities = np.empty((len(texts), model.classifier.units), np.float32)
+    probabilities = np.empty((len(texts), model.get_config()["classes"]), np.float32)
 
     one_at_a_time = Lock()
 
@@ -34,7 +35,8 @@ def predict(
 
     chunks = divide([len(text) for text in texts], CHUNK)
     everything = None
-    if len(chunks) > 1 and vocabulary.size <= LARGEST_TABLE:
+    here = not forked.was_forked()
+    if here and len(chunks) > 1 and vocabulary.size <= LARGEST_TABLE:
         everything = model.project(np.arange(vocabulary.size, dtype=np.int32))
 
     def work(chunk: tuple[int, int]) -> int:
@@ -44,9 +46,10 @@ def predict(
 
     if len(chunks) == 1:
         return probabilities, work(chunks[0])
-    # Threads that call the network for the first time together would each trace its graph.
-    model.project.get_concrete_function()
-    model.read.get_concrete_function()
+    if here:
+        # Threads that call the network for the first time together would each trace its graph.
+        model.project.get_concrete_function()
+        model.read.get_concrete_function()
     # One chunk is split into words while the network works on two others: a tenth faster than one at a time. A fourth
     # waits, so that none of these has to.
     with ThreadPoolExecutor(max_workers=4) as executor:
@@ -60,6 +63,8 @@ def classify(
 
     `projection` is that of the whole vocabulary, if it has been projected.
     """
+    if forked.was_forked():
+        return forked.ask(classify, model, corpus)
     probabilities = np.empty((len(corpus), model.classifier.units), np.float32)
     for part in prediction_batches(corpus):
         documents = corpus.batch(part)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from han import forked
 from han.card import model_card
 from han.exceptions import ModelFileError
 from han.export import FORMATS, export
@@ -64,8 +65,8 @@ class StoredClassifier(BaseEstimator):
             "multi_label": self.label_form_.multi_label,
             "training_documents": self.n_samples_fit_,
             "known_words": len(self.vocabulary_),
-            "ngrams": 0 if self.model_.evidence is None else self.model_.evidence.ngrams,
-            "weights": int(sum(np.prod(weight.shape) for weight in self.model_.weights)),
+            "ngrams": self.model_.get_config()["ngrams"],
+            "weights": int(self.model_.count_params()),
             "epochs": epochs,
         }
         if "val_loss" in history:
@@ -112,9 +113,12 @@ class StoredClassifier(BaseEstimator):
             If the folder is there already.
         MissingExtraError
             If onnx is not installed.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
         """
         check_is_fitted(self)
         check_parameters({"format": format}, {"format": Choice(FORMATS)})
+        forked.refuse("HANClassifier.export")
         return export(Path(path), format, self.model_, self.tokenizer_settings())
 
     def tokenizer_settings(self) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -346,3 +349,29 @@ def test_verbose_1_shows_loss_and_accuracy_of_each_epoch(capfd):
     lines = output.err.splitlines()
     assert [line.split()[:2] for line in lines] == [["epoch", "1/2"], ["epoch", "2/2"]]
     assert all(name in lines[0] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
+
+
+def test_threads_get_the_answers_that_one_would(fitted, news):
+    # Nothing is traced yet in the copy: all threads come first together.
+    asked, texts = copy.deepcopy(fitted), [*news[2][:8], ""]
+    parts = [texts[start : start + 3] for start in range(7)] + [texts]
+    methods = ["attention", "gradient_x_input", "integrated_gradients", "occlusion"] * 2
+    together = threading.Barrier(len(parts))
+
+    def ask(part, method):
+        together.wait()
+        first = asked.predict_proba(part)
+        return first, asked.explain(part, method=method, n_steps=4), asked.predict(part), asked.predict_proba(part)
+
+    with ThreadPoolExecutor(len(parts)) as executor:
+        answers = list(executor.map(ask, parts, methods))
+    for part, method, (first, explanations, labels, second) in zip(parts, methods, answers, strict=True):
+        expected = asked.predict_proba(part)
+        np.testing.assert_allclose(first, expected, atol=1e-6)
+        np.testing.assert_allclose(second, expected, atol=1e-6)
+        np.testing.assert_allclose(fitted.predict_proba(part), expected, atol=1e-6)
+        assert labels.tolist() == asked.predict(part).tolist()
+        for got, wanted in zip(explanations, asked.explain(part, method=method, n_steps=4), strict=True):
+            np.testing.assert_allclose(got.word_scores, wanted.word_scores, atol=1e-6)
+            np.testing.assert_allclose(got.sentence_scores, wanted.sentence_scores, atol=1e-6)
+            np.testing.assert_allclose(got.probabilities, wanted.probabilities, atol=1e-6)

@@ -11,7 +11,7 @@ import pytest
 
 from han.backend import keras
 from han.exceptions import ModelFileError
-from han.keras_file import read_network
+from han.keras_file import build_network
 from han.model import HierarchicalAttentionNetwork
 
 SIZES = {"vocabulary_size": 20, "classes": 3}
@@ -46,7 +46,7 @@ def config(path):
 
 
 def read(path):
-    return read_network(path, 20, 3)
+    return build_network(path, 20, 3)
 
 
 def edit_weights(path, edit):
@@ -161,7 +161,7 @@ def test_a_network_that_is_larger_than_its_file_is_not_built(name, value, path):
 def test_a_network_for_other_words_or_classes(path):
     for sizes, name in (((21, 3), "vocabulary_size must be 21"), ((20, 4), "classes must be 4")):
         with pytest.raises(ModelFileError, match=name):
-            read_network(path, *sizes)
+            build_network(path, *sizes)
 
 
 def link_elsewhere(weights):
