@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from han.corpus import Corpus
+from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
 from han.fitting import check_previous, fit_network, start_network, training_settings
@@ -22,6 +23,7 @@ from han.validation import (
     check_class_weight,
     check_sample_weight,
     check_texts,
+    check_words,
 )
 
 
@@ -273,9 +275,14 @@ class HANClassifier(TrainedClassifier):
         Raises
         ------
         TypeError, ValueError
-            For documents that are not text, labels that do not match them, a single class, weights that are not
-            numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
-            changed then.
+            For documents that are not text or all without words, labels that do not match them, a single class,
+            weights that are not numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its
+            range. Nothing has changed then.
+
+        Warns
+        -----
+        TrainingWarning
+            If documents with the same text and a weight have different labels.
         """
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
@@ -292,6 +299,13 @@ class HANClassifier(TrainedClassifier):
         if previous is None:
             check_source(self.embeddings)
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
+        check_words(texts, self.document_splitter())
+        counted = np.flatnonzero(weights > 0)
+        warn_of_conflicts(
+            [texts[index] for index in counted],
+            lambda position: form.named(targets[counted[position]]),
+            "they are trained on as they are",
+        )
         seed = int(check_random_state(self.random_state).randint(2**24))
         rng = np.random.default_rng(seed)
         if held_out is None:
@@ -393,6 +407,7 @@ class HANClassifier(TrainedClassifier):
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
         if first:
             check_source(self.embeddings)
+            check_words(texts, self.document_splitter())
         else:
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
         seed = int(check_random_state(self.random_state).randint(2**24))
