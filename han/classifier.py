@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from han import forked
 from han.checkpoint import Checkpoint, describe
 from han.corpus import Corpus
+from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
 from han.fitting import check_previous, fit_network, start_network, training_settings
@@ -26,6 +27,7 @@ from han.validation import (
     check_class_weight,
     check_sample_weight,
     check_texts,
+    check_words,
 )
 
 
@@ -299,6 +301,14 @@ class HANClassifier(TrainedClassifier):
             If the loss is not finite in the first epoch.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
+            For documents that are not text or all without words, labels that do not match them, a single class,
+            weights that are not numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its
+            range. Nothing has changed then.
+
+        Warns
+        -----
+        TrainingWarning
+            If documents with the same text and a weight have different labels.
         """
         forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
@@ -317,6 +327,13 @@ class HANClassifier(TrainedClassifier):
         if previous is None:
             check_source(self.embeddings)
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
+        check_words(texts, self.document_splitter())
+        counted = np.flatnonzero(weights > 0)
+        warn_of_conflicts(
+            [texts[index] for index in counted],
+            lambda position: form.named(targets[counted[position]]),
+            "they are trained on as they are",
+        )
         seed = int(check_random_state(self.random_state).randint(2**24))
         checkpoint = None
         if checkpoint_dir is not None:
@@ -429,6 +446,7 @@ class HANClassifier(TrainedClassifier):
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
         if first:
             check_source(self.embeddings)
+            check_words(texts, self.document_splitter())
         else:
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
         seed = int(check_random_state(self.random_state).randint(2**24))

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from han.duplicates import warn_of_conflicts
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.labels import LabelForm
-from han.rows import FORMATS, read_rows
+from han.rows import FORMATS, numbered_rows
 from han.splits import strata, stratified_split
 from han.validation import Labels, check_labels, check_texts
 
@@ -88,8 +89,14 @@ def load_dataset(
     MissingExtraError
         If the package that carries a named data set is not installed.
     ValueError, TypeError
-        If an argument is out of its range; a file has no such column, cannot be read or is empty; a folder has no text
-        files; a text or a label is missing; or there are fewer than two classes, or too few documents to test on.
+        If an argument is out of its range; a file has no such column, cannot be read, is not in UTF-8 or is empty; a
+        folder has no text files; a text or a label is missing (with the line, or in Parquet the row); or there are
+        fewer than two classes, or too few documents to test on.
+
+    Warns
+    -----
+    TrainingWarning
+        If documents with the same text, of which the first is kept, have different labels.
 
     Examples
     --------
@@ -103,6 +110,12 @@ def load_dataset(
     if not isinstance(random_state, Integral) or random_state < 0:
         raise InvalidValueError(f"random_state must be an int of at least 0, got {random_state!r}")
     name, texts, labels = _load(source, text, label, label_separator)
+    values = labels.tolist()
+    warn_of_conflicts(
+        texts,
+        lambda index: sorted(values[index], key=str) if isinstance(values[index], list) else values[index],
+        "of each text the first is kept, with its label",
+    )
     first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
     texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
     try:
@@ -215,13 +228,15 @@ def _read_file(path: Path, text: str, label: str, label_separator: str | None) -
         raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which is empty")
     texts: list[Any] = []
     labels: list[Any] = []
+    numbers: list[int] = []
     columns: dict[str, None] = {}
     try:
         with path.open("rb") as stream:
-            for rows in read_rows(stream, FORMATS[path.suffix.lower()]):
-                columns |= dict.fromkeys(rows[0])
-                texts += [row.get(text) for row in rows]
-                labels += [row.get(label) for row in rows]
+            for number, row in numbered_rows(stream, FORMATS[path.suffix.lower()]):
+                columns |= dict.fromkeys(row)
+                texts.append(row.get(text))
+                labels.append(row.get(label))
+                numbers.append(number)
     except Exception as error:  # each format's reader has its own kinds
         raise InvalidValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
     for argument, column in (("text", text), ("label", label)):
@@ -231,9 +246,21 @@ def _read_file(path: Path, text: str, label: str, label_separator: str | None) -
             )
     if label_separator is not None:
         labels = [_parts(value, label_separator) for value in labels]
+    unit = "row" if path.suffix.lower() == ".parquet" else "line"
+    for argument, column, values in (("text", text, texts), ("label", label, labels)):
+        missing = [index for index, value in enumerate(values) if _is_missing(value)]
+        if missing:
+            raise InvalidValueError(
+                f"{argument} must be a column with a value in each row, but in {column!r} of {path.name} "
+                f"{len(missing)} {argument}s are missing, the first on {unit} {numbers[missing[0]]}"
+            )
     frame = pd.DataFrame({"text": pd.Series(texts, dtype=object), "label": pd.Series(labels, dtype=object)})
-    frame = frame.mask(frame == "", None)
     return frame.assign(label=_whole_numbers(frame["label"]))
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell whether a cell is empty, null or not a number."""
+    return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and np.isnan(value))
 
 
 def _parts(labels: Any, separator: str) -> Any:
@@ -264,7 +291,7 @@ def _read_folder(folder: Path, fallback: str | None = None) -> pd.DataFrame:
 
 def _read_text(path: Path, fallback: str | None) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         if fallback is None:
             raise InvalidValueError(f"{path} must be in UTF-8, got {error}") from error

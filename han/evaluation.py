@@ -18,6 +18,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from han.calibration import Reliability, reliability
 from han.labels import LabelForm
 
+# A confusion matrix of more classes cannot be read, and of many more takes gigabytes.
+MAX_CONFUSION = 1000
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -36,7 +39,7 @@ class Evaluation:
     per_class : DataFrame
         Precision, recall, F1 and number of test documents of each class.
     confusion : int array [true classes, predicted classes] or None
-        None where a document may have several classes.
+        None where a document may have several classes, or there are more than 1,000 of them.
     reliability : Reliability
         Confidence beside accuracy; its `error` is the expected calibration error. Where a document may have several
         classes, of each yes or no.
@@ -98,6 +101,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         labels_ = np.arange(len(classes))
         loss = log_loss(targets, probabilities / probabilities.sum(axis=1, keepdims=True), labels=labels_)
     columns = np.arange(len(classes))
+    pairs_are_shown = not form.multi_label and len(classes) <= MAX_CONFUSION
     measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
     per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
     return Evaluation(
@@ -107,7 +111,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if form.multi_label else None,
         log_loss=float(loss),
         per_class=pd.DataFrame(per_class, index=pd.Index(classes, name="class")),
-        confusion=None if form.multi_label else confusion_matrix(targets, predicted, labels=columns),
+        confusion=confusion_matrix(targets, predicted, labels=columns) if pairs_are_shown else None,
         reliability=calibrated,
     )
 

@@ -128,6 +128,10 @@ class LabelForm(NamedTuple):
         collection = COLLECTIONS[self.kind]
         return [collection(self.classes[row.astype(bool)].tolist()) for row in targets]
 
+    def named(self, target: Any) -> Any:
+        """Return the label of one document, or the list of its labels, for its target."""
+        return np.asarray(self.classes[np.flatnonzero(target) if self.multi_label else target]).tolist()
+
     def _check_known(self, labels: list[Any], name: str) -> None:
         unknown = sorted(set(labels) - set(self.classes.tolist()), key=str)
         if unknown:
@@ -190,8 +194,13 @@ def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.floa
     if array.dtype == object and all(kind_of(value) in (int, bool) for value in array.flat):
         array = array.astype(float)  # columns of several types
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        values = [value for value in array.flat if kind_of(value) not in (int, bool) or value not in (0, 1)]
-        raise InvalidValueError(f"{expected}, got {shown(values[0])}")
+        document, value = next(
+            (index, value)
+            for index, row in enumerate(array)
+            for value in row
+            if kind_of(value) not in (int, bool) or value not in (0, 1)
+        )
+        raise InvalidValueError(f"{expected}, but document {document} has {shown(value)}")
     return np.asarray(array, np.float32)
 
 

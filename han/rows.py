@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,14 +21,30 @@ FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 # Longer than any document that fits into memory; `csv` takes 131,072 characters for a mistake.
 FIELD_LIMIT = 2**31 - 1
+# What Python's "surrogateescape" makes of bytes that are not UTF-8.
+ESCAPED = re.compile("[\udc80-\udcff]")
 # A chunk ends when it has so many rows, or a row ends beyond so many bytes.
 CHUNK_ROWS, CHUNK_BYTES = 4096, 16_000_000
 
 
 def read_rows(stream: BinaryIO, form: str) -> Iterator[list[Row]]:
-    """Read rows in chunks.
+    """Read rows in chunks; the parameters and errors are those of `numbered_rows`. What is not UTF-8 is replaced."""
+    rows: list[Row] = []
+    size = 0
+    for _, row, row_size in _read(stream, form, replace=True):
+        rows.append(row)
+        size += row_size
+        if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
 
-    Cells of CSV and TSV are strings as they are written there; empty ones too. What is not UTF-8 is replaced.
+
+def numbered_rows(stream: BinaryIO, form: str) -> Iterator[tuple[int, Row]]:
+    """Read rows, each with the number of the line on which it starts, or in Parquet with its own number, from 1 on.
+
+    Cells of CSV and TSV are strings as they are written there; empty ones too.
 
     Parameters
     ----------
@@ -37,74 +55,82 @@ def read_rows(stream: BinaryIO, form: str) -> Iterator[list[Row]]:
     Raises
     ------
     ValueError
-        If a row is not of this format, with the line where one can be named.
+        If a row is not of this format or not in UTF-8, with the line on which it starts, where one can be named.
+    """
+    return ((number, row) for number, row, _ in _read(stream, form, replace=False))
+
+
+def _read(stream: BinaryIO, form: str, *, replace: bool) -> Iterator[tuple[int, Row, int]]:
+    """Read rows, each with its number and its size: in characters, in JSON Lines in bytes, of Parquet it is not known.
+
+    What is not UTF-8 is replaced, or else refused.
     """
     if form == "jsonl":
-        yield from _read_jsonl(stream)
-    elif form == "parquet":
-        yield from _read_parquet(stream)
-    else:
-        yield from _read_table(stream, SEPARATORS[form])
+        return _read_jsonl(stream, replace)
+    if form == "parquet":
+        return _read_parquet(stream)
+    return _read_table(stream, SEPARATORS[form], replace)
 
 
-def _read_table(stream: BinaryIO, separator: str) -> Iterator[list[Row]]:
-    text = io.TextIOWrapper(stream, "utf-8-sig", "replace", newline="")
+def _read_table(stream: BinaryIO, separator: str, replace: bool) -> Iterator[tuple[int, Row, int]]:
+    text = io.TextIOWrapper(stream, "utf-8-sig", "replace" if replace else "surrogateescape", newline="")
     csv.field_size_limit(FIELD_LIMIT)
-    lines = csv.reader(text, delimiter=separator, strict=True)
+    lines = csv.reader(text if replace else _in_utf_8(text), delimiter=separator, strict=True)
+    start = 1
     try:
         names = next(lines, [])
         repeated = [name for index, name in enumerate(names) if name in names[:index]]
         if repeated:
             raise InvalidValueError(f"the header names the column {repeated[0]!r} twice")
-        rows: list[Row] = []
-        size = 0
+        start = lines.line_num + 1
         for fields in lines:
-            if not fields:  # an empty line
-                continue
-            if len(fields) != len(names):
-                raise InvalidValueError(f"line {lines.line_num} has {len(fields)} fields, and the header {len(names)}")
-            rows.append(dict(zip(names, fields, strict=True)))
-            size += sum(map(len, fields))
-            if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
-                yield rows
-                rows, size = [], 0
-        if rows:
-            yield rows
+            if fields:  # or the line is empty
+                if len(fields) != len(names):
+                    raise InvalidValueError(f"line {start} has {len(fields)} fields, and the header {len(names)}")
+                yield start, dict(zip(names, fields, strict=True)), sum(map(len, fields))
+            start = lines.line_num + 1
     except csv.Error as error:
-        raise InvalidValueError(f"line {lines.line_num}: {error}") from error
+        unclosed = "; a quote that opens in this row is not closed" if "end of data" in str(error) else ""
+        raise InvalidValueError(f"line {start}: {error}{unclosed}") from error
     finally:
         if not stream.closed:
             text.detach()  # or it would be closed with this
 
 
-def _read_jsonl(stream: BinaryIO) -> Iterator[list[Row]]:
-    rows: list[Row] = []
-    size = 0
+def _in_utf_8(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines, if none of them holds what "surrogateescape" makes of bytes that are not UTF-8."""
+    for number, line in enumerate(lines, start=1):
+        if not line.isascii() and (escaped := ESCAPED.search(line)):
+            raise InvalidValueError(f"line {number} is not UTF-8: it has the byte 0x{ord(escaped[0]) - 0xDC00:02x}")
+        yield line
+
+
+def _read_jsonl(stream: BinaryIO, replace: bool) -> Iterator[tuple[int, Row, int]]:
     for number, line in enumerate(stream, start=1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace"))
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace" if replace else "strict")
+            row = json.loads(text)
+        except UnicodeDecodeError as error:
+            raise InvalidValueError(
+                f"line {number} is not UTF-8: it has the byte 0x{error.object[error.start]:02x}"
+            ) from error
         except json.JSONDecodeError as error:
             raise InvalidValueError(f"line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
             raise InvalidValueError(f"line {number} must hold a JSON object, got {str(row)[:60]!r}")
-        rows.append(row)
-        size += len(line)
-        if len(rows) == CHUNK_ROWS or size > CHUNK_BYTES:
-            yield rows
-            rows, size = [], 0
-    if rows:
-        yield rows
+        yield number, row, len(line)
 
 
-def _read_parquet(stream: BinaryIO) -> Iterator[list[Row]]:
+def _read_parquet(stream: BinaryIO) -> Iterator[tuple[int, Row, int]]:
     import pyarrow.parquet
 
     if not stream.seekable():
         stream = io.BytesIO(stream.read())
-    for batch in pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=CHUNK_ROWS):
-        yield batch.to_pylist()
+    batches = pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=CHUNK_ROWS)
+    rows = chain.from_iterable(batch.to_pylist() for batch in batches)
+    return ((number, row, 0) for number, row in enumerate(rows, start=1))
 
 
 class RowWriter:

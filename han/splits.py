@@ -42,8 +42,11 @@ def strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return a class for each document: of several the rarest, for which it matters most that both parts have it."""
     if targets.ndim == 1:
         return targets
-    counts = np.where(targets > 0, targets.sum(axis=0), np.inf)
-    rarest: npt.NDArray[np.int64] = np.where(np.isfinite(counts).any(axis=1), counts.argmin(axis=1), targets.shape[1])
+    rows, columns = np.nonzero(targets)
+    by_rarity = np.lexsort((columns, targets.sum(axis=0)[columns], rows))
+    labelled, first = np.unique(rows[by_rarity], return_index=True)
+    rarest = np.full(len(targets), targets.shape[1])
+    rarest[labelled] = columns[by_rarity][first]
     return rarest
 
 
@@ -75,10 +78,9 @@ def stratified_split(
     >>> len(large), len(small)
     (13, 3)
     """
-    _, classes = np.unique(np.asarray(labels), return_inverse=True)
+    _, classes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     small = np.zeros(len(classes), bool)
-    for class_ in range(classes.max(initial=-1) + 1):
-        members = np.flatnonzero(classes == class_)
+    for members in np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1]):
         count = min(round(len(members) * fraction), len(members) - 1)
         small[rng.choice(members, count, replace=False)] = True
     return np.flatnonzero(~small), np.flatnonzero(small)

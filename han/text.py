@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, filterfalse, islice, pairwise
 from typing import Self, TypeVar
 
 import regex
@@ -24,10 +24,20 @@ _ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
 # What stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not
 # set apart by spaces, each letter (but for Japanese loanwords, in katakana).
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_LETTERS = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]][\p{{M}}\u200c\u200d]*"
+_LETTER = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]]"
+_LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\u200c\u200d]]*"
 # What Python takes for white space is more than `regex` does.
-WORD_PATTERN = rf"(?:{_LETTERS})+(?:['’](?:{_LETTERS})+)*|(?![\s\x1c-\x1f])\X"
+WORD_PATTERN = rf"{_LETTERS}(?:['’]{_LETTERS})*|(?![\s\x1c-\x1f])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
+# Line breaks that are read as "\n" is.
+_OTHER_BREAKS = ("\r", "\u2028", "\u2029")
+_OTHER_BREAK = re.compile("\r\n|[" + "".join(_OTHER_BREAKS) + "]")
+_SPACE = re.compile(r"\s")
+# A text of twice as many characters is split in one go, longer ones in pieces, so that what is cut need not be read:
+# where nothing stands between words, finding sentences takes time with the square of the length.
+PIECE = 25_000
+# A sentence of twice as many characters ends with its next word.
+LONGEST_PIECE = 8 * PIECE
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:
@@ -49,9 +59,79 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     >>> split_sentences("Am 3. Oktober kam z. B. Dr. Vogt. Warum?", language="de")
     ['Am 3. Oktober kam z. B. Dr. Vogt. ', 'Warum?']
     """
-    if "\n" in text and not _SENTENCE_END.search(text):
-        return text.splitlines(keepends=True)
+    return list(iterate_sentences(text, language))
+
+
+def iterate_sentences(text: str, language: str = "en") -> Iterator[str]:
+    """Yield what `split_sentences` returns, without reading much more of a long text than is asked for.
+
+    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs.
+    Paragraphs of more than 50,000 characters are read in pieces, and a quotation that goes on from one into the next
+    does not hold its sentences together.
+    """
+    if any(mark in text for mark in _OTHER_BREAKS):
+        return _with_breaks_of(text, _OTHER_BREAK.sub("\n", text), language)
+    return _iterate(text, language)
+
+
+def _with_breaks_of(text: str, plain: str, language: str) -> Iterator[str]:
+    """Yield the sentences of a text as they are in it, found in the same with plain line breaks."""
+    # Each pair of "\r" and "\n" moves what comes after it by one.
+    pairs = (match.start() for match in re.finditer("\r\n", text))
+    pair, before, end = next(pairs, len(text)), 0, 0
+    for piece in _iterate(plain, language):
+        offsets = []
+        for position in (start := plain.index(piece, end), end := start + len(piece)):
+            while pair - before < position:
+                before += 1
+                pair = next(pairs, len(text))
+            offsets.append(position + before)
+        yield text[slice(*offsets)]
+
+
+def _iterate(text: str, language: str) -> Iterator[str]:
+    """Yield the sentences of a text with plain line breaks."""
     code = language.partition("-")[0]
+    by_line = "\n" in text and not _SENTENCE_END.search(text)
+    start, size = 0, PIECE
+    while start < len(text):
+        if by_line:
+            end = text.find("\n", start + size) + 1 or len(text)
+            sentences = text[start:end].splitlines(keepends=True)
+        elif end := _end_of_paragraph(text, start, size):
+            sentences = _segment(code, text[start:end])
+        else:
+            end = start + 2 * size
+            sentences = _segment(code, text[start:end])
+            if len(sentences) > 1:  # the last one may go on
+                end = text.rindex(sentences.pop(), start, end)
+            elif size < LONGEST_PIECE:
+                size *= 2
+                continue
+            else:
+                space = _SPACE.search(text, end)
+                end = space.end() if space else len(text)
+                sentences = [text[start:end]]
+        yield from sentences
+        start, size = end, PIECE
+
+
+def _end_of_paragraph(text: str, start: int, size: int) -> int:
+    """Return where a paragraph ends that ends between `size` and twice as many characters from `start`, or else 0.
+
+    Sentences do not reach beyond two line breaks. Of more in a row, the first and the second belong together, the third
+    and the fourth, and so on.
+    """
+    if len(text) - start <= 2 * size:
+        return len(text)
+    found = text.find("\n\n", start + size, start + 2 * size)
+    if found < 0:
+        return 0
+    before = found - start - len(text[start:found].rstrip("\n"))
+    return found + 2 - before % 2
+
+
+def _segment(code: str, text: str) -> list[str]:
     try:
         pieces: list[str] = sentencex.segment(code, text)
     except UnicodeEncodeError:  # half of a surrogate pair, which is not a character; put something else in its place
@@ -74,7 +154,15 @@ def split_words(sentence: str) -> list[str]:
     >>> split_words("हिन्दी में NLP: 我爱北京。")
     ['हिन्दी', 'में', 'NLP', ':', '我', '爱', '北', '京', '。']
     """
-    words: list[str] = (_ASCII_WORD if sentence.isascii() else _WORD).findall(sentence)
+    return list(_find_words(sentence))
+
+
+def _find_words(sentence: str) -> Iterable[str]:
+    """Return what `split_words` does, of a long sentence one word after the other."""
+    pattern = _ASCII_WORD if sentence.isascii() else _WORD
+    if len(sentence) > PIECE:
+        return (match.group() for match in pattern.finditer(sentence))
+    words: list[str] = pattern.findall(sentence)
     return words
 
 
@@ -147,10 +235,12 @@ class DocumentSplitter:
     ) -> None:
         self.max_sentences = max_sentences
         self.max_words = max_words
-        self.sentence_splitter: Splitter = partial(split_sentences, language=language)
+        self.sentence_splitter: Splitter = partial(iterate_sentences, language=language)
         if sentence_splitter is not None:
             self.sentence_splitter = _checked(sentence_splitter, "sentence_splitter")
-        self.tokenizer: Splitter = split_words if tokenizer is None else _checked(tokenizer, "tokenizer")
+        self.tokenizer: Splitter = _find_words if tokenizer is None else _checked(tokenizer, "tokenizer")
+        # Words of one sentence that are enough for the document to be cut.
+        self._most_words = (max_sentences + 1) * max_words
 
     def __call__(self, text: str) -> list[list[str]]:
         """Return the words of each sentence; sentences without words are left out."""
@@ -160,7 +250,7 @@ class DocumentSplitter:
         """Return the words of each sentence, and whether the document was cut at `max_sentences`."""
         sentences: list[list[str]] = []
         for sentence, given in self._sentences(text):
-            words = list(self.tokenizer(sentence)) if given is None else given
+            words = list(islice(self.tokenizer(sentence), self._most_words)) if given is None else given
             if len(words) <= self.max_words:
                 if words:
                     sentences.append(words)
@@ -186,7 +276,8 @@ class DocumentSplitter:
         cursor = 0
         for sentence, given in self._sentences(text):
             ((start, cursor),) = locate([sentence], text, cursor, "sentence_splitter")
-            words = locate(self.tokenizer(sentence) if given is None else given, sentence, 0, "tokenizer")
+            found = islice(self.tokenizer(sentence), self._most_words) if given is None else given
+            words = locate(found, sentence, 0, "tokenizer")
             spans += _chunks([(start + a, start + b) for a, b in words], self.max_words)
             if len(spans) > self.max_sentences:
                 return spans[: self.max_sentences], True
@@ -197,7 +288,10 @@ class DocumentSplitter:
         if isinstance(text, SplitText):
             yield from text.pieces
         else:
-            for sentence in self.sentence_splitter(text):
+            sentences: Iterable[str] = self.sentence_splitter(text)
+            if self.tokenizer is _find_words:  # which finds nothing in white space, of which there may be a lot
+                sentences = filterfalse(str.isspace, sentences)
+            for sentence in sentences:
                 yield sentence, None
 
 

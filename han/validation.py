@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from han.exceptions import InvalidTypeError, InvalidValueError
-from han.text import SplitText
+from han.text import DocumentSplitter, SplitText
 
 Labels = npt.NDArray[Any]
 
@@ -68,6 +68,12 @@ def _split_text(sentences: list[Any] | tuple[Any, ...], which: str) -> SplitText
                 f"{shown(odd[0])} of type {type(odd[0]).__name__} in it"
             )
     return SplitText(sentences)
+
+
+def check_words(texts: list[str], splitter: DocumentSplitter) -> None:
+    """Raise a ValueError if no document has a word: nothing could be learned then."""
+    if not any(splitter(text) for text in texts):
+        raise InvalidValueError(f"X must hold documents with words in them, got {len(texts)} without any")
 
 
 def check_labels(labels: object, documents: int | None, name: str = "y", texts_name: str = "X") -> Labels:
@@ -185,7 +191,8 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
     if isinstance(class_weight, str):
         counts = np.bincount(targets, minlength=len(classes))
         return (len(targets) / (len(classes) * counts[targets])).astype(np.float32)
-    unknown = [label for label in class_weight if label not in classes.tolist()]
+    known = set(classes.tolist())
+    unknown = [label for label in class_weight if label not in known]
     if unknown:
         raise InvalidValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
     return np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float32)[targets]
@@ -201,7 +208,8 @@ def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray
     """
     single = isinstance(target, str) or np.ndim(target) == 0  # type: ignore[arg-type]
     labels = check_labels([target] * documents if single else target, documents, "target")
-    unknown = [label for label in labels.tolist() if label not in classes.tolist()]
+    known = set(classes.tolist())
+    unknown = [label for label in labels.tolist() if label not in known]
     if unknown:
         raise InvalidValueError(
             f"target must be one of {classes.tolist()}, or one for each document, got {unknown[0]!r}"

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from han.datasets import load_dataset, load_labelled
+from han.exceptions import TrainingWarning
 
 ROWS = pd.DataFrame(
     {
@@ -63,8 +65,13 @@ def test_folders(tmp_path):
 def test_duplicates_are_left_out_before_splitting(tmp_path):
     frame = pd.DataFrame({"text": ["same", " same\n", *map(str, range(8))], "label": ["a", "b"] * 5})
     frame.to_csv(tmp_path / "file.csv", index=False)
-    dataset = load_dataset(tmp_path / "file.csv")
+    with pytest.warns(
+        TrainingWarning, match=r"^2 documents have the text .*first is kept, .*'same', labelled \['a', 'b'\]"
+    ):
+        dataset = load_dataset(tmp_path / "file.csv")
     assert dataset.duplicates == 1
+    found = dict(zip(dataset.X_train + dataset.X_test, [*dataset.y_train, *dataset.y_test], strict=True))
+    assert found["same"] == "a"
     assert len(dataset.X_train) + len(dataset.X_test) == 9
 
 
@@ -131,6 +138,59 @@ def test_labels_and_texts_of_a_file_are_what_is_written_there(labels, expected, 
 def test_bad_arguments_are_named(arguments, error, message):
     with pytest.raises(error, match=message):
         load_dataset(**arguments)
+
+
+def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
+    rows = [{"text": f"text {n % 10}", "tags": ["b", "a"] if n < 10 else ["a", "b"]} for n in range(20)]
+    (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert load_dataset(tmp_path / "file.jsonl", label="tags", test_fraction=0.5).duplicates == 10
+    rows[15]["tags"] = ["a"]
+    (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.warns(TrainingWarning, match=r"^2 documents .* is 'text 5', labelled \[\['a', 'b'\], \['a'\]\]"):
+        load_dataset(tmp_path / "file.jsonl", label="tags", test_fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b'text,label\n"a\nb",1\n"c\xe9",2\n', r"readable \.csv file, .*line 4 is not UTF-8: .* byte 0xe9"),
+        ("a.tsv", b"text\tlabel\na\t1\nb\xff\t2\n", "line 3 is not UTF-8"),
+        ("a.csv", "text,label\na,1\nb,2\n".encode("utf-16"), "line 1 is not UTF-8: it has the byte 0xff"),
+        ("a.jsonl", b'\n{"text": "a", "label": 1}\n{"text": "\xe9", "label": 2}\n', "line 3 is not UTF-8: .* 0xe9"),
+        ("a.csv", b'text,label\n"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields, and the header 2"),
+        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4: .*a quote that opens in this row is not closed"),
+        ("a.csv", b'text,label\n"a\nb",1\nc,\nd,\n', "'label' of a.csv 2 labels are missing, the first on line 4"),
+        ("a.csv", b'text,label\n"a\nb",1\n,2\n', "'text' of a.csv 1 texts are missing, the first on line 4"),
+        ("a.jsonl", b'{"text": "a", "label": "1"}\n\n{"text": "b", "label": null}\n', "1 labels .* on line 3"),
+        ("a.jsonl", b'{"text": "a", "label": ["1"]}\n{"text": "b"}\n', "1 labels are missing, the first on line 2"),
+        ("a.jsonl", b'{"text": "a", "label": "1"}\n{"text": "b", "label": NaN}\n', "1 labels .* on line 2"),
+    ],
+)
+@pytest.mark.parametrize("load", [load_dataset, load_labelled])
+def test_bad_rows_are_named_by_the_line_they_start_on(load, name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / name)
+
+
+def test_missing_labels_of_parquet_are_named_by_their_row(tmp_path):
+    pd.DataFrame({"text": ["a", "b", "c"], "label": [1.0, None, 2.0]}).to_parquet(tmp_path / "file.parquet")
+    with pytest.raises(ValueError, match="1 labels are missing, the first on row 2"):
+        load_dataset(tmp_path / "file.parquet")
+
+
+def test_nuls_and_line_breaks_are_text(tmp_path):
+    texts = ["a\0b", "c\rd", "e\r\nf", "g\nh", "i\u2028j", "\ufeffk"]
+    rows = "".join(f'"{text}",{index % 2}\r' for index, text in enumerate(texts))
+    (tmp_path / "file.csv").write_bytes(("text,label\r" + rows).encode())
+    assert load_labelled(tmp_path / "file.csv")[0] == texts
+
+
+def test_a_byte_order_mark_of_a_text_file_is_no_text(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.txt").write_bytes(b"\xef\xbb\xbfOne.\r\nTwo.")
+    assert load_labelled(tmp_path)[0] == ["One.\nTwo."] * 2
 
 
 def test_too_few_documents_to_test_on_are_refused(tmp_path):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.text import DocumentSplitter, SplitText, split_sentences, split_words
+from han import text as text_module
+from han.text import DocumentSplitter, SplitText, iterate_sentences, split_sentences, split_words
 
 DOCUMENTS = [
     "Dr. Smith paid £3.50. Why? “Because,” he said.\n\nA new paragraph… and 10,000 more!",
@@ -37,6 +40,97 @@ def test_spans_point_at_the_words(text, max_sentences, max_words):
 def test_lines_are_sentences_only_where_nothing_else_ends_one():
     assert split_sentences("the first line  \nthe second\n") == ["the first line  \n", "the second\n"]
     assert split_sentences("A line that\nis wrapped.") == ["A line that\nis wrapped."]
+
+
+PARAGRAPHS = st.lists(st.text(st.sampled_from("ab.!\"(' A1\n\r。é"), max_size=12), max_size=12)
+
+
+@given(st.lists(st.tuples(PARAGRAPHS.map("".join), st.integers(2, 5)), max_size=12), st.sampled_from([40, 70]))
+def test_a_long_text_in_pieces_has_the_sentences_that_it_has_as_a_whole(paragraphs, size):
+    text = "".join(paragraph[:30].strip("\n") + "\n" * breaks for paragraph, breaks in paragraphs)
+    whole = split_sentences(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "PIECE", size)
+        assert split_sentences(text) == whole
+
+
+@given(st.text(st.sampled_from('ab.!"( A\n\r\u2028é'), max_size=300), st.integers(1, 30))
+def test_no_word_is_lost_where_long_paragraphs_are_read_in_pieces(text, size):
+    words = DocumentSplitter(10_000, 10_000)(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text_module, "PIECE", size)
+        patch.setattr(text_module, "LONGEST_PIECE", 4 * size)
+        pieces = DocumentSplitter(10_000, 10_000)
+        found = pieces(text)
+        spans = pieces.spans(text)
+    assert "".join(word for sentence in found for word in sentence) == "".join(word for part in words for word in part)
+    assert [[text[start:end] for start, end in sentence] for sentence in spans] == found
+
+
+def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
+    monkeypatch.setattr(text_module, "PIECE", 10)
+    monkeypatch.setattr(text_module, "LONGEST_PIECE", 40)
+    assert split_sentences(f"A {'b ' * 20}end. Next one.") == [f"A {'b ' * 20}end. ", "Next one."]
+    assert split_sentences("x" * 200 + " y" * 50)[0] == "x" * 200 + " "
+
+
+LONG = {
+    "sentences": "The film was good. Dr. Smith did not like it! ",
+    "one word": "a",
+    "one word that is not ASCII": "é",
+    "nothing that ends a sentence": "word and more ",
+    "lines": "a line of text\n",
+    "NULs": "\0",
+    "no spaces": "我爱北京的课。",
+    "quotes that do not close": "\"One. Two three. '",
+}
+
+
+@pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
+def test_of_a_long_document_no_more_is_read_than_is_kept(unit):
+    text = unit * (5_000_000 // len(unit))
+    started = time.perf_counter()
+    sentences, cut = DocumentSplitter().split(text)
+    # A tenth of that, here; the whole of it, one sentence beside the other, is minutes for some of them.
+    assert time.perf_counter() - started < 5
+    assert (len(sentences), cut) == ((1, False) if len(unit) == 1 and unit != "\0" else (512, True))
+    assert [[word.lower() for word in sentence] for sentence in sentences[:10]] == [
+        [word.lower() for word in sentence] for sentence in DocumentSplitter()(text[:20_000])[:10]
+    ] or len(sentences) == 1
+
+
+def test_white_space_takes_no_time():
+    started = time.perf_counter()
+    assert DocumentSplitter().split("One. " + "\n" * 5_000_000 + "Two.") == ([["One", "."], ["Two", "."]], False)
+    assert time.perf_counter() - started < 5
+
+
+def test_sentences_are_found_as_they_are_asked_for():
+    asked = iter(iterate_sentences("One. Two. " * 1_000_000))
+    started = time.perf_counter()
+    assert [next(asked), next(asked)] == ["One. ", "Two. "]
+    assert time.perf_counter() - started < 1
+
+
+LINES = ["The first line", 'and the second: "it', 'goes on"', "", "A new paragraph", "a\u0301 end"]
+
+
+@pytest.mark.parametrize("stop", ["", ".", " !"])
+@pytest.mark.parametrize("line_break", ["\r\n", "\r", "\u2028", "\u2029"])
+def test_line_breaks_are_all_alike(line_break, stop):
+    lines = [line + stop if line else "" for line in LINES]
+    expected = DocumentSplitter()("\n".join(lines))
+    text = line_break.join(lines)
+    assert len(expected) > 1
+    assert DocumentSplitter()(text) == expected
+    spans = DocumentSplitter().spans(text)
+    assert [[text[start:end] for start, end in sentence] for sentence in spans] == expected
+    mixed = "".join(line + ending for line, ending in zip(lines, ["\n", "\r\n", "\r", "\n", "\u2028", ""], strict=True))
+    assert DocumentSplitter()(mixed) == expected
+
+
+def test_a_nul_is_a_character_that_stands_alone():
+    assert DocumentSplitter()("One\0two. Three\0") == [["One", "\0", "two", "."], ["Three", "\0"]]
 
 
 def test_half_a_surrogate_pair_is_a_piece_of_text_like_any_other():
