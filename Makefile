@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming vectors explanations picture bench profile lock clean
+.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming kills corruptions generated vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,15 @@ multilabel: install  ## Measure F1 on documents of several classes beside a line
 
 streaming: install  ## Measure `han predict` on a gigabyte (15 minutes)
 	@$(BIN)/python benchmarks/streaming.py $(ARGS)
+
+kills: install  ## Kill processes that save and train, and see what is left (40 minutes)
+	@$(BIN)/python benchmarks/kills.py $(ARGS)
+
+corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 minutes)
+	@$(BIN)/python benchmarks/corruptions.py $(ARGS)
+
+generated: install  ## Give 10,000 generated inputs to fit, predict and explain (an hour)
+	@$(BIN)/python benchmarks/generated.py $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
 	@$(BIN)/python benchmarks/vectors.py
