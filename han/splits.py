@@ -80,7 +80,9 @@ def stratified_split(
     """
     _, classes, counts = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
     small = np.zeros(len(classes), bool)
-    for members in np.split(np.argsort(classes, kind="stable"), np.cumsum(counts)[:-1]):
+    by_class = np.argsort(classes, kind="stable")
+    for end, size in zip(np.cumsum(counts), counts, strict=True):
+        members = by_class[end - size : end]
         count = min(round(len(members) * fraction), len(members) - 1)
         small[rng.choice(members, count, replace=False)] = True
     return np.flatnonzero(~small), np.flatnonzero(small)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from han.splits import Labelled, hold_out, stratified_split
+from han.splits import Labelled, hold_out, strata, stratified_split
 
 
 def test_documents_of_several_classes_are_held_out_by_their_rarest(rng):
@@ -43,3 +43,15 @@ def test_a_seed_repeats_and_another_does_not():
     splits = [stratified_split(labels, 0.5, np.random.default_rng(seed))[1] for seed in (1, 1, 2)]
     assert np.array_equal(splits[0], splits[1])
     assert not np.array_equal(splits[0], splits[2])
+
+
+def test_nothing_is_split_into_nothing(rng):
+    assert [part.tolist() for part in stratified_split([], 0.5, rng)] == [[], []]
+
+
+def test_the_rarest_class_of_each_document(rng):
+    targets = (rng.random((60, 5)) < [0.9, 0.5, 0.5, 0.2, 0.0]).astype(np.float32)
+    counts = targets.sum(axis=0)
+    expected = [min(np.flatnonzero(row), key=lambda column: counts[column], default=5) for row in targets]
+    assert strata(targets).tolist() == expected
+    assert strata(np.zeros((2, 3), np.float32)).tolist() == [3, 3]
