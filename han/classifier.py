@@ -119,6 +119,10 @@ class HANClassifier(TrainedClassifier):
         Let `fit` go on with the network that is there, with its vocabulary and its classes, instead of a new one.
     random_state : int, RandomState instance or None, default None
         With an int, two fits on the same machine give identical predictions.
+    memory_limit : int, str or None, default None
+        Memory that `fit` or `predict` may take beside what the process holds already: bytes, or a text like "2GB". What
+        would take more is done in parts, with a warning, or refused before it begins. None allows what is available
+        on the machine or left to the container.
     verbose : {0, 1}, default 1
         1 shows progress on standard error; 0 is silent.
 
@@ -196,6 +200,7 @@ class HANClassifier(TrainedClassifier):
         tokenizer: Splitter | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        memory_limit: int | str | None = None,
         verbose: int = 1,
     ) -> None:
         self.embeddings = embeddings
@@ -234,6 +239,7 @@ class HANClassifier(TrainedClassifier):
         self.tokenizer = tokenizer
         self.warm_start = warm_start
         self.random_state = random_state
+        self.memory_limit = memory_limit
         self.verbose = verbose
 
     def fit(

@@ -202,10 +202,11 @@ class HierarchicalAttentionNetwork(keras.Model):
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
         distinct, index = tf.unique(documents.word_ids)
-        evidence = self._add_up(self._shares(documents), documents)
-        return self._read(documents._replace(word_ids=index), self._project(distinct, training), evidence, training)
+        evidence = self.said(documents)
+        return self._read(documents._replace(word_ids=index), self.project_words(distinct, training), evidence, training)
 
-    def _project(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
+    def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
+        """Return what the word encoder reads of words [rows]; with dropout, and a gradient, if they are trained."""
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
         embedded = tf.gather(self.embedding.embeddings.value, word_ids)
         embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
@@ -223,6 +224,10 @@ class HierarchicalAttentionNetwork(keras.Model):
             return tf.zeros([tf.size(documents.document_lengths), 0])
         return self.evidence.add_up(shares, documents)
 
+    def said(self, documents: Documents) -> tf.Tensor:
+        """Return the evidence of documents whose words are word ids [documents, columns]."""
+        return self._add_up(self._shares(documents), documents)
+
     def _read(
         self,
         documents: Documents,
@@ -232,18 +237,30 @@ class HierarchicalAttentionNetwork(keras.Model):
         differentiable: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Do as `_classify` with words given as rows of `tables`."""
-        vectors, word_scores = self._read_words(documents, tables, differentiable, training)
+        vectors, word_scores = self.read_words(documents, tables, differentiable, training)
+        probabilities, sentence_scores = self.conclude(
+            vectors, documents.document_lengths, evidence, training, differentiable
+        )
+        return probabilities, word_scores, sentence_scores
+
+    def conclude(
+        self,
+        vectors: tf.Tensor,
+        document_lengths: tf.Tensor,
+        evidence: tf.Tensor,
+        training: bool = False,
+        differentiable: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return probabilities and sentence scores for the vectors of the documents' sentences, in their order."""
         if training:
-            kept = self.sentence_dropout(
-                tf.ones([tf.size(documents.document_lengths), vectors.shape[1]]), training=True
-            )
-            vectors *= tf.repeat(kept, documents.document_lengths, axis=0)
+            kept = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
+            vectors *= tf.repeat(kept, document_lengths, axis=0)
         index = tf.range(tf.shape(vectors)[0])
         document_vectors, sentence_scores = self._read_sentences(
-            vectors, index, documents.document_lengths, differentiable, training
+            vectors, index, document_lengths, differentiable, training
         )
         probabilities = self._decide(self.document_dropout(document_vectors, training=training), evidence)
-        return probabilities, word_scores, sentence_scores
+        return probabilities, sentence_scores
 
     def _decide(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """Return probabilities [documents, classes]."""
@@ -258,9 +275,9 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def evidence_logits(self, documents: Documents) -> tf.Tensor:
         """Return what the evidence alone says [documents, classes]."""
-        return self._of_each_class(self._add_up(self._shares(documents), documents))
+        return self._of_each_class(self.said(documents))
 
-    def _read_words(
+    def read_words(
         self, documents: Documents, tables: Tables, differentiable: bool, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return sentence vectors [sentences, 2 * units] and word scores."""
@@ -287,7 +304,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
     def project(self, word_ids: tf.Tensor) -> Projection:
         """Project words for `read`; at prediction once for all documents."""
-        return Projection(word_ids, self._project(word_ids))
+        return Projection(word_ids, self.project_words(word_ids))
 
     def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
         """Return documents for `read`: their words as rows of the projection that is returned with them."""
@@ -301,7 +318,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         Words are given as rows of what `project` returns. Nothing is kept for a gradient, and there is none. Pooling by
         maxima has no scores: None.
         """
-        evidence = self._add_up(self._shares(_spelt(documents, projection)), documents)
+        evidence = self.said(_spelt(documents, projection))
         return self._read(documents, projection.tables, evidence, differentiable=False)
 
     def weigh(self, network: float, evidence: float) -> None:
@@ -333,12 +350,12 @@ class HierarchicalAttentionNetwork(keras.Model):
     @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
     def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
-        return self._read_words(documents, projection.tables, differentiable=False)[0]
+        return self.read_words(documents, projection.tables, differentiable=False)[0]
 
     @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
     def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return what n-grams say of documents [documents, columns]; there are no columns without evidence."""
-        return self._add_up(self._shares(_spelt(documents, projection)), documents)
+        return self.said(_spelt(documents, projection))
 
     @tf.function(
         input_signature=[

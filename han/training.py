@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han.accumulation import in_parts
 from han.backend import keras, tf
 from han.corpus import Corpus, drop_sentences, prediction_batches, training_batches
+from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
 from han.progress import Progress
@@ -43,6 +45,7 @@ class TrainingSettings(NamedTuple):
     label_smoothing: float
     averaging: float
     embedding_delay: float
+    plan: TrainingPlan = TrainingPlan()
 
 
 def train(
@@ -99,20 +102,20 @@ def train(
         called.append(EmbeddingDelay(optimizer, round(settings.embedding_delay * steps)))
     held_out = None
     if len(validation):
-        # Keras' evaluation keeps what a gradient would need: 5 kB a word at 50 units.
-        batches = list(prediction_batches(validation, max_words=32_768))
+        batches = list(prediction_batches(validation, max_words=settings.plan.validation_words))
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
         monitored, mode = MONITORS[settings.monitor]
         called.append(keras.callbacks.EarlyStopping(monitored, mode=mode, patience=patience, restore_best_weights=True))
     shuffled = partial(training_batches, corpus, settings.batch_size, rng)
-    history = model.fit(
-        _dataset(corpus, targets, weights, shuffled, steps, rng, settings.sentence_dropout),
-        validation_data=held_out,
-        epochs=epochs,
-        callbacks=called,
-        shuffle=False,  # `training_batches` has done it
-        verbose=0,
-    )
+    with in_parts(model, settings.plan.parts):
+        history = model.fit(
+            _dataset(corpus, targets, weights, shuffled, steps, rng, settings.sentence_dropout),
+            validation_data=held_out,
+            epochs=epochs,
+            callbacks=called,
+            shuffle=False,  # `training_batches` has done it
+            verbose=0,
+        )
     return {name: [float(value) for value in values] for name, values in history.history.items()}
 
 
@@ -156,7 +159,8 @@ class Stream:
         variables = [*self.model.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
-            history = self.model.fit(dataset, shuffle=False, verbose=0).history
+            with in_parts(self.model, settings.plan.parts):
+                history = self.model.fit(dataset, shuffle=False, verbose=0).history
         except BaseException:  # a part of a pass would be there and not be known of
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
