@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-from han.backend import keras, tf
+from han.backend import tf
 from han.corpus import Documents
 from han.layers import Tables
 from han.model import HierarchicalAttentionNetwork
@@ -255,13 +255,11 @@ def _over_groups(parts: Parts, documents: Documents, work: Work, nothing: tuple[
     return _over_parts(cost, most, work, nothing)
 
 
-def _over_parts(
-    cost: tf.Tensor, most: int, work: Work, nothing: tuple[Any, ...]
-) -> tuple[tf.Tensor, ...]:
-    """Let `work(start, end, results)` have consecutive items one after another, in parts of at most `most` or one item.
+def _over_parts(cost: tf.Tensor, most: int, work: Work, nothing: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
+    """Let `work(start, end, results)` have consecutive items, in parts that cost at most `most` or are of one item.
 
-    `cost`, int64 [items + 1], is that of all items before each, and of all. Returns the last results, of which `nothing` are
-    the first.
+    `cost`, int64 [items + 1], is that of all items before each, and of all. The results to begin with are `nothing`;
+    the last are returned.
     """
     last = tf.size(cost) - 1
 

@@ -10,8 +10,9 @@ from sklearn.utils import check_random_state
 from han.corpus import Corpus
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
-from han.fitting import check_previous, fit_network, start_network, training_settings
+from han.fitting import check_previous, fit_network, network_of, start_network, training_settings
 from han.labels import LabelForm, check_validation_data, class_count
+from han.memory import find_limit, plan_training
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
@@ -418,7 +419,11 @@ class HANClassifier(TrainedClassifier):
         # Each call has an order of its own, and the same ones with the same random state.
         rng = np.random.default_rng([seed, len(history.get("loss", []))])
         self._warn_of_cut(corpus.cut, len(texts))
-        learned = stream.learn(corpus, targets, weights, training_settings(parameters), rng)
+        plan = plan_training(
+            network_of(model), corpus, corpus.take([]), batch_size=parameters["batch_size"], evidence=False,
+            limit=find_limit(parameters["memory_limit"]),
+        )  # fmt: skip
+        learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
         if first:
             self.label_form_ = form
             self.classes_ = form.classes

@@ -15,7 +15,7 @@ from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.evidence import MAX_CLASSES, fit_evidence
 from han.exceptions import InvalidValueError
-from han.memory import Network, TrainingPlan, check_texts, find_limit, plan_training
+from han.memory import Network, TrainingPlan, check_network, check_texts, find_limit, plan_training
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -114,6 +114,8 @@ def start_network(
         model = model.with_evidence(None, seed=seed, **{name: parameters[name] for name in RATES})
     else:
         corpus, vocabulary = Corpus.learn(texts, splitter, parameters["min_count"], parameters["max_vocabulary"])
+        network = Network(parameters["units"], parameters["embedding_dim"], vocabulary.size)
+        check_network(network, corpus, find_limit(parameters["memory_limit"]))
         vectors = _word_vectors(corpus, vocabulary, parameters, seed)
         embedding_dim = parameters["embedding_dim"]
         if vectors is not None:
@@ -270,9 +272,7 @@ def fit_network(
     )
 
 
-def _evidence_logits(
-    model: HierarchicalAttentionNetwork, corpus: Corpus, max_words: int
-) -> npt.NDArray[np.float32]:
+def _evidence_logits(model: HierarchicalAttentionNetwork, corpus: Corpus, max_words: int) -> npt.NDArray[np.float32]:
     """Return what the evidence alone says of encoded documents [documents, classes]."""
     return np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus, max_words)])
 

@@ -1,8 +1,8 @@
 """How much memory there is, how much training and prediction take, and how they are divided to fit.
 
 The costs are upper bounds of peaks that were measured over networks of 10 to 200 units and 100 to 300 features, both
-cells and all poolings; they are at most some two times too high. What a process holds before the work begins (libraries,
-the documents' text, a network that is there) does not count.
+cells and all poolings; they are at most some two times too high. What a process holds before the work begins
+(libraries, the documents' text, a network that is there) does not count.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ CORPUS_WORD = 16
 EVIDENCE_WORD = 200
 # Characters of a single text while it is split into words.
 TEXT_CHARACTER = 24
+# Few documents have shorter sentences.
+CHARACTERS_OF_SENTENCE = 10
 # Keras' evaluation keeps what a gradient would need.
 VALIDATION_WORDS = 32_768
 # Fewer words at once than this would cost more time than they save memory.
 FEWEST_WORDS = 512
 THREADS = 4
+# Hyper-parameters that what cannot be divided depends on.
+OF_TABLES = "max_vocabulary or embedding_dim"
+OF_STEPS = "max_vocabulary, embedding_dim, units, batch_size, max_sentences or max_words"
 
 
 class Limit(NamedTuple):
@@ -48,7 +53,7 @@ class Limit(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What the costs of a network depend on; `evidence` is the number of columns of its n-grams' table."""
+    """What the costs of a network depend on."""
 
     units: int
     embedding_dim: int
@@ -80,12 +85,12 @@ class Network(NamedTuple):
     @property
     def prediction_word(self) -> int:
         """Bytes that prediction takes for each word that is read at once."""
-        return 600 + 50 * self.units
+        return 400 + 42 * self.units
 
     @property
     def prediction_sentence(self) -> int:
-        """Bytes that prediction takes for each sentence of documents that are read at once."""
-        return 400 + 130 * self.units
+        """Bytes that prediction takes for each sentence of a document that is read in groups of them."""
+        return 400 + 100 * self.units
 
     @property
     def prediction_distinct(self) -> int:
@@ -146,9 +151,7 @@ def find_limit(memory_limit: int | str | None) -> Limit:
     return free if left is None or left > free.size else Limit(left, "left to this container")
 
 
-def container_memory(
-    root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
-) -> int | None:
+def container_memory(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int | None:
     """Return how many bytes are left under the memory limits of the process's control groups.
 
     Parameters
@@ -213,6 +216,13 @@ def check_texts(texts: Iterable[str], limit: Limit) -> None:
         raise _too_little("splitting the longest document into words", needed, limit, "pass it in parts, or ")
 
 
+def check_network(network: Network, corpus: Corpus, limit: Limit) -> None:
+    """Raise a MemoryLimitError if the network could not be trained on anything, before it is made."""
+    needed = FIXED_TRAINING + network.training_table + CORPUS_WORD * len(corpus.word_ids)
+    if needed > limit.size:
+        raise _too_little("the word vectors and the documents", needed, limit, f"set a lower {OF_TABLES}, or ")
+
+
 def training_cost(network: Network, corpus: Corpus, batch_size: int) -> tuple[int, int]:
     """Return the bytes of a training step with the most costly documents, in all and for the distinct words alone."""
     costs = corpus.word_counts * network.training_word + corpus.sentence_counts * network.training_sentence
@@ -245,9 +255,7 @@ def plan_training(
     words = len(corpus.word_ids) + len(validation.word_ids)
     step, distinct = training_cost(network, corpus, batch_size)
     evaluated = max(min(VALIDATION_WORDS, len(validation.word_ids)), int(validation.word_counts.max(initial=0)))
-    after = max(
-        min(MAX_BATCH_WORDS, words) * network.prediction_word, EVIDENCE_WORD * words if evidence else 0
-    )
+    after = max(min(MAX_BATCH_WORDS, words) * network.prediction_word, EVIDENCE_WORD * words if evidence else 0)
     fixed = FIXED_TRAINING + network.training_table + CORPUS_WORD * words
     needed = fixed + max(step, evaluated * (network.training_word + network.training_sentence), after)
     if needed <= limit.size:
@@ -267,8 +275,7 @@ def plan_training(
         longest = int(np.diff(corpus.sentence_starts).max(initial=0)) * network.training_word
         if max(sentences, longest) > most:
             least = fixed + distinct + 2 * max(sentences, longest)
-            settings = "max_vocabulary, embedding_dim, units, batch_size, max_sentences or max_words"
-            raise _too_little("training", least, limit, f"set a lower {settings}, or ")
+            raise _too_little("training", least, limit, f"set a lower {OF_STEPS}, or ")
     parts = None
     if step > room:
         parts = Parts(network.training_word, network.training_sentence, most, most_grouped)
@@ -286,7 +293,21 @@ def plan_training(
     return plan
 
 
-def plan_prediction(network: Network, texts: list[str], chunk: int, limit: Limit) -> PredictionPlan:
+def prediction_cost(network: Network, texts: list[str], *, chunk: int, max_sentences: int) -> tuple[int, int]:
+    """Return the bytes that prediction takes, in all and without the words that are read at once."""
+    characters, most = sum(map(len, texts)), max(map(len, texts))
+    longest = TEXT_CHARACTER * max(chunk if characters > chunk else 0, most)
+    longest += min(most // CHARACTERS_OF_SENTENCE, max_sentences) * network.prediction_sentence
+    # Most words have several characters, but where each letter is one there may be as many as these.
+    words = min(characters, THREADS * MAX_BATCH_WORDS)
+    distinct = min(network.vocabulary_size, characters) * network.prediction_distinct
+    fixed = FIXED_PREDICTION + distinct + longest
+    return fixed + words * network.prediction_word, fixed
+
+
+def plan_prediction(
+    network: Network, texts: list[str], *, chunk: int, max_sentences: int, limit: Limit
+) -> PredictionPlan:
     """Divide prediction so that it takes no more than the limit, with a warning if that changes anything.
 
     Parameters
@@ -295,6 +316,8 @@ def plan_prediction(network: Network, texts: list[str], chunk: int, limit: Limit
     texts : list of str
     chunk : int
         Characters of the texts that a thread works on, or a single text.
+    max_sentences : int
+        Most sentences of a document.
     limit : Limit
 
     Raises
@@ -302,13 +325,7 @@ def plan_prediction(network: Network, texts: list[str], chunk: int, limit: Limit
     MemoryLimitError
         If it takes more however it is divided.
     """
-    characters = sum(map(len, texts))
-    longest = TEXT_CHARACTER * max(chunk if characters > chunk else 0, max(map(len, texts)))
-    # Most words have several characters, but where each letter is one there may be as many as these.
-    words = min(characters, THREADS * MAX_BATCH_WORDS)
-    distinct = min(network.vocabulary_size, characters) * network.prediction_distinct
-    fixed = FIXED_PREDICTION + distinct + longest
-    needed = fixed + words * network.prediction_word
+    needed, fixed = prediction_cost(network, texts, chunk=chunk, max_sentences=max_sentences)
     if needed <= limit.size:
         return PredictionPlan()
     room = limit.size - fixed

@@ -203,7 +203,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Return probabilities, word scores and sentence scores, the scores without padding."""
         distinct, index = tf.unique(documents.word_ids)
         evidence = self.said(documents)
-        return self._read(documents._replace(word_ids=index), self.project_words(distinct, training), evidence, training)
+        return self._read(
+            documents._replace(word_ids=index), self.project_words(distinct, training), evidence, training
+        )
 
     def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
         """Return what the word encoder reads of words [rows]; with dropout, and a gradient, if they are trained."""

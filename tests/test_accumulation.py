@@ -92,7 +92,8 @@ def test_groups_of_sentences_have_the_masks_of_the_whole_batch(corpus):
 def test_evaluation_is_that_of_the_whole_batch(corpus, parts):
     model = HierarchicalAttentionNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
     model.build((None, None, None))
-    model.compile(loss="sparse_categorical_crossentropy", weighted_metrics=["accuracy"])
+    metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), weighted_metrics=[metric])
     rng = np.random.default_rng(0)
     batch = (
         tuple(corpus.batch(np.arange(len(corpus)))),
