@@ -20,6 +20,7 @@ import psutil
 from han.accumulation import Parts
 from han.corpus import MAX_BATCH_WORDS, Corpus
 from han.exceptions import InvalidValueError, MemoryLimitError, MemoryLimitWarning
+from han.text import DocumentSplitter
 
 # The first steps trace graphs and compile the recurrence, anew for some of the shapes that come.
 FIXED_TRAINING = 400_000_000
@@ -30,6 +31,8 @@ CORPUS_WORD = 16
 EVIDENCE_WORD = 200
 # Characters of a single text while it is split into words.
 TEXT_CHARACTER = 24
+# What is split into words to learn how many there are: so many texts, and characters at the start and in the middle.
+SAMPLED_TEXTS, SAMPLED_CHARACTERS = 50, 500
 # Few documents have shorter sentences.
 CHARACTERS_OF_SENTENCE = 10
 # Keras' evaluation keeps what a gradient would need.
@@ -293,20 +296,35 @@ def plan_training(
     return plan
 
 
-def prediction_cost(network: Network, texts: list[str], *, chunk: int, max_sentences: int) -> tuple[int, int]:
-    """Return the bytes that prediction takes, in all and without the words that are read at once."""
+def words_per_character(texts: list[str], splitter: DocumentSplitter) -> float:
+    """Return about how many words a character of the texts makes, and rather too many than too few, from a sample."""
+    characters = words = 0
+    for text in texts[:: -(-len(texts) // SAMPLED_TEXTS)]:
+        for start in {0, len(text) // 2}:
+            piece = text[start : start + SAMPLED_CHARACTERS]
+            characters += len(piece)
+            words += sum(map(len, splitter(piece)))
+    return min(1.5 * words / max(characters, 1), 1.0)
+
+
+def prediction_cost(
+    network: Network, texts: list[str], *, chunk: int, max_sentences: int, density: float = 1.0
+) -> tuple[int, int]:
+    """Return the bytes that prediction takes, in all and without the words that are read at once.
+
+    `density` is the number of words that a character of the texts makes at most; the rest is as for `plan_prediction`.
+    """
     characters, most = sum(map(len, texts)), max(map(len, texts))
     longest = TEXT_CHARACTER * max(chunk if characters > chunk else 0, most)
     longest += min(most // CHARACTERS_OF_SENTENCE, max_sentences) * network.prediction_sentence
-    # Most words have several characters, but where each letter is one there may be as many as these.
-    words = min(characters, THREADS * MAX_BATCH_WORDS)
-    distinct = min(network.vocabulary_size, characters) * network.prediction_distinct
+    words = int(min(density * min(characters, THREADS * max(chunk, most)), THREADS * MAX_BATCH_WORDS))
+    distinct = min(network.vocabulary_size, int(density * characters)) * network.prediction_distinct
     fixed = FIXED_PREDICTION + distinct + longest
     return fixed + words * network.prediction_word, fixed
 
 
 def plan_prediction(
-    network: Network, texts: list[str], *, chunk: int, max_sentences: int, limit: Limit
+    network: Network, texts: list[str], *, chunk: int, splitter: DocumentSplitter, limit: Limit
 ) -> PredictionPlan:
     """Divide prediction so that it takes no more than the limit, with a warning if that changes anything.
 
@@ -316,8 +334,7 @@ def plan_prediction(
     texts : list of str
     chunk : int
         Characters of the texts that a thread works on, or a single text.
-    max_sentences : int
-        Most sentences of a document.
+    splitter : DocumentSplitter
     limit : Limit
 
     Raises
@@ -325,7 +342,13 @@ def plan_prediction(
     MemoryLimitError
         If it takes more however it is divided.
     """
-    needed, fixed = prediction_cost(network, texts, chunk=chunk, max_sentences=max_sentences)
+    needed, fixed = prediction_cost(network, texts, chunk=chunk, max_sentences=splitter.max_sentences)
+    if needed > limit.size:
+        # Letters may be words, so that there are as many of these; mostly there are far fewer, and it is worth a look.
+        density = words_per_character(texts, splitter)
+        needed, fixed = prediction_cost(
+            network, texts, chunk=chunk, max_sentences=splitter.max_sentences, density=density
+        )
     if needed <= limit.size:
         return PredictionPlan()
     room = limit.size - fixed

@@ -213,7 +213,7 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
             network_of(self.model_),
             texts,
             chunk=CHUNK,
-            max_sentences=self.max_sentences,
+            splitter=self.document_splitter(),
             limit=find_limit(self.memory_limit),
         )
 

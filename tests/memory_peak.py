@@ -17,7 +17,15 @@ from han import HANClassifier
 from han.corpus import Corpus
 from han.exceptions import MemoryLimitWarning
 from han.fitting import network_of
-from han.memory import CORPUS_WORD, FIXED_TRAINING, find_limit, plan_prediction, prediction_cost, training_cost
+from han.memory import (
+    CORPUS_WORD,
+    FIXED_TRAINING,
+    find_limit,
+    plan_prediction,
+    prediction_cost,
+    training_cost,
+    words_per_character,
+)
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import CHUNK, predict
 
@@ -58,13 +66,17 @@ def predict_untrained(texts, settings):
     _, vocabulary = Corpus.learn(texts, splitter, 1, None)
     model = HierarchicalAttentionNetwork(vocabulary.size, 2, classifier.embedding_dim, classifier.units)
     model.build((None, None, None))
-    extent = {"chunk": CHUNK, "max_sentences": classifier.max_sentences}
 
     def work():
-        plan = plan_prediction(network_of(model), texts, **extent, limit=find_limit(classifier.memory_limit))
+        limit = find_limit(classifier.memory_limit)
+        plan = plan_prediction(network_of(model), texts, chunk=CHUNK, splitter=splitter, limit=limit)
         predict(model, texts, splitter, vocabulary, plan)
 
-    return {**measured(work), "estimate": prediction_cost(network_of(model), texts, **extent)[0]}
+    estimate, _ = prediction_cost(
+        network_of(model), texts, chunk=CHUNK, max_sentences=splitter.max_sentences,
+        density=words_per_character(texts, splitter),
+    )  # fmt: skip
+    return {**measured(work), "estimate": estimate}
 
 
 def main():

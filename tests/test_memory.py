@@ -28,7 +28,9 @@ from han.memory import (
     plan_prediction,
     plan_training,
     training_cost,
+    words_per_character,
 )
+from han.text import DocumentSplitter
 
 NETWORK = Network(units=50, embedding_dim=100, vocabulary_size=3000)
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
@@ -106,7 +108,9 @@ def test_what_fits_is_left_whole():
         plan = plan_training(NETWORK, corpus, corpus, batch_size=8, evidence=True, limit=limit)
         assert plan == TrainingPlan()
         texts = ["word " * 100]
-        assert plan_prediction(NETWORK, texts, chunk=10**6, max_sentences=512, limit=limit) == PredictionPlan()
+        assert (
+            plan_prediction(NETWORK, texts, chunk=10**6, splitter=DocumentSplitter(), limit=limit) == PredictionPlan()
+        )
 
 
 def training_plan(corpus, size, **changes):
@@ -144,7 +148,9 @@ def test_what_cannot_be_divided_is_refused():
     with pytest.raises(MemoryLimitError, match="splitting the longest document"):
         check_texts(["a" * 10**6], Limit(10**6, "memory_limit"))
     with pytest.raises(MemoryLimitError, match="room for prediction"):
-        plan_prediction(NETWORK, ["a b " * 10**5], chunk=10**6, max_sentences=512, limit=Limit(10**6, "memory_limit"))
+        plan_prediction(
+            NETWORK, ["a b " * 10**5], chunk=10**6, splitter=DocumentSplitter(), limit=Limit(10**6, "memory_limit")
+        )
 
 
 def test_prediction_reads_fewer_words_at_once():
@@ -153,7 +159,7 @@ def test_prediction_reads_fewer_words_at_once():
     for size in (2_000_000_000, 600_000_000, 400_000_000):
         limit = Limit(size, "memory_limit")
         with pytest.warns(MemoryLimitWarning, match="prediction would take"):
-            plans.append(plan_prediction(NETWORK, texts * 9, chunk=550_000, max_sentences=512, limit=limit))
+            plans.append(plan_prediction(NETWORK, texts * 9, chunk=550_000, splitter=DocumentSplitter(), limit=limit))
     assert [plan.threads for plan in plans] == sorted((plan.threads for plan in plans), reverse=True)
     assert plans[-1].words < plans[0].words <= MAX_BATCH_WORDS
     assert plans[-1].threads == 1
@@ -164,6 +170,15 @@ def test_a_classifier_refuses_before_it_works_and_says_what_to_do(news):
     with pytest.raises(MemoryLimitError, match=r"memory_limit must leave room for .* raise memory_limit"):
         classifier.fit(news[0], news[1])
     assert not hasattr(classifier, "model_")
+
+
+def test_the_density_of_words_is_not_below_the_truth():
+    texts = ["Ein Haus am See. " * 100, "", "a b c " * 500, "見よ" * 300]
+    splitter = DocumentSplitter(max_sentences=10**6)
+    words = sum(len(sentence) for text in texts for sentence in splitter(text))
+    truth = words / sum(map(len, texts))
+    assert truth <= words_per_character(texts, splitter) <= 2 * truth
+    assert words_per_character([""], splitter) == 0.0
 
 
 PEAK = Path(__file__).with_name("memory_peak.py")
