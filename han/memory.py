@@ -304,7 +304,7 @@ def words_per_character(texts: list[str], splitter: DocumentSplitter) -> float:
             piece = text[start : start + SAMPLED_CHARACTERS]
             characters += len(piece)
             words += sum(map(len, splitter(piece)))
-    return min(1.5 * words / max(characters, 1), 1.0)
+    return min(1.25 * words / max(characters, 1), 1.0)
 
 
 def prediction_cost(
