@@ -9,8 +9,7 @@ from han.corpus import Documents
 from han.evidence import Evidence, NgramEvidence
 from han.exceptions import InvalidValueError
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
-from han.packing import pack
-from han.vocabulary import PADDING_ID
+from han.packing import pack, unpack, unpad
 
 
 class Projection(NamedTuple):
@@ -197,7 +196,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         probabilities, word_scores, sentence_scores = self._classify(documents, training)
         if not return_attention_scores:
             return probabilities
-        return probabilities, _unpack(word_scores, word_mask), _unpack(sentence_scores, sentence_mask)
+        return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
 
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
@@ -410,21 +409,3 @@ def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
 def _spelt(documents: Documents, projection: Projection) -> Documents:
     """Return documents whose words are rows of a projection with their word ids."""
     return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))
-
-
-def unpad(inputs: tf.Tensor) -> tuple[Documents, tf.Tensor, tf.Tensor]:
-    """Return a block [documents, sentences, words] without padding, and where it had words and sentences."""
-    word_mask = tf.not_equal(inputs, PADDING_ID)
-    lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
-    sentence_mask = lengths > 0
-    documents = Documents(
-        tf.boolean_mask(inputs, word_mask),
-        tf.boolean_mask(lengths, sentence_mask),
-        tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
-    )
-    return documents, word_mask, sentence_mask
-
-
-def _unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Put scores in element order [elements] back where `mask` is True; zero elsewhere."""
-    return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))
