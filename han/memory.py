@@ -288,10 +288,12 @@ def plan_training(
         min(VALIDATION_WORDS, max(room // each, FEWEST_WORDS)),
         min(MAX_BATCH_WORDS, max(room // network.prediction_word, FEWEST_WORDS)),
     )
-    done = [f"validation reads {plan.validation_words:,} words at once"]
+    done = []
     if parts is not None:
         number = -(-(step - distinct) // most)
-        done.insert(0, f"training batches are read in up to {number} parts or more, which takes a little longer")
+        done.append(f"the longest training batches are read in some {number} parts, which takes longer")
+    if len(validation):
+        done.append(f"validation reads {min(plan.validation_words, plan.prediction_words):,} words at once")
     _warn("training", needed, limit, " and ".join(done))
     return plan
 
