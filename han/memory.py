@@ -258,7 +258,10 @@ def plan_training(
     words = len(corpus.word_ids) + len(validation.word_ids)
     step, distinct = training_cost(network, corpus, batch_size)
     evaluated = max(min(VALIDATION_WORDS, len(validation.word_ids)), int(validation.word_counts.max(initial=0)))
-    after = max(min(MAX_BATCH_WORDS, words) * network.prediction_word, EVIDENCE_WORD * words if evidence else 0)
+    after = max(
+        min(MAX_BATCH_WORDS, len(validation.word_ids)) * network.prediction_word,
+        EVIDENCE_WORD * words if evidence else 0,
+    )
     fixed = FIXED_TRAINING + network.training_table + CORPUS_WORD * words
     needed = fixed + max(step, evaluated * (network.training_word + network.training_sentence), after)
     if needed <= limit.size:
@@ -269,18 +272,19 @@ def plan_training(
         least = fixed + EVIDENCE_WORD * words
         raise _too_little("fitting the linear model of n-grams", least, limit, "set ngram_evidence=False, or ")
     most = room - distinct
-    costs = corpus.word_counts * network.training_word + corpus.sentence_counts * network.training_sentence
+    both = Corpus.concatenate([corpus, validation])
+    costs = both.word_counts * network.training_word + both.sentence_counts * network.training_sentence
     most_grouped = None
     if int(costs.max(initial=0)) > most:
         # Half of the room is for the sentences of a document, half for the words of a group of them.
         most_grouped = most = most // 2
-        sentences = int(corpus.sentence_counts.max(initial=0)) * network.training_sentence
-        longest = int(np.diff(corpus.sentence_starts).max(initial=0)) * network.training_word
+        sentences = int(both.sentence_counts.max(initial=0)) * network.training_sentence
+        longest = int(np.diff(both.sentence_starts).max(initial=0)) * network.training_word
         if max(sentences, longest) > most:
             least = fixed + distinct + 2 * max(sentences, longest)
             raise _too_little("training", least, limit, f"set a lower {OF_STEPS}, or ")
     parts = None
-    if step > room:
+    if step > room or most_grouped is not None:
         parts = Parts(network.training_word, network.training_sentence, most, most_grouped)
     each = network.training_word + network.training_sentence
     plan = TrainingPlan(

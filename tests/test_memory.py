@@ -139,6 +139,16 @@ def test_batches_are_parted_between_documents_as_far_as_that_will_do():
         )  # fmt: skip
 
 
+def test_a_long_document_that_is_held_out_is_read_in_groups_too():
+    corpus, long = corpus_of(16, 2, 20), corpus_of(1, 5000, 20)
+    with pytest.warns(MemoryLimitWarning, match="validation reads"):
+        plan = plan_training(
+            NETWORK, corpus, long, batch_size=16, evidence=False, limit=Limit(800_000_000, "memory_limit")
+        )
+    assert plan.parts is not None
+    assert 50 * NETWORK.training_word <= plan.parts.most_grouped < 400_000_000
+
+
 def test_what_cannot_be_divided_is_refused():
     corpus, limit = corpus_of(1000, 100, 20), Limit(500_000_000, "memory_limit")
     with pytest.raises(MemoryLimitError, match=r"linear model of n-grams.*0\.84 GB.*0\.50 GB.*ngram_evidence=False"):
