@@ -1,7 +1,7 @@
 """How much memory there is, how much training and prediction take, and how they are divided to fit.
 
 The costs are upper bounds of peaks that were measured over networks of 10 to 200 units and 100 to 300 features, both
-cells and all poolings; they are at most some two times too high. What a process holds before the work begins
+cells and all poolings; some are twice too high. What a process holds before the work begins
 (libraries, the documents' text, a network that is there) does not count.
 """
 
