@@ -144,7 +144,7 @@ def network(**settings: Any) -> Callable[[int], HANClassifier]:
 # Counted up when `HANClassifier` comes to do something else with the same settings.
 REVISION = 2
 # Parameters that came when there were runs already, with the values that do what was done before.
-LATER = {"language": "en", "tune_thresholds": False, "warm_start": False}
+LATER = {"language": "en", "tune_thresholds": False, "warm_start": False, "memory_limit": None}
 HAN = "HN-ATT and n-grams (han)"
 # What is measured of each half of every `HAN`.
 NETWORK, EVIDENCE = "HN-ATT", "n-gram evidence"

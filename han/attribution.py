@@ -20,6 +20,8 @@ Float32 = npt.NDArray[np.float32]
 
 # A gradient keeps some 5 kB for each word at 50 units, and occlusion makes some twenty words of each.
 BATCH_WORDS = 16_384
+# Words that prediction could read in the memory that a gradient takes for one.
+GRADIENT_COST = 5
 
 
 class Scores(NamedTuple):
@@ -41,7 +43,12 @@ class Scores(NamedTuple):
 
 
 def attribute(
-    model: HierarchicalAttentionNetwork, corpus: Corpus, method: str, targets: Int64 | None = None, n_steps: int = 32
+    model: HierarchicalAttentionNetwork,
+    corpus: Corpus,
+    method: str,
+    targets: Int64 | None = None,
+    n_steps: int = 32,
+    max_words: int = MAX_BATCH_WORDS,
 ) -> Scores:
     """Score the words and sentences of encoded documents.
 
@@ -56,10 +63,12 @@ def attribute(
         The index of each document's target class; None takes the most probable.
     n_steps : int, default 32
         Points at which integrated gradients evaluates the gradient.
+    max_words : int, default 131072
+        Words that memory allows prediction to read at once; or a document, which is not divided here.
     """
     if forked.was_forked():
-        return forked.ask(attribute, model, corpus, method, targets, n_steps)
-    size = MAX_BATCH_WORDS if method == "attention" else BATCH_WORDS
+        return forked.ask(attribute, model, corpus, method, targets, n_steps, max_words)
+    size = max_words if method == "attention" else min(max_words // GRADIENT_COST, BATCH_WORDS)
     parts = [
         METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
         for part in prediction_batches(corpus, max_words=size)
@@ -204,6 +213,7 @@ def explain(
     method: str,
     targets: Int64 | None,
     n_steps: int,
+    max_words: int = MAX_BATCH_WORDS,
 ) -> tuple[list[Explanation], int]:
     """Return the explanations of raw texts, and how many documents were over the cap on sentences.
 
@@ -213,7 +223,7 @@ def explain(
     for start, end in divide([len(text) for text in texts], CHUNK):
         corpus, offsets = Corpus.encode_with_offsets(texts[start:end], splitter, vocabulary)
         cut += corpus.cut
-        scores = attribute(model, corpus, method, None if targets is None else targets[start:end], n_steps)
+        scores = attribute(model, corpus, method, None if targets is None else targets[start:end], n_steps, max_words)
         chosen = scores.probabilities.argmax(axis=1) if targets is None else targets[start:end]
         for document, text in enumerate(texts[start:end]):
             sentences = slice(*corpus.document_starts[document : document + 2])

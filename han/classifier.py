@@ -14,8 +14,9 @@ from han.corpus import Corpus
 from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
-from han.fitting import check_previous, fit_network, start_network, training_settings
+from han.fitting import check_previous, fit_network, network_of, start_network, training_settings
 from han.labels import LabelForm, check_validation_data, class_count
+from han.memory import find_limit, plan_training
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
@@ -125,6 +126,10 @@ class HANClassifier(TrainedClassifier):
         Let `fit` go on with the network that is there, with its vocabulary and its classes, instead of a new one.
     random_state : int, RandomState instance or None, default None
         With an int, two fits on the same machine give identical predictions.
+    memory_limit : int, str or None, default None
+        Memory that `fit` or `predict` may take beside what the process holds already: bytes, or a text like "2GB". What
+        would take more is done in parts, with a warning, or refused before it begins. None allows what is available
+        on the machine or left to the container.
     verbose : {0, 1}, default 1
         1 shows progress on standard error; 0 is silent.
 
@@ -202,6 +207,7 @@ class HANClassifier(TrainedClassifier):
         tokenizer: Splitter | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
+        memory_limit: int | str | None = None,
         verbose: int = 1,
     ) -> None:
         self.embeddings = embeddings
@@ -240,6 +246,7 @@ class HANClassifier(TrainedClassifier):
         self.tokenizer = tokenizer
         self.warm_start = warm_start
         self.random_state = random_state
+        self.memory_limit = memory_limit
         self.verbose = verbose
 
     def fit(
@@ -466,7 +473,11 @@ class HANClassifier(TrainedClassifier):
         # Each call has an order of its own, and the same ones with the same random state.
         rng = np.random.default_rng([seed, len(history.get("loss", []))])
         self._warn_of_cut(corpus.cut, len(texts))
-        learned = stream.learn(corpus, targets, weights, training_settings(parameters), rng)
+        plan = plan_training(
+            network_of(model), corpus, corpus.take([]), batch_size=parameters["batch_size"], evidence=False,
+            limit=find_limit(parameters["memory_limit"]),
+        )  # fmt: skip
+        learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
         if first:
             self.label_form_ = form
             self.classes_ = form.classes

@@ -16,6 +16,7 @@ __all__ = [
     "InvalidTypeError",
     "InvalidValueError",
     "MemoryLimitError",
+    "MemoryLimitWarning",
     "MissingExtraError",
     "MissingFileError",
     "ModelFileError",
@@ -65,6 +66,10 @@ class ForkedProcessError(HANError, RuntimeError):
 
 class MissingExtraError(HANError, ImportError):
     """A library is needed that an extra of the package brings."""
+
+
+class MemoryLimitWarning(UserWarning):
+    """Work is done in parts so as to take no more memory than there is, or than `memory_limit` allows."""
 
 
 class TrainingWarning(UserWarning):

@@ -9,7 +9,8 @@ from typing import Any
 
 from han.backend import tf
 from han.exceptions import DestinationError
-from han.model import HierarchicalAttentionNetwork, unpad
+from han.model import HierarchicalAttentionNetwork
+from han.packing import unpad
 
 FORMATS = ("savedmodel", "onnx")
 TOKENIZER = "tokenizer.json"

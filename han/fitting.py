@@ -14,8 +14,9 @@ from han.calibration import fit_mixture, fit_temperature, fit_thresholds, to_log
 from han.checkpoint import Checkpoint
 from han.corpus import Corpus, prediction_batches
 from han.embeddings import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
-from han.evidence import fit_evidence
+from han.evidence import MAX_CLASSES, fit_evidence
 from han.exceptions import InvalidValueError
+from han.memory import Network, TrainingPlan, check_network, check_texts, find_limit, plan_training
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import classify
 from han.splits import Labelled
@@ -114,6 +115,8 @@ def start_network(
         model = model.with_evidence(None, seed=seed, **{name: parameters[name] for name in RATES})
     else:
         corpus, vocabulary = Corpus.learn(texts, splitter, parameters["min_count"], parameters["max_vocabulary"])
+        network = Network(parameters["units"], parameters["embedding_dim"], vocabulary.size)
+        check_network(network, corpus, find_limit(parameters["memory_limit"]))
         vectors = _word_vectors(corpus, vocabulary, parameters, seed)
         embedding_dim = parameters["embedding_dim"]
         if vectors is not None:
@@ -147,11 +150,18 @@ def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str,
             )
 
 
-def training_settings(parameters: Mapping[str, Any]) -> TrainingSettings:
-    """Return how a network is trained by the hyper-parameters of `HANClassifier`."""
+def network_of(model: HierarchicalAttentionNetwork) -> Network:
+    """Return what a network's need of memory depends on."""
+    config = model.get_config()
+    return Network(**{name: config[name] for name in Network._fields})
+
+
+def training_settings(parameters: Mapping[str, Any], plan: TrainingPlan) -> TrainingSettings:
+    """Return how a network is trained by the hyper-parameters of `HANClassifier`, divided as planned."""
     return TrainingSettings(
         **{name: parameters[name] for name in TrainingSettings._fields if name in parameters},
         embedding_delay=float(parameters["embedding_training"] == "delay"),
+        plan=plan,
     )
 
 
@@ -196,6 +206,8 @@ def fit_network(
     """
     multi_label = training.targets.ndim == 2
     texts = [*training.texts, *unlabelled]
+    limit = find_limit(parameters["memory_limit"])
+    check_texts([*texts, *validation.texts], limit)
     start = start_network(
         texts, classes=classes, multi_label=multi_label, splitter=splitter, parameters=parameters, seed=seed,
         previous=previous,
@@ -205,6 +217,14 @@ def fit_network(
         start = start._replace(corpus=start.corpus.take(np.arange(len(training.texts))))
     corpus = start.corpus
     validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
+    plan = plan_training(
+        network_of(model),
+        corpus,
+        validation_corpus,
+        batch_size=parameters["batch_size"],
+        evidence=parameters["ngram_evidence"] and classes <= MAX_CLASSES,
+        limit=limit,
+    )
 
     history = train(
         model,
@@ -214,7 +234,7 @@ def fit_network(
         validation_corpus,
         validation.targets,
         validation.weights,
-        settings=training_settings(parameters),
+        settings=training_settings(parameters, plan),
         rng=rng,
         progress=bool(parameters["verbose"]),
         callbacks=callbacks,
@@ -226,9 +246,9 @@ def fit_network(
     temperature, thresholds = 1.0, np.full(classes, 0.5)
     if len(validation_corpus):
         # But for a constant of each document, which a softmax does not see, these are the network's logits.
-        logits = to_logits(classify(model, validation_corpus), multi_label)
+        logits = to_logits(classify(model, validation_corpus, max_words=plan.prediction_words), multi_label)
         if evidence is not None:
-            said = _evidence_logits(model.with_evidence(evidence), validation_corpus)
+            said = _evidence_logits(model.with_evidence(evidence), validation_corpus, plan.prediction_words)
             factors = fit_mixture(logits, said, validation.targets, validation.weights)
             logits = factors[0] * logits + factors[1] * said
             if learn_validation:
@@ -257,9 +277,9 @@ def fit_network(
     )
 
 
-def _evidence_logits(model: HierarchicalAttentionNetwork, corpus: Corpus) -> npt.NDArray[np.float32]:
+def _evidence_logits(model: HierarchicalAttentionNetwork, corpus: Corpus, max_words: int) -> npt.NDArray[np.float32]:
     """Return what the evidence alone says of encoded documents [documents, classes]."""
-    return np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
+    return np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus, max_words)])
 
 
 def _word_vectors(

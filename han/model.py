@@ -10,8 +10,7 @@ from han.corpus import Documents
 from han.evidence import Evidence, NgramEvidence
 from han.exceptions import InvalidValueError
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
-from han.packing import pack
-from han.vocabulary import PADDING_ID
+from han.packing import pack, unpack, unpad
 
 
 class Projection(NamedTuple):
@@ -198,15 +197,18 @@ class HierarchicalAttentionNetwork(keras.Model):
         probabilities, word_scores, sentence_scores = self._classify(documents, training)
         if not return_attention_scores:
             return probabilities
-        return probabilities, _unpack(word_scores, word_mask), _unpack(sentence_scores, sentence_mask)
+        return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
 
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
         distinct, index = tf.unique(documents.word_ids)
-        evidence = self._add_up(self._shares(documents), documents)
-        return self._read(documents._replace(word_ids=index), self._project(distinct, training), evidence, training)
+        evidence = self.said(documents)
+        return self._read(
+            documents._replace(word_ids=index), self.project_words(distinct, training), evidence, training
+        )
 
-    def _project(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
+    def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
+        """Return what the word encoder reads of words [rows]; with dropout, and a gradient, if they are trained."""
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
         embedded = tf.gather(self.embedding.embeddings.value, word_ids)
         embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
@@ -224,6 +226,10 @@ class HierarchicalAttentionNetwork(keras.Model):
             return tf.zeros([tf.size(documents.document_lengths), 0])
         return self.evidence.add_up(shares, documents)
 
+    def said(self, documents: Documents) -> tf.Tensor:
+        """Return the evidence of documents whose words are word ids [documents, columns]."""
+        return self._add_up(self._shares(documents), documents)
+
     def _read(
         self,
         documents: Documents,
@@ -233,18 +239,30 @@ class HierarchicalAttentionNetwork(keras.Model):
         differentiable: bool = True,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Do as `_classify` with words given as rows of `tables`."""
-        vectors, word_scores = self._read_words(documents, tables, differentiable, training)
+        vectors, word_scores = self.read_words(documents, tables, differentiable, training)
+        probabilities, sentence_scores = self.conclude(
+            vectors, documents.document_lengths, evidence, training, differentiable
+        )
+        return probabilities, word_scores, sentence_scores
+
+    def conclude(
+        self,
+        vectors: tf.Tensor,
+        document_lengths: tf.Tensor,
+        evidence: tf.Tensor,
+        training: bool = False,
+        differentiable: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return probabilities and sentence scores for the vectors of the documents' sentences, in their order."""
         if training:
-            kept = self.sentence_dropout(
-                tf.ones([tf.size(documents.document_lengths), vectors.shape[1]]), training=True
-            )
-            vectors *= tf.repeat(kept, documents.document_lengths, axis=0)
+            kept = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
+            vectors *= tf.repeat(kept, document_lengths, axis=0)
         index = tf.range(tf.shape(vectors)[0])
         document_vectors, sentence_scores = self._read_sentences(
-            vectors, index, documents.document_lengths, differentiable, training
+            vectors, index, document_lengths, differentiable, training
         )
         probabilities = self._decide(self.document_dropout(document_vectors, training=training), evidence)
-        return probabilities, word_scores, sentence_scores
+        return probabilities, sentence_scores
 
     def _decide(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """Return probabilities [documents, classes]."""
@@ -259,9 +277,9 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def evidence_logits(self, documents: Documents) -> tf.Tensor:
         """Return what the evidence alone says [documents, classes]."""
-        return self._of_each_class(self._add_up(self._shares(documents), documents))
+        return self._of_each_class(self.said(documents))
 
-    def _read_words(
+    def read_words(
         self, documents: Documents, tables: Tables, differentiable: bool, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return sentence vectors [sentences, 2 * units] and word scores."""
@@ -288,7 +306,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
     def project(self, word_ids: tf.Tensor) -> Projection:
         """Project words for `read`; at prediction once for all documents."""
-        return Projection(word_ids, self._project(word_ids))
+        return Projection(word_ids, self.project_words(word_ids))
 
     def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
         """Return documents for `read`: their words as rows of the projection that is returned with them."""
@@ -302,7 +320,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         Words are given as rows of what `project` returns. Nothing is kept for a gradient, and there is none. Pooling by
         maxima has no scores: None.
         """
-        evidence = self._add_up(self._shares(_spelt(documents, projection)), documents)
+        evidence = self.said(_spelt(documents, projection))
         return self._read(documents, projection.tables, evidence, differentiable=False)
 
     def weigh(self, network: float, evidence: float) -> None:
@@ -334,12 +352,12 @@ class HierarchicalAttentionNetwork(keras.Model):
     @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
     def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
-        return self._read_words(documents, projection.tables, differentiable=False)[0]
+        return self.read_words(documents, projection.tables, differentiable=False)[0]
 
     @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
     def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return what n-grams say of documents [documents, columns]; there are no columns without evidence."""
-        return self._add_up(self._shares(_spelt(documents, projection)), documents)
+        return self.said(_spelt(documents, projection))
 
     @tf.function(
         input_signature=[
@@ -403,21 +421,3 @@ def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
 def _spelt(documents: Documents, projection: Projection) -> Documents:
     """Return documents whose words are rows of a projection with their word ids."""
     return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))
-
-
-def unpad(inputs: tf.Tensor) -> tuple[Documents, tf.Tensor, tf.Tensor]:
-    """Return a block [documents, sentences, words] without padding, and where it had words and sentences."""
-    word_mask = tf.not_equal(inputs, PADDING_ID)
-    lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
-    sentence_mask = lengths > 0
-    documents = Documents(
-        tf.boolean_mask(inputs, word_mask),
-        tf.boolean_mask(lengths, sentence_mask),
-        tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
-    )
-    return documents, word_mask, sentence_mask
-
-
-def _unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Put scores in element order [elements] back where `mask` is True; zero elsewhere."""
-    return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from han.backend import tf
+from han.corpus import Documents
+from han.vocabulary import PADDING_ID
 
 # XLA compiles once for each shape it meets, which takes some tenths of a second, so shapes are rounded to few sizes.
 LANES = [2**k for k in range(3, 31)]
@@ -119,3 +121,21 @@ def pad_rows(values: tf.Tensor) -> tf.Tensor:
 def _round_up(size: tf.Tensor, sizes: list[int]) -> tf.Tensor:
     """Return the smallest of the sizes that is not below `size`."""
     return tf.gather(sizes, tf.searchsorted(sizes, [size], side="left"))[0]
+
+
+def unpad(inputs: tf.Tensor) -> tuple[Documents, tf.Tensor, tf.Tensor]:
+    """Return a block [documents, sentences, words] without padding, and where it had words and sentences."""
+    word_mask = tf.not_equal(inputs, PADDING_ID)
+    lengths = tf.math.count_nonzero(word_mask, axis=2, dtype=tf.int32)
+    sentence_mask = lengths > 0
+    documents = Documents(
+        tf.boolean_mask(inputs, word_mask),
+        tf.boolean_mask(lengths, sentence_mask),
+        tf.math.count_nonzero(sentence_mask, axis=1, dtype=tf.int32),
+    )
+    return documents, word_mask, sentence_mask
+
+
+def unpack(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Put scores in element order [elements] back where `mask` is True; zero elsewhere."""
+    return tf.scatter_nd(tf.where(mask), scores, tf.shape(mask, tf.int64))

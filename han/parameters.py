@@ -12,6 +12,7 @@ import numpy as np
 
 from han.exceptions import InvalidValueError
 from han.layers import POOLINGS
+from han.memory import parse_size
 from han.recurrence import CELLS
 from han.training import MONITORS
 from han.validation import shown
@@ -122,7 +123,18 @@ class Language:
         return 'the code of a language, as "en" or "zh"'
 
 
-Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Language | RandomState
+class MemorySize:
+    """An amount of memory."""
+
+    def accepts(self, value: object) -> bool:
+        """Tell whether the value is None, or a number of bytes in one of the ways that `parse_size` reads."""
+        return value is None or parse_size(value) is not None
+
+    def __str__(self) -> str:
+        return 'a number of bytes, a text like "2GB" or "800MB", or None'
+
+
+Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Language | RandomState | MemorySize
 
 
 ALLOWED: dict[str, Rule] = {
@@ -162,6 +174,7 @@ ALLOWED: dict[str, Rule] = {
     "tokenizer": CallableOrNone(),
     "warm_start": Bool(),
     "random_state": RandomState(),
+    "memory_limit": MemorySize(),
     "verbose": Choice((0, 1, False, True)),
 }
 

@@ -16,8 +16,10 @@ from han.attribution import METHODS, explain
 from han.corpus import Corpus
 from han.exceptions import InvalidValueError
 from han.explanation import Explanation
+from han.fitting import network_of
+from han.memory import PredictionPlan, find_limit, plan_prediction
 from han.parameters import ALLOWED, Choice, Range, check_parameters
-from han.prediction import predict
+from han.prediction import CHUNK, predict
 from han.stored import StoredClassifier
 from han.text import DocumentSplitter
 from han.validation import check_labels, check_target, check_texts
@@ -49,7 +51,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         check_is_fitted(self)
         check_parameters(self.get_params(deep=False), ALLOWED)
         texts = check_texts(X)
-        probabilities, cut = predict(self.model_, texts, self.document_splitter(), self.vocabulary_)
+        plan = self._plan(texts)
+        probabilities, cut = predict(self.model_, texts, self.document_splitter(), self.vocabulary_, plan)
         self._warn_of_cut(cut, len(texts))
         return probabilities
 
@@ -154,8 +157,9 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         targets = None if target is None else check_target(target, self.classes_, len(texts))
         splitter, classes = self.document_splitter(), self.classes_.tolist()
         explanations, cut = explain(
-            self.model_, texts, splitter, self.vocabulary_, classes, method=method, targets=targets, n_steps=n_steps
-        )
+            self.model_, texts, splitter, self.vocabulary_, classes, method=method, targets=targets, n_steps=n_steps,
+            max_words=self._plan(texts).words,
+        )  # fmt: skip
         self._warn_of_cut(cut, len(texts))
         return explanations
 
@@ -202,6 +206,15 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         """Return what splits documents into sentences and words, by the classifier's parameters."""
         return DocumentSplitter(
             self.max_sentences, self.max_words, self.sentence_splitter, self.tokenizer, self.language
+        )
+
+    def _plan(self, texts: list[str]) -> PredictionPlan:
+        return plan_prediction(
+            network_of(self.model_),
+            texts,
+            chunk=CHUNK,
+            splitter=self.document_splitter(),
+            limit=find_limit(self.memory_limit),
         )
 
     def _warn_of_cut(self, cut: int, documents: int) -> None:

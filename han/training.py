@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han.accumulation import in_parts
 from han.backend import keras, tf
 from han.callbacks import (
     BestWeights,
@@ -23,6 +24,7 @@ from han.checkpoint import Checkpoint, EpochOrder
 from han.corpus import Corpus, drop_sentences, prediction_batches
 from han.exceptions import DivergenceError, TrainingWarning
 from han.losses import Crossentropy, MacroF1
+from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
 from han.progress import Progress
@@ -53,6 +55,7 @@ class TrainingSettings(NamedTuple):
     label_smoothing: float
     averaging: float
     embedding_delay: float
+    plan: TrainingPlan = TrainingPlan()
 
 
 def train(
@@ -117,8 +120,8 @@ def train(
     held_out = None
     monitored: tuple[str | None, str] = (None, "min")
     if len(validation):
-        # Keras' evaluation keeps what a gradient would need: 5 kB a word at 50 units.
-        batches = [(batch, False) for batch in prediction_batches(validation, max_words=32_768)]
+        most = settings.plan.validation_words
+        batches = [(batch, False) for batch in prediction_batches(validation, max_words=most)]
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
         monitored = MONITORS[settings.monitor]
     best = BestWeights(*monitored, patience)
@@ -155,7 +158,7 @@ def train(
         return {name: [*history.get(name, []), *map(float, learned.get(name, []))] for name in names}
 
     history: dict[str, list[float]] = {}
-    with first_interrupt_ends(best):
+    with first_interrupt_ends(best), in_parts(model, settings.plan.parts):
         if checkpoint is not None and checkpoint.state is not None and checkpoint.state["step"]:
             # To Keras all epochs have as many steps. This one has fewer, and its end is gone on with as from any other.
             history = fit(checkpoint.state["epoch"] + 1)
@@ -219,7 +222,8 @@ class Stream:
         variables = [*self.model.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
-            history = self.model.fit(dataset, shuffle=False, verbose=0).history
+            with in_parts(self.model, settings.plan.parts):
+                history = self.model.fit(dataset, shuffle=False, verbose=0).history
         except BaseException:  # a part of a pass would be there and not be known of
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)

@@ -6,8 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.prediction import divide, predict
-from han.text import DocumentSplitter
+from han.corpus import Corpus
+from han.memory import PredictionPlan
+from han.prediction import classify, divide, predict
+from han.text import DocumentSplitter, SplitText
 
 
 def test_many_documents_are_predicted_in_their_order(fitted, news, monkeypatch):
@@ -53,6 +55,23 @@ def test_cut_documents_are_counted_over_all_chunks(fitted, monkeypatch):
     monkeypatch.setattr("han.prediction.CHUNK", 10)
     texts = ["One. Two. Three."] * 3 + ["One."] * 2
     assert predict(fitted.model_, texts, DocumentSplitter(max_sentences=2), fitted.vocabulary_)[1] == 3
+
+
+def test_a_huge_document_is_read_in_groups_of_sentences(fitted, rng):
+    words = list(fitted.vocabulary_)
+    sentences = [rng.choice(words, rng.integers(1, 6)).tolist() for _ in range(20_000)]
+    splitter = DocumentSplitter(max_sentences=10**6)
+    texts = ["A short one.", SplitText(sentences)]
+    corpus = Corpus.encode(texts, splitter, fitted.vocabulary_)
+    assert corpus.sentence_counts.tolist() == [1, 20_000]
+    documents, projection = fitted.model_.project_distinct(corpus.batch([0, 1]))
+    expected = fitted.model_.read(documents, projection)[0]
+    for most in (700, 10**6):
+        np.testing.assert_allclose(classify(fitted.model_, corpus, max_words=most), expected, atol=1e-6)
+    plan = PredictionPlan(words=5000, threads=1)
+    found, cut = predict(fitted.model_, texts, splitter, fitted.vocabulary_, plan)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert cut == 0
 
 
 @given(st.lists(st.integers(0, 30), min_size=1), st.integers(1, 50))

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
+from han.accumulation import Parts
 from han.backend import keras, tf
 from han.corpus import Corpus
 from han.losses import Crossentropy, MacroF1
+from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.text import DocumentSplitter
 from han.training import TrainingSettings, train
@@ -150,3 +152,14 @@ def test_macro_f1_of_several_classes_is_scikit_learns(rng):
     metric = MacroF1(4, multi_label=True)
     metric.update_state(targets.astype(np.float32), probabilities.astype(np.float32))
     assert float(metric.result()) == pytest.approx(f1_score(targets, probabilities > 0.5, average="macro"), abs=1e-6)
+
+
+@pytest.mark.parametrize("parts", [Parts(1, 1, 25), Parts(1, 1, 6, most_grouped=4)], ids=["documents", "sentences"])
+def test_training_in_parts_ends_at_the_same_weights(documents, parts):
+    plain, _, expected = run(documents, epochs=1, averaging=0.9)
+    model, recorder, history = run(documents, epochs=1, averaging=0.9, plan=TrainingPlan(parts, validation_words=20))
+    for weight, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        np.testing.assert_allclose(weight, other, atol=1e-5)
+    assert np.abs(recorder.steps[-1][0] - recorder.steps[0][0]).max() > 1e-3
+    for name, values in expected.items():
+        assert history[name] == pytest.approx(values, rel=1e-4)
