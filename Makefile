@@ -24,8 +24,8 @@ install: .venv/installed  ## Make .venv from the lock file; quick when nothing c
 train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder with TEXT= and LABEL=
 	@$(BIN)/han train "$(DATASET)" --text "$(TEXT)" --label "$(LABEL)" $(ARGS)
 
-test: install  ## Run the tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses=2 $(ARGS)
+test: install  ## Run the tests, in two processes, and print which share of the branches they reach
+	@$(BIN)/python -m pytest --numprocesses=2 --cov --cov-fail-under=95 $(ARGS)
 
 lint: install  ## Check style and types
 	@$(BIN)/ruff check .
