@@ -55,8 +55,6 @@ CONTAINERS: st.SearchStrategy[Callable[[list[Any]], Any]] = st.sampled_from(
         lambda items: np.array([*items, None], object)[:-1],
     ]
 )
-    [list, list, tuple, pd.Series, lambda items: np.array([*items, None], object)[:-1]]
-)
 # Hyper-parameters of which some are wrong; the first of each is the default, or small.
 HYPERPARAMETERS: dict[str, list[Any]] = {
     "units": [2, 1, 3, 0, -1, "2", None],
@@ -156,9 +154,7 @@ class Counts:
 def main() -> None:
     """Generate, call, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--inputs", type=int, default=10_000, help="a twentieth to fit"
-    )
+    parser.add_argument("--inputs", type=int, default=10_000, help="a twentieth to fit")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     fitted = HANClassifier(embedding_dim=4, units=3, epochs=2, random_state=0, verbose=0)
