@@ -40,6 +40,8 @@ class StoredClassifier(BaseEstimator):
     label_form_: LabelForm
     thresholds_: npt.NDArray[np.float64]
     embedding_coverage_: float | None
+    temperature_: float
+    history_: dict[str, list[float]]
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
 
