@@ -10,6 +10,7 @@ import click
 from han import __version__
 from han.cli.apply import evaluate, explain, predict
 from han.cli.completion import completion
+from han.cli.console import warnings_told
 from han.cli.inspect import export, info
 from han.cli.train import train
 
@@ -34,7 +35,8 @@ def main() -> None:
     """Run the command line; an error ends in one line on standard error, and with --debug in a traceback."""
     state = {"debug": False}
     try:
-        cli(standalone_mode=False, obj=state)
+        with warnings_told():
+            cli(standalone_mode=False, obj=state)
     except click.Abort:
         click.echo("han: interrupted", err=True)
         sys.exit(130)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from han.cli.console import class_named, debug_option, note, quiet_option, refusals, source_options, warnings_told
+from han.cli.console import class_named, debug_option, note, quiet_option, refusals, source_options
 from han.cli.hyperparameters import CommandWithHyperparameters, chosen, hyperparameter_options
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def train(
         settings["class_weight"] = {class_named(str(name), classes): weight for name, weight in weights.items()}
     classifier = HANClassifier(**settings, verbose=int(not quiet))
     started = time.monotonic()
-    with refusals(), warnings_told():
+    with refusals():
         classifier.fit(
             dataset.X_train,
             dataset.y_train,
