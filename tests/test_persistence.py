@@ -127,9 +127,10 @@ def test_the_card_may_be_edited(small, tmp_path):
     HANClassifier.load(tmp_path / "model")
 
 
-def test_the_first_format_is_still_read(tmp_path):
-    loaded = HANClassifier.load(SAVED / "1")
-    expected = json.loads((SAVED / "1.json").read_text())
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_every_format_is_still_read(version, tmp_path):
+    loaded = HANClassifier.load(SAVED / f"{version}")
+    expected = json.loads((SAVED / f"{version}.json").read_text())
     np.testing.assert_allclose(loaded.predict_proba(expected["documents"]), expected["probabilities"], atol=1e-6)
     loaded.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").get_params() == loaded.get_params()
