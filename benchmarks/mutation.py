@@ -11,13 +11,9 @@ the survivors once more.
 from __future__ import annotations
 
 import argparse
-import ast
-import difflib
-import hashlib
 import importlib
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -26,20 +22,17 @@ import tempfile
 import time
 import tomllib
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from cosmic_ray.ast import ast_nodes, get_ast
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
 from environment import RESULTS, describe
 from hypothesis import settings
+from mutants import ROOT, Mutant, mutants
 
-ROOT = Path(__file__).parent.parent
 # Each module is tested by what mirrors it; the examples in its documentation belong to that.
 MODULES = {
     "text": ["tests/test_text.py", "han/text.py"],
@@ -48,35 +41,12 @@ MODULES = {
     "keras_file": ["tests/test_keras_file.py"],
     "persistence": ["tests/test_persistence.py"],
     "checkpoint": ["tests/test_checkpoint.py"],
-    "layers": ["tests/test_layers.py", "han/layers.py"],
+    "layers": ["tests/test_layers.py", "tests/test_recurrence.py", "han/layers.py"],
 }
-# Cosmic Ray replaces each operator by every other one. Here it is by its opposite, and a comparison by its neighbour
-# too: what survives one of the others, as `%` in place of `+`, nearly always survives these.
-OPPOSITES = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul BitOr_BitAnd BitAnd_BitOr RShift_LShift"
-COMPARISONS = "Eq_NotEq NotEq_Eq Lt_LtE Lt_GtE LtE_Lt LtE_Gt Gt_GtE Gt_LtE GtE_Gt GtE_Lt Is_IsNot IsNot_Is"
-OPERATORS = [
-    *(f"ReplaceBinaryOperator_{name}" for name in OPPOSITES.split()),
-    *(f"ReplaceComparisonOperator_{name}" for name in COMPARISONS.split()),
-    *(f"ReplaceUnaryOperator_{name}" for name in ("Delete_USub", "Delete_Invert", "Delete_Not")),
-    *("AddNot", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd"),
-    *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer"),
-    *("RemoveDecorator", "ZeroIterationForLoop"),
-]
 # Imported before the fork, so that no mutant waits for them. None of them starts a thread when it is imported alone,
 # or runs an operation of TensorFlow's.
 HEAVY = ("tensorflow", "keras", "h5py", "pandas", "scipy.sparse", "sklearn.pipeline", "regex", "sentencex")
 MEMORY = 8 * 2**30  # bytes that a mutant may take
-
-
-class Mutant(NamedTuple):
-    """A module with one change."""
-
-    key: str
-    line: int
-    operator: str
-    before: str
-    after: str
-    source: str
 
 
 class Order:
@@ -84,7 +54,7 @@ class Order:
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self.before = seconds
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Put those last that share a classifier, which the first of them has to train."""
@@ -133,44 +103,6 @@ def outcome(done: dict[str, dict[str, Any]], mutant: Mutant) -> str | None:
     return done[mutant.key]["outcome"] if mutant.key in done else None
 
 
-def mutants(module: str, seed: int) -> list[Mutant]:
-    """Return all mutants of a module in random order, of which any first part is a sample."""
-    source = (ROOT / "han" / f"{module}.py").read_text(encoding="utf-8")
-    nodes = list(ast_nodes(get_ast(source)))
-    hints = set(_annotations(source))
-    result: dict[str, Mutant] = {}
-    for name in OPERATORS:
-        operator = get_operator(f"core/{name}")()
-        places = [start for node in nodes for start, _ in operator.mutation_positions(node)]
-        for occurrence, place in enumerate(places):
-            mutated = mutate_code(source, operator, occurrence)
-            # Nothing evaluates annotations here; and some changes make no Python, or none that is another.
-            if place in hints or mutated is None or not _differs(source, mutated):
-                continue
-            changes = list(difflib.ndiff(source.splitlines(), mutated.splitlines()))
-            before, after = (" ".join(line[2:].strip() for line in changes if line[0] == sign) for sign in "-+")
-            key = hashlib.sha256(mutated.encode()).hexdigest()
-            result.setdefault(key, Mutant(key, place[0], name, before, after, mutated))
-    ordered = sorted(result.values())
-    random.Random(seed).shuffle(ordered)  # noqa: S311
-    return ordered
-
-
-def _annotations(source: str) -> Iterator[tuple[int, int]]:
-    """Yield each place (line, column) of an annotation, none of which is on more than one line."""
-    for node in ast.walk(ast.parse(source)):
-        for hint in (getattr(node, name, None) for name in ("annotation", "returns")):
-            if isinstance(hint, ast.expr):
-                yield from ((hint.lineno, column) for column in range(hint.col_offset, hint.end_col_offset or 0))
-
-
-def _differs(source: str, mutated: str) -> bool:
-    try:
-        return ast.dump(ast.parse(source)) != ast.dump(ast.parse(mutated))
-    except SyntaxError:
-        return False
-
-
 def test_all(tree: Path, module: str, left: list[Mutant]) -> Iterator[tuple[Mutant, dict[str, Any]]]:
     """Yield each mutant with its outcome."""
     if not left:
@@ -209,16 +141,17 @@ def run(tree: Path, tests: list[str], limit: float, *, caching: bool = True) -> 
         except BaseException:
             traceback.print_exc()
             os._exit(70)
-    status = None
-    while status is None and time.monotonic() - started < limit:
-        ended, found = os.waitpid(child, os.WNOHANG)
-        status = found if ended else time.sleep(0.02)
-    with suppress(ProcessLookupError):  # and with it all that the tests have started
+    ended, status = 0, 0
+    while not ended and time.monotonic() - started < limit:
+        time.sleep(0.02)
+        ended, status = os.waitpid(child, os.WNOHANG)
+    seconds = time.monotonic() - started
+    with suppress(ProcessLookupError):  # and all that the tests have started
         os.killpg(child, signal.SIGKILL)
-    if status is None:
+    if not ended:
         os.waitpid(child, 0)
-        return "timeout", time.monotonic() - started
-    return "killed" if status else "survived", time.monotonic() - started
+        return "timeout", seconds
+    return "killed" if status else "survived", seconds
 
 
 def _pytest(tree: Path, tests: list[str], *, caching: bool) -> int:
@@ -288,7 +221,7 @@ is equivalent if no caller can tell it from the module by what it returns, write
 time or memory alone, its kind is "speed". Each is explained below. Where fewer mutants were tested than there are, they
 are a random sample.
 
-| module | mutants | tested | killed | timeouts | survived | of these equivalent | speed | score | score without equivalent |
+| module | mutants | tested | killed | timeouts | survived | equivalent | speed | score | without equivalent |
 |---|---|---|---|---|---|---|---|---|---|"""
 
 

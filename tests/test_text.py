@@ -67,6 +67,15 @@ def test_no_word_is_lost_where_long_paragraphs_are_read_in_pieces(text, size):
     assert [[text[start:end] for start, end in sentence] for sentence in spans] == found
 
 
+@pytest.mark.parametrize("breaks", range(2, 8))
+def test_a_piece_does_not_end_between_two_line_breaks_that_belong_together(breaks, monkeypatch):
+    end = "Two more.\n\nThe third one. And a fourth." + "\n\nb" * 20
+    texts = ["a" * before + "\n" * breaks + end for before in range(4, 14)]
+    whole = [split_sentences(text) for text in texts]
+    monkeypatch.setattr(text_module, "PIECE", 10)
+    assert [split_sentences(text) for text in texts] == whole
+
+
 def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
     monkeypatch.setattr(text_module, "PIECE", 10)
     monkeypatch.setattr(text_module, "LONGEST_PIECE", 40)
@@ -237,6 +246,8 @@ def test_documents_over_the_cap_are_cut_and_said_to_be():
     text = "One. Two. Three."
     assert DocumentSplitter(max_sentences=3).split(text)[1] is False
     assert DocumentSplitter(max_sentences=2).split(text) == ([["One", "."], ["Two", "."]], True)
+    assert DocumentSplitter(max_sentences=3).split_spans(text)[1] is False
+    assert DocumentSplitter(max_sentences=2).split_spans(text) == ([[(0, 3), (3, 4)], [(5, 8), (8, 9)]], True)
 
 
 def test_sentences_without_words_are_left_out():
