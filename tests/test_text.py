@@ -81,6 +81,7 @@ def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
     monkeypatch.setattr(text_module, "LONGEST_PIECE", 40)
     assert split_sentences(f"A {'b ' * 20}end. Next one.") == [f"A {'b ' * 20}end. ", "Next one."]
     assert split_sentences("x" * 200 + " y" * 50)[0] == "x" * 200 + " "
+    assert split_sentences("y " * 100)[0] == "y " * 41
 
 
 LONG = {
@@ -239,6 +240,7 @@ def test_long_sentences_continue_and_lose_nothing():
     sentences, cut = DocumentSplitter(max_words=50).split(" ".join(words))
     assert [word for sentence in sentences for word in sentence] == words
     assert [len(sentence) for sentence in sentences] == [50] * 60
+    assert DocumentSplitter()(" ".join(words)) == sentences
     assert not cut
 
 
