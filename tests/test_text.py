@@ -82,6 +82,7 @@ def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
     assert split_sentences(f"A {'b ' * 20}end. Next one.") == [f"A {'b ' * 20}end. ", "Next one."]
     assert split_sentences("x" * 200 + " y" * 50)[0] == "x" * 200 + " "
     assert split_sentences("y " * 100)[0] == "y " * 41
+    assert split_sentences("One. " + "y " * 100)[0] == "One. "
 
 
 LONG = {
