@@ -85,6 +85,11 @@ def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
     assert split_sentences("One. " + "y " * 100)[0] == "One. "
 
 
+def test_a_sentence_ends_with_the_word_after_400_000_characters():
+    assert split_sentences("y " * 190_000) == ["y " * 190_000]
+    assert [len(sentence) for sentence in split_sentences("y " * 250_000)] == [400_002, 99_998]
+
+
 LONG = {
     "sentences": "The film was good. Dr. Smith did not like it! ",
     "one word": "a",
@@ -255,6 +260,11 @@ def test_documents_over_the_cap_are_cut_and_said_to_be():
 
 def test_sentences_without_words_are_left_out():
     assert DocumentSplitter()("One.\n\n   \n\nTwo.") == [["One", "."], ["Two", "."]]
+
+
+def test_white_space_is_left_to_an_own_tokenizer():
+    assert split_sentences("a.\n\nb") == ["a.", "\n\n", "b"]
+    assert DocumentSplitter(tokenizer=list)("a.\n\nb") == [["a", "."], ["\n", "\n"], ["b"]]
 
 
 def test_own_functions_are_located_in_the_text():
