@@ -154,10 +154,10 @@ def test_prediction_batches_hold_every_document_once_within_bounds(rng):
 
 
 def test_consecutive_items_fill_what_they_may_fill():
-    found = [part.tolist() for part in consecutive(np.array([3, 4, 3, 11, 9, 1, 0, 0, 2]), 10)]
-    assert found == [[0, 1, 2], [3], [4, 5, 6, 7], [8]]
-    found = [part.tolist() for part in consecutive(np.array([3, 4, 3, 11, 9, 1, 0, 0, 2]), 10, 2)]
-    assert found == [[0, 1], [2], [3], [4, 5], [6, 7], [8]]
+    sizes = np.array([3, 4, 3, 1, 11, 9, 1, 0, 0, 2])
+    assert [part.tolist() for part in consecutive(sizes, 10)] == [[0, 1, 2], [3], [4], [5, 6, 7, 8], [9]]
+    assert [part.tolist() for part in consecutive(sizes, 10, 2)] == [[0, 1], [2, 3], [4], [5, 6], [7, 8], [9]]
+    assert [len(part) for part in consecutive(np.ones(500, int), 400)] == [400, 100]
 
 
 def test_dropped_sentences_are_left_out_whole_and_never_the_last_one():
