@@ -245,6 +245,10 @@ def test_people_can_read_what_is_written(tmp_path):
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(512 * 2**20 + 1)  # which takes no place on the disk
+    with pytest.raises(ModelFileError, match="at most 536,870,912 bytes, got 536,870,913"):
+        read_json(tmp_path / "file", list)
     monkeypatch.setattr("han.files.MAX_JSON_BYTES", 10)
     (tmp_path / "file").write_text("[1, 2, 3, 4, 5]")
     with pytest.raises(ModelFileError, match="at most 10 bytes, got 15"):
