@@ -44,7 +44,7 @@ def mutants(module: str, seed: int) -> list[Mutant]:
     """Return all mutants of a module in random order, of which any first part is a sample."""
     source = (ROOT / "han" / f"{module}.py").read_text(encoding="utf-8")
     nodes = list(ast_nodes(get_ast(source)))
-    hints = set(_annotations(source))
+    hints, meaning = set(_annotations(source)), ast.dump(ast.parse(source))
     result: dict[str, Mutant] = {}
     for name in OPERATORS:
         operator = get_operator(f"core/{name}")()
@@ -52,10 +52,10 @@ def mutants(module: str, seed: int) -> list[Mutant]:
         for occurrence, place in enumerate(places):
             mutated = mutate_code(source, operator, occurrence)
             # Nothing evaluates annotations here; and some changes make no Python, or none that is another.
-            if place in hints or mutated is None or not _differs(source, mutated):
+            if place in hints or mutated is None or not _differs(meaning, mutated):
                 continue
-            changes = list(difflib.ndiff(source.splitlines(), mutated.splitlines()))
-            before, after = (" ".join(line[2:].strip() for line in changes if line[0] == sign) for sign in "-+")
+            changes = list(difflib.unified_diff(source.splitlines(), mutated.splitlines(), n=0))[2:]
+            before, after = (" ".join(line[1:].strip() for line in changes if line[0] == sign) for sign in "-+")
             key = hashlib.sha256(mutated.encode()).hexdigest()
             result.setdefault(key, Mutant(key, place[0], name, before, after, mutated))
     ordered = sorted(result.values())
@@ -71,8 +71,8 @@ def _annotations(source: str) -> Iterator[tuple[int, int]]:
                 yield from ((hint.lineno, column) for column in range(hint.col_offset, hint.end_col_offset or 0))
 
 
-def _differs(source: str, mutated: str) -> bool:
+def _differs(meaning: str, mutated: str) -> bool:
     try:
-        return ast.dump(ast.parse(source)) != ast.dump(ast.parse(mutated))
+        return meaning != ast.dump(ast.parse(mutated))
     except SyntaxError:
         return False
