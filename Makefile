@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming kills corruptions generated vectors explanations picture bench profile lock clean
+.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming kills corruptions generated mutation vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 min
 
 generated: install  ## Give 10,000 generated inputs to fit, predict and explain (an hour)
 	@$(BIN)/python benchmarks/generated.py $(ARGS)
+
+mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour; stop and go on as you like)
+	@$(BIN)/python benchmarks/mutation.py --session .venv/mutation.jsonl $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
 	@$(BIN)/python benchmarks/vectors.py

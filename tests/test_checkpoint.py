@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from han.backend import keras
 from han.checkpoint import Checkpoint, EpochOrder, describe, digest, has_checkpoint, has_ended, remove_checkpoint
 from han.corpus import Corpus, training_batches
 from han.exceptions import CheckpointError, DestinationError
+from han.files import write_manifest
 from han.text import DocumentSplitter
 from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
 
@@ -163,6 +165,28 @@ def test_a_damaged_checkpoint_is_refused(name, tmp_path):
         Checkpoint.open(tmp_path, None, {}, 1)
 
 
+class Payload:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
+    folder, mark = tmp_path / "checkpoint", tmp_path / "ran"
+    assert json.loads((folder / "manifest.json").read_text())["format_version"] == 1
+    np.savez(folder / "arrays.npz", array_0=np.array([Payload(mark)], object))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, 1)  # as somebody who means harm would
+    with pytest.raises(ValueError, match="allow_pickle"):
+        Checkpoint.open(tmp_path, None, {}, 1)
+    assert not mark.exists()
+
+
 def test_arguments_are_checked_before_any_work(tmp_path):
     for arguments, error, message in (
         ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must be a path or None, got 3"),
@@ -183,6 +207,8 @@ def test_arguments_are_checked_before_any_work(tmp_path):
 def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
     folder = tmp_path / "folder"
     assert not has_checkpoint(folder)
+    remove_checkpoint(folder)
+    assert not folder.exists()
     for others in ([], ["notes.txt"]):
         Checkpoint.open(folder, None, {}, 1).write({"epoch": 0, "ended": False})
         for name in others:
@@ -197,6 +223,7 @@ def test_an_order_that_was_begun_is_ended():
     corpus, _ = Corpus.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
     order = EpochOrder(corpus, 4, np.random.default_rng(5))
     expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
+    assert order.skipped == 0
     first = list(order())
     begun = order.begun
     assert not any(done for _, done in first)
@@ -205,16 +232,30 @@ def test_an_order_that_was_begun_is_ended():
         found = list(order())
         assert [done for _, done in found] == [True] * skipped + [False] * (len(epoch) - skipped)
         assert [batch.tolist() for batch, _ in found] == [batch.tolist() for batch in epoch]
+        assert order.skipped == 0
 
 
 def test_digests_tell_data_apart():
     data = [["a", "b"], ["ab"], ["a", ["b"]], [np.ones(2)], [np.ones(2, np.float32)], [np.ones((1, 2))], ["\ud800"], []]
     assert len({digest(part) for part in data}) == len(data)
     assert digest("a", "b") != digest("ab")
+    # What is stored with a checkpoint has to be found again by later versions.
+    assert digest("a", ["b"]) == "cd9a5124a5bf0cdc122014e32efdad67f9253f762ce417a1d82725e2cec65a6b"
 
 
 def test_functions_and_vectors_are_told_by_their_names():
     told = describe(
-        {"tokenizer": str.split, "embeddings": {"a": [1.0]}, "random_state": np.random.RandomState(1), "verbose": 1}
+        {
+            "tokenizer": str.split,
+            "embeddings": {"a": [1.0]},
+            "random_state": np.random.RandomState(1),
+            "patience": None,
+            "verbose": 1,
+        }
     )
-    assert told == {"tokenizer": "str.split", "embeddings": "{'a': [1.0]}", "random_state": "RandomState"}
+    assert told == {
+        "tokenizer": "str.split",
+        "embeddings": "{'a': [1.0]}",
+        "random_state": "RandomState",
+        "patience": "None",
+    }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.corpus import Corpus, Documents, drop_sentences, prediction_batches, training_batches
+from han.corpus import Corpus, Documents, consecutive, drop_sentences, prediction_batches, training_batches
 from han.text import DocumentSplitter
 from han.vocabulary import UNKNOWN_ID, Vocabulary
 
@@ -38,8 +38,36 @@ def test_a_batch_is_the_documents_end_to_end(documents, random):
 
 
 @given(DOCUMENTS)
+def test_a_block_is_the_documents_padded_with_zeros(documents):
+    block = from_lists(documents).block()
+    sentences = max(1, *map(len, documents), 0)
+    words = max([1, *(len(sentence) for document in documents for sentence in document)])
+    assert block.shape == (len(documents), sentences, words)
+    assert block.dtype == np.int32
+    for rows, document in zip(block.tolist(), documents, strict=True):
+        padded = [sentence + [0] * (words - len(sentence)) for sentence in document]
+        assert rows == padded + [[0] * words] * (sentences - len(document))
+
+
+@given(DOCUMENTS, st.data())
+def test_words_that_are_left_out_take_their_sentences_with_them(documents, data):
+    size = sum(len(sentence) for document in documents for sentence in document)
+    kept = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    stays = iter(kept)
+    expected = [[[id_ for id_ in sentence if next(stays)] for sentence in document] for document in documents]
+    found = from_lists(documents).keep_words(np.array(kept, bool))
+    for part, wanted in zip(
+        astuple(found),
+        astuple(from_lists([[sentence for sentence in document if sentence] for document in expected])),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(part, wanted)
+
+
+@given(DOCUMENTS)
 def test_counts(documents):
     corpus = from_lists(documents)
+    assert len(corpus) == len(documents)
     assert corpus.sentence_counts.tolist() == [len(document) for document in documents]
     assert corpus.word_counts.tolist() == [sum(map(len, document)) for document in documents]
 
@@ -76,6 +104,21 @@ def test_cut_documents_are_counted():
     )
     assert corpus.cut == 2
     assert corpus.sentence_counts.tolist() == [1, 1, 1]
+    assert Corpus.encode(["One."], DocumentSplitter(max_sentences=1), Vocabulary(["a"])).cut == 0
+    assert Corpus.concatenate([corpus, from_lists([[[1]]]), corpus]).cut == 4
+    with pytest.raises(AttributeError):
+        corpus.cut = 0
+
+
+def test_words_are_encoded_with_their_places_in_the_text():
+    texts, splitter = ["So it is. Good!", "", "A film"], DocumentSplitter(max_sentences=1)
+    vocabulary = Vocabulary(["so", "film"])
+    corpus, offsets = Corpus.encode_with_offsets(texts, splitter, vocabulary)
+    for expected, found in zip(astuple(Corpus.encode(texts, splitter, vocabulary)), astuple(corpus), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert corpus.cut == 1
+    assert offsets.tolist() == [[0, 2], [3, 5], [6, 8], [8, 9], [0, 1], [2, 6]]
+    assert Corpus.encode_with_offsets([], splitter, vocabulary)[1].shape == (0, 2)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
@@ -99,11 +142,22 @@ def test_prediction_batches_hold_every_document_once_within_bounds(rng):
     corpus = from_lists([[[1] * rng.integers(1, 9)] * count for count in rng.integers(0, 30, 300)] + [[[1] * 9] * 500])
     batches = list(prediction_batches(corpus, max_words=1000, max_documents=50))
     assert np.concatenate(batches).tolist() == list(range(301))
+    counts = corpus.word_counts
+    for batch, after in zip(batches, [*batches[1:], None], strict=True):
+        # A batch takes what fits, and ends where the next document would be too much.
+        assert after is None or len(batch) == 50 or counts[batch].sum() + counts[after[0]] > 1000
     for batch in batches:
         assert len(batch) <= 50
         assert len(batch) == 1 or len(corpus.batch(batch).word_ids) <= 1000
     assert np.concatenate(list(prediction_batches(from_lists([[], []])))).tolist() == [0, 1]
     assert list(prediction_batches(from_lists([]))) == []
+
+
+def test_consecutive_items_fill_what_they_may_fill():
+    sizes = np.array([3, 4, 3, 1, 11, 9, 1, 0, 0, 2])
+    assert [part.tolist() for part in consecutive(sizes, 10)] == [[0, 1, 2], [3], [4], [5, 6, 7, 8], [9]]
+    assert [part.tolist() for part in consecutive(sizes, 10, 2)] == [[0, 1], [2, 3], [4], [5, 6], [7, 8], [9]]
+    assert [len(part) for part in consecutive(np.ones(500, int), 400)] == [400, 100]
 
 
 def test_dropped_sentences_are_left_out_whole_and_never_the_last_one():

@@ -6,7 +6,7 @@ import pytest
 from han.backend import keras, tf
 from han.layers import AttentionPooling, BidirectionalEncoder, MaxPooling, MeanPooling
 from han.packing import pack
-from tests.plain import attention
+from tests.plain import attention, directions, encode
 
 MASK = np.array([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 1, 0, 1, 1]], bool)
 
@@ -126,6 +126,101 @@ def test_seeds_repeat_and_differ():
 
     np.testing.assert_array_equal(kernel(1), kernel(1))
     assert not np.array_equal(kernel(1), kernel(2))
+    assert not np.array_equal(kernel(None), kernel(None))
+
+
+def encoder(**arguments):
+    layer = BidirectionalEncoder(**{"units": 3, "seed": 1} | arguments)
+    layer.build((None, None, 5))
+    return layer
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_seed_of_an_encoder_sets_all_of_its_weights(cell):
+
+    def drawn(seed):
+        weights = encoder(cell=cell, residual=True, seed=seed).get_weights()
+        return {weight.tobytes() for weight in weights if weight.ndim == 2 and weight.any()}
+
+    # The two directions do not begin alike.
+    assert len(drawn(1)) == 5
+    assert drawn(1) == drawn(1)
+    for seed in (7, None):
+        assert not drawn(1) & drawn(seed)
+
+
+def test_only_the_forget_gate_is_open_at_the_start():
+    for _, _, bias in directions(encoder()):
+        np.testing.assert_array_equal(bias, [0] * 3 + [1] * 3 + [0] * 6)
+    for _, _, bias in directions(encoder(cell="gru")):
+        np.testing.assert_array_equal(bias, np.zeros((2, 9)))
+
+
+def test_attention_is_not_flat_at_the_start():
+    layer = AttentionPooling(1000, seed=1)
+    layer.build((None, None, 6))
+    assert layer.context.numpy().std() == pytest.approx(0.3, rel=0.1)
+    assert layer.context.numpy().mean() == pytest.approx(0, abs=0.05)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_residual_is_a_projection_of_the_input(cell, rng):
+    layer = encoder(cell=cell, residual=True)
+    x = rng.normal(size=(2, 4, 5)).astype(np.float32)
+    for sequence, states in zip(x, layer(x).numpy(), strict=True):
+        np.testing.assert_allclose(states, encode(layer, sequence.astype(np.float64)), atol=1e-6)
+
+
+def test_recurrent_dropout_is_for_training_and_repeats_with_the_seed(rng):
+    x = rng.normal(size=(2, 4, 5)).astype(np.float32)
+    dropping, plain = encoder(recurrent_dropout=0.5), encoder()
+    assert plain.recurrent_dropout == 0
+    for outputs in (dropping(x), dropping(x, training=False), plain(x, training=True)):
+        np.testing.assert_array_equal(outputs, plain(x))
+    packing, index = pack(tf.constant([4, 4])), tf.range(8)
+    tables = plain.project(tf.reshape(tf.constant(x), [-1, 5]))
+    np.testing.assert_array_equal(dropping.encode(tables, packing, index), plain.encode(tables, packing, index))
+    dropped = dropping(x, training=True)
+    assert not np.allclose(dropped, plain(x))
+    np.testing.assert_array_equal(encoder(recurrent_dropout=0.5)(x, training=True), dropped)
+    other = encoder(recurrent_dropout=0.5, seed=2)
+    other.set_weights(dropping.get_weights()[: len(other.get_weights())])
+    assert not np.array_equal(other(x, training=True), dropped)
+    encoder(recurrent_dropout=0.5, seed=None)(x, training=True)
+
+
+def test_the_arguments_of_layers_are_in_their_configuration():
+    arguments = {"units": 2, "cell": "gru", "seed": 4, "recurrent_dropout": 0.25, "residual": True, "name": "own"}
+    config = BidirectionalEncoder(**arguments).get_config()
+    assert {name: config[name] for name in arguments} == arguments
+    assert not BidirectionalEncoder(2).residual
+    arguments = {"units": 1, "l2": 0.5, "seed": 4, "name": "own"}
+    config = AttentionPooling(**arguments).get_config()
+    assert {name: config[name] for name in arguments} == arguments
+    assert BidirectionalEncoder(1).units == 1
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (AttentionPooling(), (5,), r"\[..., positions, features\], got \(5,\)"),
+        (AttentionPooling(), (None, 5, None), "positions, features"),
+        (BidirectionalEncoder(2), (2, 4, None), "the last axis of inputs must be known"),
+    ],
+)
+def test_inputs_that_no_weights_can_be_made_for(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer.build(shape)
+
+
+@pytest.mark.parametrize("layer", [AttentionPooling, MeanPooling])
+def test_sequences_without_anything_at_the_end_are_zeros(layer, states):
+    layer = layer()
+    layer.build((None, None, 6))
+    some = tf.constant(states[0], tf.float32)
+    pooled, _ = layer.pool(some, pack(tf.constant([5, 0, 0])))
+    np.testing.assert_array_equal(pooled[:1], layer.pool(some, pack(tf.constant([5])))[0])
+    np.testing.assert_array_equal(pooled[1:], np.zeros((2, 6)))
 
 
 def test_layers_work_in_a_keras_model_and_come_back_from_a_file(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,11 @@ def test_a_saved_classifier_is_replaced_and_other_files_stay(small, tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
     assert (folder / "figures" / "curve.png").read_bytes() == b"png"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_empty_folder_is_a_place_for_a_classifier(small, tmp_path):
+    small.save(tmp_path)
+    assert HANClassifier.load(tmp_path).history_ == small.history_
 
 
 def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
@@ -226,9 +232,10 @@ def test_missing_and_foreign_folders_are_named(small, tmp_path):
             HANClassifier.load(folder)
     (folder / "manifest.json").unlink()
     settings = json.loads((folder / "settings.json").read_text())
-    (folder / "settings.json").write_text(json.dumps({**settings, "format_version": 99}))
-    with pytest.raises(ModelFileError, match=r"settings.json: format_version must be at most 2, got 99"):
-        HANClassifier.load(folder)
+    for version in (99, 3, 0, "2", None):
+        (folder / "settings.json").write_text(json.dumps({**settings, "format_version": version}))
+        with pytest.raises(ModelFileError, match=rf"settings.json: format_version must be at most 2, got {version!r}"):
+            HANClassifier.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +262,31 @@ def test_settings_that_no_classifier_has(changes, small, tmp_path):
     write_manifest(folder, FORMAT_VERSION)
     with pytest.raises(ModelFileError, match=r"settings|model\.keras: classes"):
         HANClassifier.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": [["bad"], ["good"]]}, "classes that are no labels"),
+        ({"classes": [1.5, 2.5], "classes_dtype": "|O"}, "classes that are no labels"),
+        ({"classes_dtype": "<f8"}, "classes_dtype '<f8'"),
+        ({"attributes": {"class_count": [10]}}, "class_count that are not one for each class"),
+    ],
+)
+def test_what_is_wrong_in_settings_is_named(changes, message, small, tmp_path):
+    small.save(tmp_path / "model")
+    path = tmp_path / "model" / "settings.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    (tmp_path / "model" / "manifest.json").unlink()
+    write_manifest(tmp_path / "model", FORMAT_VERSION)
+    with pytest.raises(ModelFileError, match=message):
+        HANClassifier.load(tmp_path / "model")
+
+
+def test_a_pickled_classifier_is_the_same_one(small):
+    loaded = pickle.loads(pickle.dumps(small))  # noqa: S301
+    assert loaded.get_params() == small.get_params()
+    np.testing.assert_array_equal(loaded.predict_proba(TEXTS), small.predict_proba(TEXTS))
 
 
 def test_functions_are_asked_for_again(tmp_path):

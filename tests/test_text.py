@@ -67,11 +67,27 @@ def test_no_word_is_lost_where_long_paragraphs_are_read_in_pieces(text, size):
     assert [[text[start:end] for start, end in sentence] for sentence in spans] == found
 
 
+@pytest.mark.parametrize("breaks", range(2, 8))
+def test_a_piece_does_not_end_between_two_line_breaks_that_belong_together(breaks, monkeypatch):
+    end = "Two more.\n\nThe third one. And a fourth." + "\n\nb" * 20
+    texts = ["a" * before + "\n" * breaks + end for before in range(4, 14)]
+    whole = [split_sentences(text) for text in texts]
+    monkeypatch.setattr(text_module, "PIECE", 10)
+    assert [split_sentences(text) for text in texts] == whole
+
+
 def test_a_sentence_may_be_longer_than_a_piece(monkeypatch):
     monkeypatch.setattr(text_module, "PIECE", 10)
     monkeypatch.setattr(text_module, "LONGEST_PIECE", 40)
     assert split_sentences(f"A {'b ' * 20}end. Next one.") == [f"A {'b ' * 20}end. ", "Next one."]
     assert split_sentences("x" * 200 + " y" * 50)[0] == "x" * 200 + " "
+    assert split_sentences("y " * 100)[0] == "y " * 41
+    assert split_sentences("One. " + "y " * 100)[0] == "One. "
+
+
+def test_a_sentence_ends_with_the_word_after_400_000_characters():
+    assert split_sentences("y " * 190_000) == ["y " * 190_000]
+    assert [len(sentence) for sentence in split_sentences("y " * 250_000)] == [400_002, 99_998]
 
 
 LONG = {
@@ -230,6 +246,7 @@ def test_long_sentences_continue_and_lose_nothing():
     sentences, cut = DocumentSplitter(max_words=50).split(" ".join(words))
     assert [word for sentence in sentences for word in sentence] == words
     assert [len(sentence) for sentence in sentences] == [50] * 60
+    assert DocumentSplitter()(" ".join(words)) == sentences
     assert not cut
 
 
@@ -237,10 +254,17 @@ def test_documents_over_the_cap_are_cut_and_said_to_be():
     text = "One. Two. Three."
     assert DocumentSplitter(max_sentences=3).split(text)[1] is False
     assert DocumentSplitter(max_sentences=2).split(text) == ([["One", "."], ["Two", "."]], True)
+    assert DocumentSplitter(max_sentences=3).split_spans(text)[1] is False
+    assert DocumentSplitter(max_sentences=2).split_spans(text) == ([[(0, 3), (3, 4)], [(5, 8), (8, 9)]], True)
 
 
 def test_sentences_without_words_are_left_out():
     assert DocumentSplitter()("One.\n\n   \n\nTwo.") == [["One", "."], ["Two", "."]]
+
+
+def test_white_space_is_left_to_an_own_tokenizer():
+    assert split_sentences("a.\n\nb") == ["a.", "\n\n", "b"]
+    assert DocumentSplitter(tokenizer=list)("a.\n\nb") == [["a", "."], ["\n", "\n"], ["b"]]
 
 
 def test_own_functions_are_located_in_the_text():
