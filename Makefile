@@ -39,8 +39,9 @@ format: install  ## Rewrite the code in the project's style
 notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--overwrite to store the outputs
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
 
-docs: install  ## Build the documentation into docs/_build/html
+docs: install  ## Build the documentation into docs/_build/html, and run the code on its pages
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=load docs
 	@echo "docs/_build/html/index.html"
 
 accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (hours; stop and go on as you like)

@@ -207,7 +207,7 @@ def peak(work, **settings):
 def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
     free, kept = peak(work), peak(work, memory_limit=limit)
     assert free["peak"] <= free["estimate"] <= 3 * free["peak"]
-    assert free["peak"] > limit
+    assert free["peak"] > 1.3 * kept["peak"]
     assert free["warnings"] == 0
     assert kept["peak"] <= limit
     assert kept["warnings"] == 1

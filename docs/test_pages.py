@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parents[1] / "docs" / "how_to").glob("*.md"))
+PAGES = sorted((Path(__file__).parent / "how_to").glob("*.md"))
 
 
 def blocks(page, language):
