@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,16 +27,16 @@ AVERAGE_EVERY = 4
 State = dict[str, Any]
 
 
-class StatefulCallback(keras.callbacks.Callback):
+class StatefulCallback(keras.callbacks.Callback, ABC):
     """A callback whose knowledge can be stored."""
 
+    @abstractmethod
     def state(self) -> State:
         """Return what the callback knows: values that JSON can hold, and arrays or lists of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: State) -> None:
         """Take over what `state` returned, once training has begun."""
-        raise NotImplementedError
 
 
 class WeightAveraging(StatefulCallback):

@@ -19,6 +19,7 @@ from han.files import (
     MANIFEST,
     check_manifest,
     check_writable,
+    clear_up,
     read_json,
     replacing_folder,
     settled,
@@ -188,8 +189,12 @@ def has_ended(path: str | os.PathLike[str]) -> bool:
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     """Remove the checkpoint from a folder, and the folder if nothing else is in it."""
     folder = Path(path).absolute()
-    shutil.rmtree(settled(folder / NAME), ignore_errors=True)
-    if folder.is_dir() and not any(folder.iterdir()):
+    if not folder.is_dir():
+        return
+    clear_up(folder / NAME)
+    if (folder / NAME).is_dir():
+        shutil.rmtree(folder / NAME)
+    if not any(folder.iterdir()):
         folder.rmdir()
 
 

@@ -292,18 +292,17 @@ class HANClassifier(IncrementalClassifier):
         Raises
         ------
         TypeError, ValueError
-            For documents that are not text, labels that do not match them, a single class, weights that are not
-            numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its range. Nothing has
-            changed then.
+            For documents that are not text or all without words, labels that do not match them, a single class,
+            weights that are not numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its
+            range. Nothing has changed then.
         CheckpointError
             If the checkpoint is of another training, or damaged.
         DivergenceError
             If the loss is not finite in the first epoch.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
-            For documents that are not text or all without words, labels that do not match them, a single class,
-            weights that are not numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its
-            range. Nothing has changed then.
+        MemoryLimitError
+            If training does not fit into the memory, however it is divided.
 
         Warns
         -----

@@ -46,7 +46,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     just then leaves that to `settled`. If anything fails, the old folder is as it was.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _clear(folder)
+    clear_up(folder)
     prefix = f"{_prefix(folder)}{_host()}-{os.getpid()}-"
     aside = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
     new, old = aside / _NEW, aside / _OLD
@@ -157,7 +157,7 @@ def _asides(folder: Path) -> list[Path]:
     return sorted(path for path in folder.parent.iterdir() if path.name.startswith(_prefix(folder)))
 
 
-def _clear(folder: Path) -> None:
+def clear_up(folder: Path) -> None:
     """Undo and remove what processes of this machine left that were killed while they replaced the folder."""
     for aside in _asides(folder):
         host, _, rest = aside.name.removeprefix(_prefix(folder)).partition("-")

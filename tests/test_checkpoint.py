@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +219,19 @@ def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
         assert not has_ended(folder)
         remove_checkpoint(folder)
         assert [path.name for path in folder.iterdir()] == others if others else not folder.exists()
+
+
+def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
+    Checkpoint.open(tmp_path / "folder", None, {}, 1).write({"epoch": 0, "ended": False})
+    code = (
+        "import os, signal, sys; from pathlib import Path; from han.files import replacing_folder\n"
+        "with replacing_folder(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "folder" / "checkpoint"], check=False)  # noqa: S603
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    remove_checkpoint(tmp_path / "folder")
+    remove_checkpoint(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
 
 
 def test_an_order_that_was_begun_is_ended():

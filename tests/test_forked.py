@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[1]
 # A machine with other work takes longer; what hangs, hangs for ever.
 PATIENCE = 300
 
-needs_fork = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes where Linux has them")
+needs_fork = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="finds children by /proc/PID/stat, of Linux"
+)
 
 
 def run(program, folder, tmp):

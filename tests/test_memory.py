@@ -202,18 +202,22 @@ def peak(work, **settings):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
+)
 @pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 320_000_000)])
 def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
     free, kept = peak(work), peak(work, memory_limit=limit)
     assert free["peak"] <= free["estimate"] <= 3 * free["peak"]
-    assert free["peak"] > 1.3 * kept["peak"]
+    assert free["peak"] > limit
     assert free["warnings"] == 0
     assert kept["peak"] <= limit
     assert kept["warnings"] == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
+)
 @pytest.mark.parametrize("settings", [{"units": 20, "embedding_dim": 200, "cell": "gru"}, {"units": 100}], ids=str)
 def test_the_estimate_follows_the_settings(settings):
     found = peak("fit", **settings)
