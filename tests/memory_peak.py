@@ -82,12 +82,10 @@ def predict_untrained(texts, settings):
 def main():
     settings = {
         "epochs": 1, "batch_size": DOCUMENTS, "validation_fraction": 0.0, "ngram_evidence": False,
-        "max_sentences": 10_000, "random_state": 0, "verbose": 0,
+        "max_sentences": WORDS // 20, "random_state": 0, "verbose": 0,
     } | json.loads(sys.argv[2])  # fmt: skip
     rng = np.random.default_rng(0)
-    # Prediction takes more only where several of its threads have work.
-    documents = DOCUMENTS if sys.argv[1] == "fit" else DOCUMENTS + 2
-    sentences = rng.integers(0, DISTINCT, (documents, WORDS // 20, 20)).tolist()
+    sentences = rng.integers(0, DISTINCT, (DOCUMENTS, WORDS // 20, 20)).tolist()
     texts = [". ".join(" ".join(f"w{word}" for word in words) for words in document) for document in sentences]
     result = (fit if sys.argv[1] == "fit" else predict_untrained)(texts, settings)
     sys.stdout.write(json.dumps(result) + "\n")
