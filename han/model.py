@@ -9,6 +9,7 @@ from han.backend import keras, tf
 from han.corpus import Documents
 from han.evidence import Evidence, NgramEvidence
 from han.exceptions import InvalidValueError
+from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
 
@@ -303,7 +304,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         pooled, scores = self.sentence_pooling.pool(states, packing)
         return pooled, scores
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
+    @graph(tf.TensorSpec([None], tf.int32))
     def project(self, word_ids: tf.Tensor) -> Projection:
         """Project words for `read`; at prediction once for all documents."""
         return Projection(word_ids, self.project_words(word_ids))
@@ -313,7 +314,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         distinct, rows = tf.unique(documents.word_ids)
         return documents._replace(word_ids=rows), self.project(distinct)
 
-    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    @graph(FLAT, PROJECTION)
     def read(self, documents: Documents, projection: Projection) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities and both scores as a call does, from a graph traced once for documents of any length.
 
@@ -349,24 +350,21 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Return the linear model whose logits are added, if there is one."""
         return None if self.evidence is None else Evidence(*self.evidence.get_weights())
 
-    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    @graph(FLAT, PROJECTION)
     def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
         return self.read_words(documents, projection.tables, differentiable=False)[0]
 
-    @tf.function(input_signature=[FLAT, PROJECTION], autograph=False)
+    @graph(FLAT, PROJECTION)
     def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
         """Return what n-grams say of documents [documents, columns]; there are no columns without evidence."""
         return self.said(_spelt(documents, projection))
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None]),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None, None]),
-        ],
-        autograph=False,
+    @graph(
+        tf.TensorSpec([None, None]),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None]),
     )
     def read_vectors(
         self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, evidence: tf.Tensor
@@ -374,9 +372,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Return the upper half of `read`: probabilities of documents whose sentences are rows `index` of `vectors`."""
         return self._decide(self._read_sentences(vectors, index, document_lengths, differentiable=False)[0], evidence)
 
-    @tf.function(
-        input_signature=[FLAT, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32)], autograph=False
-    )
+    @graph(FLAT, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32))
     def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return probabilities with all words' inputs scaled, and what each word contributes to its target's there.
 
