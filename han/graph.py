@@ -1,8 +1,15 @@
-"""Methods of a network that TensorFlow runs as a graph."""
+"""Methods of a network that TensorFlow runs as a graph.
+
+TensorFlow counts the calls of `tf.function` that trace, a method's over all objects. Five of few calls, as in a
+cross-validation whose networks predict once each, are a mistake to it, and it says so in a long warning. Here every
+network has graphs of its own, traced once each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from han.backend import tf
@@ -10,10 +17,6 @@ from han.backend import tf
 
 class graph:  # noqa: N801 - a decorator
     """Have a method traced once for each network, before its first call, to a graph that runs from then on.
-
-    TensorFlow counts the first calls of `tf.function` that trace, a method's over all objects. Five in a row, as in a
-    cross-validation whose networks predict once each, are a mistake to it, and it says so in a long warning. Tracing
-    that is asked for is not counted.
 
     Parameters
     ----------
@@ -32,6 +35,22 @@ class graph:  # noqa: N801 - a decorator
     def __get__(self, network: Any, owner: type) -> Any:
         """Return the function for a network."""
         function = self.function.__get__(network, owner)
+        # Only what is traced by a call is counted.
         if network is not None and not function.experimental_get_tracing_count():
             function.get_concrete_function()
         return function
+
+
+@contextmanager
+def new_graphs() -> Iterator[None]:
+    """Have TensorFlow not warn of graphs that are traced in the block, as Keras does for each training."""
+
+    def other(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = tf.get_logger()
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)

@@ -23,6 +23,7 @@ from han.callbacks import (
 from han.checkpoint import Checkpoint, EpochOrder
 from han.corpus import Corpus, drop_sentences, prediction_batches
 from han.exceptions import DivergenceError, TrainingWarning
+from han.graph import new_graphs
 from han.losses import Crossentropy, MacroF1
 from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
@@ -158,7 +159,7 @@ def train(
         return {name: [*history.get(name, []), *map(float, learned.get(name, []))] for name in names}
 
     history: dict[str, list[float]] = {}
-    with first_interrupt_ends(best), in_parts(model, settings.plan.parts):
+    with first_interrupt_ends(best), in_parts(model, settings.plan.parts), new_graphs():
         if checkpoint is not None and checkpoint.state is not None and checkpoint.state["step"]:
             # To Keras all epochs have as many steps. This one has fewer, and its end is gone on with as from any other.
             history = fit(checkpoint.state["epoch"] + 1)
@@ -222,7 +223,7 @@ class Stream:
         variables = [*self.model.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
-            with in_parts(self.model, settings.plan.parts):
+            with in_parts(self.model, settings.plan.parts), new_graphs():
                 history = self.model.fit(dataset, shuffle=False, verbose=0).history
         except BaseException:  # a part of a pass would be there and not be known of
             for variable, value in zip(variables, before, strict=True):

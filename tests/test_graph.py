@@ -4,9 +4,11 @@ import gc
 import logging
 
 import numpy as np
+import pytest
 
+from han import HANClassifier
 from han.backend import tf
-from han.graph import graph
+from han.graph import graph, new_graphs
 
 
 class Doubler:
@@ -21,16 +23,39 @@ class Doubler:
         return self.factor * numbers
 
 
-def test_each_object_has_a_graph_of_its_own_and_many_are_no_reason_for_a_warning(caplog):
-    logger = tf.get_logger()
-    logger.addHandler(caplog.handler)
+@pytest.fixture
+def told(caplog):
+    """What TensorFlow has warned of."""
+    return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_each_object_has_a_graph_of_its_own_and_many_are_no_reason_for_a_warning(told):
     objects = [Doubler(float(factor)) for factor in range(20)]
     for each in objects:
         for _ in range(2):
             np.testing.assert_array_equal(each.multiply(tf.constant([1.0, 2.0])), [each.factor, 2 * each.factor])
         assert each.traced == 1
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-    logger.removeHandler(caplog.handler)
+    assert not told()
+
+
+def test_only_graphs_of_the_block_are_not_warned_of(told):
+    def trace(function):
+        for _ in range(10):
+            tf.function(function)(tf.constant(1.0))
+
+    with new_graphs():
+        trace(tf.square)
+        tf.get_logger().warning("something else")
+    assert told() == ["something else"]
+    trace(tf.sqrt)
+    assert "retracing" in told()[-1]
+
+
+def test_many_trainings_and_predictions_are_no_reason_for_a_warning(told):
+    for seed in range(6):
+        small = HANClassifier(embedding_dim=2, units=1, epochs=1, validation_fraction=0, random_state=seed, verbose=0)
+        small.fit(["Fine.", "Dull."], ["good", "bad"]).partial_fit(["Fine."], ["good"]).predict(["Fine."])
+    assert not told()
 
 
 def test_a_graph_goes_with_its_object():
