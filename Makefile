@@ -53,7 +53,7 @@ multilabel: install  ## Measure F1 on documents of several classes beside a line
 streaming: install  ## Measure `han predict` on a gigabyte (15 minutes)
 	@$(BIN)/python benchmarks/streaming.py $(ARGS)
 
-kills: install  ## Kill processes that save and train, and see what is left (40 minutes)
+kills: install  ## Kill processes that save and train, and see what is left (25 minutes)
 	@$(BIN)/python benchmarks/kills.py $(ARGS)
 
 corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 minutes)
