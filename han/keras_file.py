@@ -126,7 +126,7 @@ def _check_weights(path: Path, file: Path, arguments: dict[str, Any]) -> None:
                 else:
                     raise ModelFileError(f"{path} must hold weights, got {group.name}/{name}, which is no array in it")
     # What is built before the weights are compared with it may not be larger than what is there.
-    embedding_dim, units = arguments.get("embedding_dim", 100), arguments.get("units", 50)
+    embedding_dim, units = arguments["embedding_dim"], arguments["units"]
     for rows, columns in (
         (arguments["vocabulary_size"], embedding_dim),
         (embedding_dim, units),

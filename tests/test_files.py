@@ -69,6 +69,24 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
+def test_a_move_that_fails_is_undone(tmp_path, monkeypatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_text("old")
+    rename = Path.rename
+
+    def fail(path, target):
+        if path.name == "new":
+            raise OSError("the disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="gone"), replacing_folder(folder):
+        pass
+    assert (folder / "file").read_text() == "old"
+    assert names(tmp_path) == ["folder"]
+
+
 @pytest.mark.parametrize("move", [1, 2, 3])
 def test_a_killed_process_leaves_a_whole_folder_where_it_is_found(move, tmp_path):
     folder = tmp_path / "folder"
@@ -130,9 +148,10 @@ def test_what_others_are_writing_is_left_alone(tmp_path):
         (second / "file").write_text("second")
     assert (folder / "file").read_text() == "first"
     host = re.sub(r"\W", "_", platform.node())
-    # Of another machine, where a process of that number may be alive; and not made by this project.
-    others = [f".folder.saving-another_machine-{ended_process()}-x", f".folder.saving-{host}-x"]
-    for name in others:
+    # Of another machine, where a process of that number may be alive; and not made by this project. The first comes
+    # before what a process of this machine has left, which is not left alone.
+    others = [f".folder.saving-{rest}-x" for rest in (f"!-{ended_process()}", f"another-{ended_process()}", host)]
+    for name in [*others, f".folder.saving-{host}-{ended_process()}-x"]:
         (tmp_path / name).mkdir()
     with replacing_folder(folder) as new:
         (new / "file").write_text("third")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import zipfile
 from pathlib import Path
@@ -199,6 +200,24 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(path, monkeypatch):
         read(path)
 
 
+def test_an_archive_may_say_that_it_unpacks_to_8_gibibytes(path):
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    others = sum(len(content) for name, content in contents.items() if name != "metadata.json")
+
+    def say(size):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+            archive.getinfo("metadata.json").file_size = size - others  # nobody reads this file
+
+    say(8 * 2**30)
+    read(path)
+    say(8 * 2**30 + 1)
+    with pytest.raises(ModelFileError, match="must unpack to at most 8,589,934,592 bytes, got 8,589,934,593"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("vocabulary_size", 10**9), ("embedding_dim", 10**9), ("units", 10**6), ("ngrams", 10**9)]
 )
@@ -208,6 +227,25 @@ def test_a_network_that_is_larger_than_its_file_is_not_built(name, value, path):
     rewrite(path, {"config.json": json.dumps(content)})
     with pytest.raises(ModelFileError, match=r"too few|vocabulary_size must be 20"):
         read(path)
+
+
+def test_a_network_may_be_as_large_as_its_file(path):
+    numbers = []
+    edit_weights(path, lambda weights: weights.visititems(lambda _, entry: numbers.append(getattr(entry, "size", 0))))
+    total = sum(numbers)
+    original = config(path)
+    units = math.isqrt(total // 2)  # the most whose recurrent kernel might be there
+    few = f"got {total} numbers, which are too few"
+    for name, value, message in (
+        ("ngrams", total, "must hold a network: "),
+        ("ngrams", total + 1, few),
+        ("units", units, "must hold a network: "),
+        ("units", units + 1, few),
+    ):
+        changed = {**original, "config": {**original["config"], name: value}}
+        rewrite(path, {"config.json": json.dumps(changed)})
+        with pytest.raises(ModelFileError, match=message):
+            read(path)
 
 
 def test_a_network_for_other_words_or_classes(path):
