@@ -35,10 +35,15 @@ class graph:  # noqa: N801 - a decorator
     def __get__(self, network: Any, owner: type) -> Any:
         """Return the function for a network."""
         function = self.function.__get__(network, owner)
-        # Only what is traced by a call is counted.
-        if network is not None and not function.experimental_get_tracing_count():
-            function.get_concrete_function()
-        return function
+        if network is None or function.experimental_get_tracing_count():
+            return function
+
+        # Keras looks at all attributes when it reads or writes a file: looking traces nothing.
+        def first(*arguments: Any) -> Any:
+            function.get_concrete_function()  # only what is traced by a call is counted
+            return function(*arguments)
+
+        return first
 
 
 @contextmanager
