@@ -32,18 +32,26 @@ class graph:  # noqa: N801 - a decorator
         self.function = tf.function(method, input_signature=self.signature, autograph=False)
         return self
 
-    def __get__(self, network: Any, owner: type) -> Any:
-        """Return the function for a network."""
-        function = self.function.__get__(network, owner)
-        if network is None or function.experimental_get_tracing_count():
-            return function
+    def __get__(self, network: Any, owner: type) -> Graph:
+        """Return the graph of a network."""
+        return Graph(network, self.function.__get__(network, owner))
 
-        # Keras looks at all attributes when it reads or writes a file: looking traces nothing.
-        def first(*arguments: Any) -> Any:
-            function.get_concrete_function()  # only what is traced by a call is counted
-            return function(*arguments)
 
-        return first
+class Graph:
+    """A method of one network. Keras looks at all there are when it reads or writes a file: looking traces nothing."""
+
+    def __init__(self, network: Any, function: Any) -> None:
+        self.network, self.function = network, function  # the function does not keep the network alive
+
+    def trace(self) -> None:
+        """Trace the method, unless that was done before."""
+        if not self.function.experimental_get_tracing_count():
+            self.function.get_concrete_function()  # what is traced by a call is counted
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Run the method."""
+        self.trace()
+        return self.function(*arguments)
 
 
 @contextmanager

@@ -322,8 +322,8 @@ class BidirectionalEncoder(keras.layers.Layer):
                 tf.reshape(cell.arrange(bias), [cell.biases, -1]),
                 differentiable,
             )
-            outputs.append(_in_element_order(steps, packing))
-        states = tf.concat(outputs, axis=1)
+            outputs.append(_in_element_order(steps, packing.places, packing.elements))
+        states = tf.ensure_shape(tf.concat(outputs, axis=1), [None, 2 * self.units])
         return states + tf.gather(tables[2], index) if self.residual else states
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
@@ -367,19 +367,26 @@ class BidirectionalEncoder(keras.layers.Layer):
         }
 
 
-def _in_element_order(outputs: tf.Tensor, packing: Packing) -> tf.Tensor:
-    """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units]."""
+# Traced once: TensorFlow keeps the graph that a `tf.custom_gradient` stands in for as long as the process lives.
+@tf.function(
+    autograph=False,
+    input_signature=[tf.TensorSpec([None] * 3), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)],
+)
+def _in_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
+    """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units].
+
+    `places` and `elements` are those of a `Packing`.
+    """
 
     @tf.custom_gradient
     def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(at_states: tf.Tensor) -> tf.Tensor:
             # Every output is read at most once: the gradient is again a collection, not a sum.
-            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), packing.elements)
+            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), elements)
 
-        return tf.gather(tf.reshape(outputs, [-1, outputs.shape[-1]]), packing.places), gradient
+        return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
 
-    states: tf.Tensor = collect(outputs)
-    return states
+    return collect(outputs)
 
 
 def _segment_sum(values: tf.Tensor, packing: Packing) -> tf.Tensor:

@@ -57,8 +57,8 @@ def predict(
         return probabilities, work(chunks[0])
     if here:
         # Threads that call the network for the first time together would each trace its graph.
-        model.project.get_concrete_function()
-        model.read.get_concrete_function()
+        model.project.trace()
+        model.read.trace()
     # One chunk is split into words while the network works on two others: a tenth faster than one at a time. A fourth
     # waits, so that none of these has to.
     with ThreadPoolExecutor(max_workers=plan.threads) as executor:

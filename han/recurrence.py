@@ -197,22 +197,39 @@ def recurrence(
     if not differentiable:
         return _forward(cell, units, False)(table, slots, carry, way, kernel, biases)[0]
 
-    @tf.custom_gradient
-    def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
-        # Run eagerly, an outer tape would record what is done here, in vain: it cannot go through the loop.
-        table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-        *states, kept = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
-
-        def gradient(at_outputs: tf.Tensor) -> State:
-            sums: State = _backward(cell, units)(
-                tf.zeros_like(table), slots, carry, way, kernel, tuple(states), kept, at_outputs
-            )
-            return sums
-
-        return states[0], gradient
-
-    outputs: tf.Tensor = run(table, kernel, biases)
+    outputs: tf.Tensor = _differentiable(cell, units)(table, slots, carry, way, kernel, biases)
     return outputs
+
+
+@cache
+def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
+    """Return the function that gives the outputs, with its gradient.
+
+    TensorFlow keeps what `tf.custom_gradient` is given for as long as the process lives, and with it the graph that it
+    stands in. So it stands in one that is traced once, and not in that of each network.
+    """
+
+    @tf.function(autograph=False, input_signature=_inputs(cell, units))
+    def differentiable(
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, way: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
+    ) -> tf.Tensor:
+        @tf.custom_gradient
+        def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
+            # An outer tape would record what is done here, in vain: it cannot go through the loop.
+            table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
+            *states, kept = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
+
+            def gradient(at_outputs: tf.Tensor) -> State:
+                sums: State = _backward(cell, units)(
+                    tf.zeros_like(table), slots, carry, way, kernel, tuple(states), kept, at_outputs
+                )
+                return sums
+
+            return states[0], gradient
+
+        return run(table, kernel, biases)
+
+    return differentiable  # type: ignore[no-any-return]
 
 
 def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
@@ -230,16 +247,20 @@ def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
     ]
 
 
+def _inputs(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
+    """Return what a cell's outputs are made from: table, slots, carry, way, kernel, biases."""
+    return [*_signature(cell, units), tf.TensorSpec([cell.biases, cell.gates * units], tf.float32)]
+
+
 @cache
 def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
     """Compile the loop that returns the outputs or, if told to `keep`, all states and what the cell kept.
 
     Each is [steps_allocated, lanes, ...].
     """
-    signature = [*_signature(cell, units), tf.TensorSpec([cell.biases, cell.gates * units], tf.float32)]
     widths = [units] * cell.states + [cell.kept * units] if keep else [units]
 
-    @tf.function(jit_compile=True, autograph=False, input_signature=signature)
+    @tf.function(jit_compile=True, autograph=False, input_signature=_inputs(cell, units))
     def forward(
         table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, way: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
     ) -> State:

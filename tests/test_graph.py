@@ -38,6 +38,15 @@ def test_each_object_has_a_graph_of_its_own_and_many_are_no_reason_for_a_warning
     assert not told()
 
 
+def test_looking_traces_nothing():
+    one = Doubler(2.0)
+    graph = one.multiply
+    assert one.traced == 0
+    for _ in range(2):
+        graph.trace()
+    assert one.traced == 1
+
+
 def test_only_graphs_of_the_block_are_not_warned_of(told):
     def trace(function):
         for _ in range(10):
@@ -62,6 +71,6 @@ def test_a_graph_goes_with_its_object():
     class Watched(Doubler):
         pass
 
-    Watched(2.0).multiply(tf.constant([1.0]))
+    np.testing.assert_array_equal(Watched(2.0).multiply(tf.constant([1.0])), [2.0])
     gc.collect()
     assert not [found for found in gc.get_objects() if type(found) is Watched]
