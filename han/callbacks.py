@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -141,8 +141,8 @@ class EmbeddingDelay(StatefulCallback):
 class BestWeights(StatefulCallback):
     """Keep the weights of the best epoch, and end training when there is nothing to be won by going on.
 
-    It ends after `patience` epochs without a better one, when the loss is no longer a number, and when `interrupted` is
-    set. An epoch whose loss is not finite is never the best.
+    It ends after `patience` epochs without a better one, when the loss or the probabilities are no longer numbers, and
+    when `interrupted` is set. Such an epoch is never the best.
 
     Parameters
     ----------
@@ -150,10 +150,15 @@ class BestWeights(StatefulCallback):
         What of an epoch's results is compared; with None the last epoch is the best.
     mode : {"min", "max"}
     patience : int
+    probabilities : callable
+        Returns what the network says of some documents. The loss of an epoch is of before its last step.
     """
 
-    def __init__(self, monitor: str | None, mode: str, patience: int) -> None:
+    def __init__(
+        self, monitor: str | None, mode: str, patience: int, probabilities: Callable[[], npt.NDArray[Any]]
+    ) -> None:
         super().__init__()
+        self.probabilities = probabilities
         self.monitor, self.sign, self.patience = monitor, 1.0 if mode == "min" else -1.0, patience
         self.interrupted = False
         self.diverged: str | None = None
@@ -175,6 +180,8 @@ class BestWeights(StatefulCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compare the epoch with the best one so far."""
         self._check("val_loss", logs)
+        if self.diverged is None and not np.isfinite(self.probabilities()).all():
+            self.diverged = f"probabilities became nan in epoch {epoch + 1}"
         if self.diverged is None:
             value = 0.0 if self.monitor is None or logs is None else self.sign * float(logs[self.monitor])
             if self.best is None or value < self.best or self.monitor is None:

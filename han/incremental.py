@@ -64,6 +64,8 @@ class IncrementalClassifier(TrainedClassifier):
         TypeError, ValueError
             As `fit` does; for the first call without `classes`, another one with other `classes`, or
             `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+        DivergenceError
+            If the loss or the probabilities became no numbers. The network is as it was before.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
 

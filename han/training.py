@@ -28,6 +28,7 @@ from han.losses import Crossentropy, MacroF1
 from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
+from han.prediction import classify
 from han.progress import Progress
 
 # Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
@@ -40,6 +41,9 @@ MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "m
 # Few documents make few steps an epoch, and so few updates that nothing is learned in ten epochs. Many classes need
 # more of them: on 20 Newsgroups' development split, the validation loss is the least after 3600.
 MIN_STEPS, MIN_STEPS_OF_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
+# Documents on which a network is tried out.
+PROBED = 64
+ADVICE = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
 
 
 class TrainingSettings(NamedTuple):
@@ -125,7 +129,7 @@ def train(
         batches = [(batch, False) for batch in prediction_batches(validation, max_words=most)]
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
         monitored = MONITORS[settings.monitor]
-    best = BestWeights(*monitored, patience)
+    best = BestWeights(*monitored, patience, _probabilities(model, corpus, settings.plan))
     parts: dict[str, StatefulCallback] = {"best": best}
     if settings.averaging:
         parts["averaging"] = WeightAveraging(settings.averaging)
@@ -170,14 +174,21 @@ def train(
     return history
 
 
+def _probabilities(
+    model: HierarchicalAttentionNetwork, corpus: Corpus, plan: TrainingPlan
+) -> Callable[[], npt.NDArray[np.float32]]:
+    """Return a function that returns the probabilities of some documents."""
+    some = corpus.take(np.arange(min(len(corpus), PROBED)))
+    return lambda: classify(model, some, max_words=plan.prediction_words)
+
+
 def _report(best: BestWeights, epochs: int) -> None:
     """Say that training ended otherwise than was asked for."""
     kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
     if best.diverged:
-        advice = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
         if not kept:
-            raise DivergenceError(f"{best.diverged}; {advice}")
-        warnings.warn(f"{best.diverged}: training has stopped, {kept}; {advice}", TrainingWarning, stacklevel=5)
+            raise DivergenceError(f"{best.diverged}; {ADVICE}")
+        warnings.warn(f"{best.diverged}: training has stopped, {kept}; {ADVICE}", TrainingWarning, stacklevel=5)
     elif best.interrupted:
         message = f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training has stopped, {kept}"
         warnings.warn(message, TrainingWarning, stacklevel=5)
@@ -213,6 +224,11 @@ class Stream:
         -------
         dict of lists
             Loss and accuracy of the pass.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss or the probabilities became no numbers. The network is as it was before.
         """
         if self.optimizer is None:
             self.optimizer = _compile(self.model, settings.learning_rate, settings, targets)
@@ -225,6 +241,12 @@ class Stream:
         try:
             with in_parts(self.model, settings.plan.parts), new_graphs():
                 history = self.model.fit(dataset, shuffle=False, verbose=0).history
+            for name, found in (
+                ("loss", history["loss"]),
+                ("probabilities", _probabilities(self.model, corpus, settings.plan)()),
+            ):
+                if not np.isfinite(found).all():
+                    raise DivergenceError(f"{name} became nan: the network is as it was before; {ADVICE}")
         except BaseException:  # a part of a pass would be there and not be known of
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)

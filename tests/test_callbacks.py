@@ -47,7 +47,7 @@ def test_a_second_ctrl_c_is_an_error_and_changes_nothing():
 
 
 def test_who_handles_ctrl_c_goes_on_doing_so():
-    best = BestWeights(None, "min", 1)
+    best = BestWeights(None, "min", 1, lambda: np.ones(1))
     seen = []
     previous = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
     try:
@@ -105,11 +105,40 @@ def test_a_learning_rate_that_is_too_high_in_a_real_training():
     assert not hasattr(classifier, "model_")
 
 
+def test_weights_of_which_the_loss_has_not_yet_told_are_not_kept():
+    """The last step of an epoch spoils what the losses of its steps, which come before it, have not."""
+    settings = {"validation_fraction": 0.0, "averaging": 0.0}
+    classifier = None
+
+    def poison():
+        callback.model.classifier.bias.assign([np.nan, np.nan])
+
+    callback = At(2 * STEPS, poison)
+    with pytest.warns(TrainingWarning, match="probabilities became nan in epoch 2: .* the weights of epoch 1 are kept"):
+        classifier = train(settings={**settings, "batch_size": 8}, callbacks=[callback])
+    assert np.isfinite(classifier.predict_proba(TEXTS)).all()
+    one_step = {**settings, "batch_size": 40, "epochs": 1, "learning_rate": 1e30, "warmup": 0.0}
+    with pytest.raises(DivergenceError, match="probabilities became nan in epoch 1; try a lower learning_rate"):
+        train(settings=one_step)
+
+
+def test_a_pass_that_spoils_the_network_is_undone():
+    classifier = HANClassifier(**{**SETTINGS, "validation_fraction": 0.0, "epochs": 1}).fit(TEXTS, LABELS)
+    before, history = weights(classifier), classifier.history_
+    for learning_rate, batch_size, name in ((1e30, 40, "probabilities"), (1e30, 8, "loss")):
+        classifier.set_params(learning_rate=learning_rate, batch_size=batch_size)
+        with pytest.raises(DivergenceError, match=f"{name} became nan: the network is as it was before; try a lower"):
+            classifier.partial_fit(TEXTS, LABELS)
+        assert classifier.history_ is history
+        for weight, expected in zip(weights(classifier), before, strict=True):
+            np.testing.assert_array_equal(weight, expected)
+
+
 @pytest.mark.parametrize(("mode", "best"), [("min", 2), ("max", 0)])
 def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
     values = [0.9, 0.5, 0.3, 0.4, 0.4, 0.1]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    callback = BestWeights("val_loss", mode, 2)
+    callback = BestWeights("val_loss", mode, 2, lambda: np.ones(1))
     callback.set_model(model)
     model.stop_training = False
     for epoch, value in enumerate(values):
