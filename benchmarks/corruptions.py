@@ -149,15 +149,16 @@ class Loader:
         self.pipe.send(folder)
         try:
             if self.pipe.poll(LIMIT):
-                outcome: tuple[str, str] = self.pipe.recv()
-                return outcome
-            outcome = "hang", ""
+                answer: tuple[str, str] = self.pipe.recv()
+                return answer
+            outcome = "hang"
         except EOFError:
-            outcome = "crash", ""
+            outcome = "crash"
         self.process.kill()
         self.process.join()
+        code = self.process.exitcode
         self._start()
-        return outcome[0], f"exit code {self.process.exitcode}"
+        return outcome, f"exit code {code}"
 
     def close(self) -> None:
         """End the process."""
