@@ -124,23 +124,27 @@ class Counts:
 
     def call(self, function: Callable[[], Any], check: Callable[[Any], str | None], shown: object) -> None:
         """Call a function, and count how it ended."""
+        end, result, fault = "right", None, None
         started = time.monotonic()
         faulthandler.dump_traceback_later(20 * LIMIT, exit=True)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = function()
-            fault = check(result)
-            end = "right" if fault is None else "wrong"
         except HANError as error:
-            fault = check(None)
-            end = "refused" if fault is None else "wrong"
+            end = "refused"
             self.errors[type(error).__name__] += 1
         except Exception as error:
             end, fault = "other error", f"{type(error).__name__}: {error}"
         finally:
             faulthandler.cancel_dump_traceback_later()
         seconds = time.monotonic() - started
+        if fault is None:
+            try:
+                fault = check(result)
+            except Exception as error:
+                fault = f"{type(error).__name__} afterwards: {error}"
+            end = end if fault is None else "wrong"
         self.slowest = max(self.slowest, seconds)
         if seconds > LIMIT:
             self.ends["slow"] += 1
