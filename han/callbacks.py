@@ -150,12 +150,13 @@ class BestWeights(StatefulCallback):
         What of an epoch's results is compared; with None the last epoch is the best.
     mode : {"min", "max"}
     patience : int
-    probabilities : callable
-        Returns what the network says of some documents. The loss of an epoch is of before its last step.
+    probabilities : callable, optional
+        Returns what the network says of some documents, where there is no validation loss to tell: the loss of an epoch
+        is of before its last step.
     """
 
     def __init__(
-        self, monitor: str | None, mode: str, patience: int, probabilities: Callable[[], npt.NDArray[Any]]
+        self, monitor: str | None, mode: str, patience: int, probabilities: Callable[[], npt.NDArray[Any]] | None = None
     ) -> None:
         super().__init__()
         self.probabilities = probabilities
@@ -180,7 +181,7 @@ class BestWeights(StatefulCallback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compare the epoch with the best one so far."""
         self._check("val_loss", logs)
-        if self.diverged is None and not np.isfinite(self.probabilities()).all():
+        if self.diverged is None and self.probabilities and not np.isfinite(self.probabilities()).all():
             self.diverged = f"probabilities became nan in epoch {epoch + 1}"
         if self.diverged is None:
             value = 0.0 if self.monitor is None or logs is None else self.sign * float(logs[self.monitor])

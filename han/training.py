@@ -122,14 +122,16 @@ def train(
     )
     optimizer = _compile(model, schedule, settings, targets)
     order = EpochOrder(corpus, settings.batch_size, rng)
-    held_out = None
+    held_out = probabilities = None
     monitored: tuple[str | None, str] = (None, "min")
     if len(validation):
         most = settings.plan.validation_words
         batches = [(batch, False) for batch in prediction_batches(validation, max_words=most)]
         held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
         monitored = MONITORS[settings.monitor]
-    best = BestWeights(*monitored, patience, _probabilities(model, corpus, settings.plan))
+    else:
+        probabilities = _probabilities(model, corpus, settings.plan)
+    best = BestWeights(*monitored, patience, probabilities)
     parts: dict[str, StatefulCallback] = {"best": best}
     if settings.averaging:
         parts["averaging"] = WeightAveraging(settings.averaging)

@@ -47,7 +47,7 @@ def test_a_second_ctrl_c_is_an_error_and_changes_nothing():
 
 
 def test_who_handles_ctrl_c_goes_on_doing_so():
-    best = BestWeights(None, "min", 1, lambda: np.ones(1))
+    best = BestWeights(None, "min", 1)
     seen = []
     previous = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
     try:
@@ -138,7 +138,7 @@ def test_a_pass_that_spoils_the_network_is_undone():
 def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
     values = [0.9, 0.5, 0.3, 0.4, 0.4, 0.1]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    callback = BestWeights("val_loss", mode, 2, lambda: np.ones(1))
+    callback = BestWeights("val_loss", mode, 2)
     callback.set_model(model)
     model.stop_training = False
     for epoch, value in enumerate(values):
