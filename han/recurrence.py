@@ -215,9 +215,11 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
     ) -> tf.Tensor:
         @tf.custom_gradient
         def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
-            # An outer tape would record what is done here, in vain: it cannot go through the loop.
+            # No tape is to go through the loop, which it cannot: neither from the arguments nor, as a tape does that
+            # might be asked for a second derivative, from what is kept for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            *states, kept = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
+            found = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
+            *states, kept = (tf.stop_gradient(part) for part in found)
 
             def gradient(at_outputs: tf.Tensor) -> State:
                 sums: State = _backward(cell, units)(
