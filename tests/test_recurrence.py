@@ -107,3 +107,25 @@ def test_what_keeps_nothing_for_a_gradient_gives_the_same_outputs(encoder, input
         encoder.encode(tables, packing, index, differentiable) for differentiable in (True, False)
     )
     np.testing.assert_array_equal(with_gradient, without)
+
+
+@pytest.mark.parametrize("first", ["without a tape", "in a graph", "on a tape"])
+def test_what_runs_first_makes_no_difference_to_gradients(first):
+    """What has a gradient is traced once, by whoever comes first; of units that no other test has."""
+    units = {"without a tape": 9, "in a graph": 10, "on a tape": 11}[first]
+    layer = BidirectionalEncoder(units=units, seed=1)
+    layer.build((None, None, 6))
+    inputs = tf.random.stateless_normal([2, 3, 6], seed=[1, 2])
+
+    def gradients(persistent=False):
+        with tf.GradientTape(persistent=persistent) as tape:
+            tape.watch(inputs)
+            loss = tf.reduce_sum(layer(inputs) ** 2)
+        return tape.gradient(loss, [inputs, *(variable.value for variable in layer.trainable_variables)])
+
+    if first == "without a tape":
+        layer(inputs)
+    expected = tf.function(gradients, autograph=False)() if first == "in a graph" else gradients()
+    for found in (gradients(), gradients(persistent=True), tf.function(gradients, autograph=False)()):
+        for gradient, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(gradient, other, atol=1e-6)
