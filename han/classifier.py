@@ -298,7 +298,7 @@ class HANClassifier(IncrementalClassifier):
         CheckpointError
             If the checkpoint is of another training, or damaged.
         DivergenceError
-            If the loss is not finite in the first epoch.
+            If the loss or the probabilities are not finite in the first epoch.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
         MemoryLimitError

@@ -108,7 +108,7 @@ def train(
     Raises
     ------
     DivergenceError
-        If the loss is not finite in the first epoch.
+        If the loss or the probabilities are not finite in the first epoch.
     """
     steps = -(-len(corpus) // settings.batch_size)
     epochs = _epochs(settings.epochs, steps, model.classifier.units)
@@ -247,8 +247,9 @@ class Stream:
                 ("loss", history["loss"]),
                 ("probabilities", _probabilities(self.model, corpus, settings.plan)()),
             ):
-                if not np.isfinite(found).all():
-                    raise DivergenceError(f"{name} became nan: the network is as it was before; {ADVICE}")
+                odd = np.ravel(found)[~np.isfinite(np.ravel(found))]
+                if len(odd):
+                    raise DivergenceError(f"{name} became {odd[0]}: the network is as it was before; {ADVICE}")
         except BaseException:  # a part of a pass would be there and not be known of
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)

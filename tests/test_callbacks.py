@@ -108,14 +108,13 @@ def test_a_learning_rate_that_is_too_high_in_a_real_training():
 def test_weights_of_which_the_loss_has_not_yet_told_are_not_kept():
     """The last step of an epoch spoils what the losses of its steps, which come before it, have not."""
     settings = {"validation_fraction": 0.0, "averaging": 0.0}
-    classifier = None
 
     def poison():
         callback.model.classifier.bias.assign([np.nan, np.nan])
 
     callback = At(2 * STEPS, poison)
     with pytest.warns(TrainingWarning, match="probabilities became nan in epoch 2: .* the weights of epoch 1 are kept"):
-        classifier = train(settings={**settings, "batch_size": 8}, callbacks=[callback])
+        classifier = train(settings=settings, callbacks=[callback])
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
     one_step = {**settings, "batch_size": 40, "epochs": 1, "learning_rate": 1e30, "warmup": 0.0}
     with pytest.raises(DivergenceError, match="probabilities became nan in epoch 1; try a lower learning_rate"):
@@ -127,7 +126,7 @@ def test_a_pass_that_spoils_the_network_is_undone():
     before, history = weights(classifier), classifier.history_
     for learning_rate, batch_size, name in ((1e30, 40, "probabilities"), (1e30, 8, "loss")):
         classifier.set_params(learning_rate=learning_rate, batch_size=batch_size)
-        with pytest.raises(DivergenceError, match=f"{name} became nan: the network is as it was before; try a lower"):
+        with pytest.raises(DivergenceError, match=rf"{name} became (nan|inf): the network is as it was"):
             classifier.partial_fit(TEXTS, LABELS)
         assert classifier.history_ is history
         for weight, expected in zip(weights(classifier), before, strict=True):

@@ -48,6 +48,11 @@ with replacing_folder(Path(sys.argv[1])) as new:
 """
 
 
+needs_permission_bits = pytest.mark.skipif(
+    os.name == "nt", reason="Windows has access lists in place of these permission bits"
+)
+
+
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -196,7 +201,7 @@ def as_any_user():
         os.setreuid(0, 0)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists in place of these permission bits")
+@needs_permission_bits
 @pytest.mark.usefixtures("as_any_user")
 @pytest.mark.parametrize(("mode", "allowed"), [(0o777, True), (0o555, False), (0o666, False)])
 def test_only_a_folder_that_can_be_written_is_accepted(mode, allowed):
@@ -276,7 +281,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     assert read_json(tmp_path / "file", list) == [1, 2, 33]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has access lists in place of these permission bits")
+@needs_permission_bits
 def test_a_folder_that_cannot_be_written():
     with tempfile.TemporaryDirectory() as name:  # which any user can reach, as pytest's cannot be
         Path(name).chmod(0o555)

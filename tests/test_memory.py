@@ -193,6 +193,11 @@ def test_the_density_of_words_is_not_below_the_truth():
 PEAK = Path(__file__).with_name("memory_peak.py")
 
 
+needs_peak = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
+)
+
+
 def peak(work, **settings):
     """Return what a fit or a prediction in a process of its own takes beside its libraries and documents."""
     result = subprocess.run(  # noqa: S603
@@ -202,9 +207,7 @@ def peak(work, **settings):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
-)
+@needs_peak
 @pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 260_000_000)])
 def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
     free, kept = peak(work), peak(work, memory_limit=limit)
@@ -215,9 +218,7 @@ def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
     assert kept["warnings"] == 1
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
-)
+@needs_peak
 @pytest.mark.parametrize("settings", [{"units": 20, "embedding_dim": 200, "cell": "gru"}, {"units": 100}], ids=str)
 def test_the_estimate_follows_the_settings(settings):
     found = peak("fit", **settings)
