@@ -70,3 +70,18 @@ def test_many_networks_are_no_reason_for_a_warning_and_leave_no_graphs_behind(to
         graphs.append(sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects()))
     assert not told()
     assert max(graphs[3:]) <= graphs[2]
+
+
+def test_graphs_are_left_as_they_are_while_any_network_is_trained():
+    def unchanged():
+        return tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
+
+    for before in (False, True, False):
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+        one, other = new_graphs(), new_graphs()
+        with one:
+            other.__enter__()  # as of another thread: neither ends within the other
+            assert unchanged()
+        assert unchanged()
+        other.__exit__(None, None, None)
+        assert unchanged() is before
