@@ -62,7 +62,7 @@ _lock = Lock()
 
 @contextmanager
 def new_graphs() -> Iterator[None]:
-    """Have TensorFlow leave graphs as they are that are traced in the block, as Keras does in each training, without a word.
+    """Have TensorFlow leave graphs as they are that the block traces, as Keras does in each training, without a word.
 
     Training steps are no faster for the rewriting, which takes half a second for each network.
     """

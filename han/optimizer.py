@@ -58,7 +58,7 @@ class LazyAdam(keras.optimizers.Adam):
         index = self._get_variable_index(variable)
         velocity, steps = self._velocities[index], self._steps[index]
         if not isinstance(gradient, tf.IndexedSlices):
-            # What Keras does in forty operations: with one, a network of 23 variables is traced in two thirds of the time.
+            # What Keras does in forty operations: a network of 23 variables is traced in two thirds of the time.
             step = tf.cast(self.iterations.value + 1, gradient.dtype)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
