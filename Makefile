@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test lint format notebooks docs accuracy multilabel streaming kills corruptions generated mutation vectors explanations picture bench profile lock clean
+.PHONY: help install train test slow lint format notebooks docs accuracy multilabel streaming kills corruptions generated mutation vectors explanations picture bench profile lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder w
 
 test: install  ## Run the tests, in two processes, and print which share of the branches they reach
 	@$(BIN)/python -m pytest --numprocesses=2 --cov --cov-fail-under=95 $(ARGS)
+
+slow: install  ## Run the tests that `make test` leaves out for their time (5 minutes)
+	@$(BIN)/python -m pytest --numprocesses=2 -m slow tests $(ARGS)
 
 lint: install  ## Check style and types
 	@$(BIN)/ruff check .

@@ -99,6 +99,7 @@ def test_a_seed_that_was_drawn_is_gone_on_with(tmp_path):
     assert resumed.model_.get_config()["seed"] == seed
 
 
+@pytest.mark.slow
 def test_a_warm_start_is_gone_on_with(tmp_path):
     def again(**arguments):
         classifier = HANClassifier(**SETTINGS, warm_start=True).fit(TEXTS, LABELS)

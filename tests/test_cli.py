@@ -250,6 +250,7 @@ def test_tensorboard_names_its_extra(trained, monkeypatch):
     assert "pip install 'han-classifier[tensorboard]'" in result.output
 
 
+@pytest.mark.slow
 def test_train_of_several_labels_with_weights_and_logs(trained, tmp_path):
     frame = pd.read_csv(trained[0] / "news.csv")
     frame["tags"] = [f"{topic}; even" if index % 2 else topic for index, topic in enumerate(frame["topic"])]
@@ -319,6 +320,7 @@ def test_evaluate_agrees_with_score(saved, table, fitted, tmp_path):
     assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
     from han import HANClassifier
 
@@ -393,6 +395,7 @@ def wait_for(condition, process):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
     pd.DataFrame({"text": news[0], "label": news[1]}).to_csv(tmp_path / "news.csv", index=False)
     small = ["train", "news.csv", "--units", "4", "--embedding-dim", "8", "--epochs", "6", "--patience", "none"]

@@ -114,6 +114,7 @@ with warnings.catch_warnings():
 
 # `Spelled` has the same document for numbers that are nearly the same.
 @pytest.mark.filterwarnings("ignore:.*have the text of another one:han.exceptions.TrainingWarning")
+@pytest.mark.no_cover  # a quarter of their time, and nothing is reached that no other test reaches
 @every_check
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -152,6 +153,7 @@ def test_pipeline_and_cross_validation(articles):
     assert result["test_roc_auc"].min() > 0.7
 
 
+@pytest.mark.slow
 def test_grid_search_in_two_processes(articles):
     search = GridSearchCV(
         HANClassifier(**QUICK), {"units": [2, 4], "cell": ["gru"]}, cv=2, n_jobs=2, error_score="raise"
@@ -163,6 +165,7 @@ def test_grid_search_in_two_processes(articles):
     assert set(search.predict(articles[0])) == {"business", "sports"}
 
 
+@pytest.mark.slow
 def test_learning_curve(articles):
     sizes, training, testing = learning_curve(HANClassifier(**QUICK), *articles, cv=2, train_sizes=[0.5, 1.0])
     assert sizes.tolist() == [20, 40]
@@ -190,6 +193,7 @@ def test_one_versus_rest(articles):
     assert set(classifier.predict(texts)) <= {"business", "other", "sports"}
 
 
+@pytest.mark.slow
 def test_permutation_test(articles):
     score, permuted, chance = permutation_test_score(
         HANClassifier(**QUICK), *articles, cv=StratifiedKFold(2), n_permutations=2, random_state=0

@@ -60,6 +60,7 @@ def test_only_graphs_of_the_block_are_not_warned_of(told):
     assert "retracing" in told()[-1]
 
 
+@pytest.mark.slow
 def test_many_networks_are_no_reason_for_a_warning_and_leave_no_graphs_behind(told):
     graphs = []
     for seed in range(6):

@@ -218,6 +218,7 @@ def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
     assert kept["warnings"] == 1
 
 
+@pytest.mark.slow
 @needs_peak
 @pytest.mark.parametrize("settings", [{"units": 20, "embedding_dim": 200, "cell": "gru"}, {"units": 100}], ids=str)
 def test_the_estimate_follows_the_settings(settings):
