@@ -48,21 +48,20 @@ def in_parts(model: HierarchicalAttentionNetwork, parts: Parts | None) -> Iterat
 
     The update is that of the whole batch but for rounding. Dropout is as in a whole batch too, with other random
     numbers for sentence vectors and document vectors, and for the recurrent kernels with a mask for each part.
+    Validation keeps nothing for a gradient, as prediction does, whose compiled loops it then runs.
     """
-    if parts is None:
-        yield
-        return
     # Keras takes the steps from the instance when it traces its functions, which it then keeps.
-    model.train_step, model.train_function = partial(_train_step, model, parts), None
-    if parts.most_grouped is not None:
-        model.test_step, model.test_function = partial(_test_step, model, parts), None
+    model.test_step, model.test_function = partial(_test_step, model, parts), None
+    if parts is not None:
+        model.train_step, model.train_function = partial(_train_step, model, parts), None
     try:
         yield
     finally:
-        del model.train_step
-        if parts.most_grouped is not None:
-            del model.test_step
-        model.train_function = model.test_function = None
+        del model.test_step
+        model.test_function = None
+        if parts is not None:
+            del model.train_step
+            model.train_function = None
 
 
 def _train_step(model: HierarchicalAttentionNetwork, parts: Parts, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
@@ -86,13 +85,16 @@ def _train_step(model: HierarchicalAttentionNetwork, parts: Parts, data: tuple[A
     return _reported(model, loss + penalty, data, probabilities)
 
 
-def _test_step(model: HierarchicalAttentionNetwork, parts: Parts, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
-    """Do as `keras.Model.test_step`, with the sentences read in groups."""
+def _test_step(model: HierarchicalAttentionNetwork, parts: Parts | None, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
+    """Do as `keras.Model.test_step`, with the sentences read in groups if they are to be."""
     inputs, targets, weights = data
     documents = Documents(*inputs)
     distinct, index = tf.unique(documents.word_ids)
-    tables = model.project_words(distinct)
-    vectors = _read_in_groups(model, parts, documents._replace(word_ids=index), tables)
+    tables, rows = model.project_words(distinct), documents._replace(word_ids=index)
+    if parts is None or parts.most_grouped is None:
+        vectors, _ = model.read_words(rows, tables, differentiable=False)
+    else:
+        vectors = _read_in_groups(model, parts, rows, tables)
     evidence = model.said(documents)
     probabilities, _ = model.conclude(vectors, documents.document_lengths, evidence, differentiable=False)
     loss = model.loss(targets, probabilities, sample_weight=weights)

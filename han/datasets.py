@@ -116,7 +116,8 @@ def load_dataset(
         lambda index: sorted(values[index], key=str) if isinstance(values[index], list) else values[index],
         "of each text the first is kept, with its label",
     )
-    first = np.flatnonzero(~pd.Series(texts).str.strip().duplicated())
+    # As objects: pandas' own strings hold no half of a surrogate pair.
+    first = np.flatnonzero(~pd.Series(texts, dtype=object).str.strip().duplicated())
     texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
     try:
         form = LabelForm.learn(labels, len(texts))

@@ -101,6 +101,8 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         labels_ = np.arange(len(classes))
         loss = log_loss(targets, probabilities / probabilities.sum(axis=1, keepdims=True), labels=labels_)
     columns = np.arange(len(classes))
+    # Strings as objects: pandas' own hold no half of a surrogate pair.
+    index = pd.Index(classes, dtype=object if classes.dtype.kind in "OU" else None, name="class")
     pairs_are_shown = not form.multi_label and len(classes) <= MAX_CONFUSION
     measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
     per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
@@ -110,7 +112,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         macro_f1=float(f1_score(targets, predicted, average="macro", zero_division=0)),
         micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if form.multi_label else None,
         log_loss=float(loss),
-        per_class=pd.DataFrame(per_class, index=pd.Index(classes, name="class")),
+        per_class=pd.DataFrame(per_class, index=index),
         confusion=confusion_matrix(targets, predicted, labels=columns) if pairs_are_shown else None,
         reliability=calibrated,
     )

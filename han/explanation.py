@@ -194,10 +194,11 @@ class Explanation:
     def to_frame(self) -> pd.DataFrame:
         """Return a row a word: its sentence's number, its text, offsets and scores."""
         lengths = np.diff(self.sentence_starts)
+        words = [self.text[start:end] for start, end in self.offsets.tolist()]
         return pd.DataFrame(
             {
                 "sentence": np.repeat(np.arange(len(lengths)), lengths),
-                "word": [self.text[start:end] for start, end in self.offsets.tolist()],
+                "word": pd.Series(words, dtype=object),  # pandas' own strings hold no half of a surrogate pair
                 "start": self.offsets[:, 0],
                 "end": self.offsets[:, 1],
                 "word_score": self.word_scores,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,8 +27,10 @@ from han.explanation import Explanation
 HAN = Path(sys.executable).with_name("han")
 
 
-def run(*arguments, folder):
-    return subprocess.run([HAN, *arguments], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+def run(*arguments, folder, **environment):
+    return subprocess.run(  # noqa: S603
+        [HAN, *arguments], cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +160,12 @@ def test_explain_shows_a_text_in_the_terminal(saved):
     assert [line[7:] for line in lines[1:3]] == ["Shares fell.", "A goal!"]
     assert lines[3].startswith("strongest words: ")
     assert "\x1b" not in result.stdout  # colours are for terminals
+
+
+def test_what_a_terminal_cannot_show_is_escaped(saved):
+    result = run("explain", "model", "--text", "Aktien \N{EURO SIGN}.", folder=saved, PYTHONIOENCODING="latin-1")
+    assert result.returncode == 0, result.stderr
+    assert r"Aktien \u20ac." in result.stdout
 
 
 def test_explain_reads_files_and_writes_a_page(saved):

@@ -140,6 +140,13 @@ def test_bad_arguments_are_named(arguments, error, message):
         load_dataset(**arguments)
 
 
+def test_half_of_a_surrogate_pair_is_read(tmp_path):
+    rows = [{"text": f"\ud800 {n % 10}", "label": "\ud800" if n % 2 else "b"} for n in range(20)]
+    (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    read = load_dataset(tmp_path / "file.jsonl", test_fraction=0.5)
+    assert (read.duplicates, set(read.y_train)) == (10, {"\ud800", "b"})
+
+
 def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
     rows = [{"text": f"text {n % 10}", "tags": ["b", "a"] if n < 10 else ["a", "b"]} for n in range(20)]
     (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -31,6 +31,14 @@ def test_measures_by_hand():
     assert result.per_class["documents"].tolist() == [1, 3, 0]
 
 
+def test_half_of_a_surrogate_pair_is_a_class_like_any_other():
+    class Halves(Fixed):
+        classes_ = np.array(["a", "b", "\ud800"])
+
+    result = evaluate(Halves(), ["1", "2"], np.array(["a", "\ud800"]))
+    assert result.per_class["documents"].to_dict() == {"a": 1, "b": 0, "\ud800": 1}
+
+
 def test_baselines_learn_what_they_should(news):
     train, train_labels, test, test_labels = news
     results = {name: evaluate(model.fit(train, train_labels), test, test_labels) for name, model in baselines().items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 
@@ -34,6 +35,8 @@ for command in (train, evaluate, predict, explain, info, export, completion):
 def main() -> None:
     """Run the command line; an error ends in one line on standard error, and with --debug in a traceback."""
     state = {"debug": False}
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal cannot show ends no command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings_told():
             cli(standalone_mode=False, obj=state)
