@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,15 +121,21 @@ class Checkpoint:
             state = read_json(found / STATE, dict)
             with np.load(found / ARRAYS, allow_pickle=False) as arrays:
                 state = _with_arrays(state, arrays)
+            found_description, seed = dict(state["description"]), int(state["seed"])
         except ModelFileError as error:
             raise CheckpointError(f"{error}; remove {str(self.folder)!r} to train from the beginning") from error
-        differing = [name for name, told in self.description.items() if state["description"].get(name) != told]
+        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise CheckpointError(
+                f"{found} must hold a checkpoint as `fit` writes it, got one that cannot be read ({error}); "
+                f"remove {str(self.folder)!r} to train from the beginning"
+            ) from error
+        differing = [name for name, told in self.description.items() if found_description.get(name) != told]
         if differing:
             raise CheckpointError(
                 f"checkpoint_dir must hold a checkpoint of the same training, got {str(self.folder.parent)!r}, where "
                 f"{' and '.join(differing)} differ; remove it to train from the beginning"
             )
-        self.seed, self.state = int(state["seed"]), state
+        self.seed, self.state = seed, state
 
     def write(self, state: dict[str, Any]) -> None:
         """Store a state, which may hold arrays and lists of arrays."""

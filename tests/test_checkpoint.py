@@ -185,9 +185,31 @@ def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
     np.savez(folder / "arrays.npz", array_0=np.array([Payload(mark)], object))
     (folder / "manifest.json").unlink()
     write_manifest(folder, 1)  # as somebody who means harm would
-    with pytest.raises(ValueError, match="allow_pickle"):
+    with pytest.raises(CheckpointError, match="allow_pickle"):
         Checkpoint.open(tmp_path, None, {}, 1)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("changed", [{"seed": None}, {"description": "units"}, {"variables": {"array": "array_9"}}])
+def test_a_state_that_fit_does_not_write_is_refused(changed, tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
+    folder = tmp_path / "checkpoint"
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | changed))
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, 1)
+    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+        Checkpoint.open(tmp_path, None, {}, 1)
+
+
+def test_arrays_that_are_no_archive_are_refused(tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False})
+    folder = tmp_path / "checkpoint"
+    (folder / "arrays.npz").write_bytes(b"PK\x03\x04 and no more")
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, 1)
+    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+        Checkpoint.open(tmp_path, None, {}, 1)
 
 
 def test_arguments_are_checked_before_any_work(tmp_path):
