@@ -119,7 +119,8 @@ class Checkpoint:
                     raise ModelFileError(f"{found} must hold a checkpoint, got no {name} in it")
             check_manifest(found, FORMAT_VERSION, (STATE, ARRAYS))
             state = read_json(found / STATE, dict)
-            with np.load(found / ARRAYS, allow_pickle=False) as arrays:
+            # NumPy would leave a file open that it has opened and cannot read.
+            with (found / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = _with_arrays(state, arrays)
             found_description, seed = dict(state["description"]), int(state["seed"])
         except ModelFileError as error:
