@@ -51,7 +51,7 @@ def assert_same(classifier, whole):
         (8, None, STEPS + 1),
         (3 * STEPS + 1, None, 3 * STEPS + 1),
         (8, 2, STEPS + 2 + 1),
-        (2 * STEPS, 3, STEPS + 3 + 1),
+        pytest.param(2 * STEPS, 3, STEPS + 3 + 1, marks=pytest.mark.slow),
     ],
 )
 def test_a_training_that_was_cut_short_ends_at_the_same_weights(step, every, first_step, whole, tmp_path):

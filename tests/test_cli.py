@@ -346,6 +346,7 @@ def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
         assert 0 <= json.loads(result.stdout)["accuracy"] <= 1
 
 
+@pytest.mark.slow
 def test_predict_takes_no_text_for_an_empty_one_and_says_what_is_none(saved, tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": null}\n{"text": ["Split.", "Already."]}\n')
     result = run("predict", str(saved / "model"), "in.jsonl", "--quiet", folder=tmp_path)

@@ -140,6 +140,7 @@ def test_clone_has_the_parameters_and_nothing_that_was_learned(quick):
         copied.predict(["x"])
 
 
+@pytest.mark.slow
 def test_pipeline_and_cross_validation(articles):
     pipeline = make_pipeline(
         FunctionTransformer(lambda texts: [text.lower() for text in texts]), HANClassifier(**QUICK)
@@ -172,6 +173,7 @@ def test_learning_curve(articles):
     assert training.shape == testing.shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_calibrated_classifier(articles):
     calibrated = CalibratedClassifierCV(HANClassifier(**QUICK), cv=2, ensemble=False).fit(*articles)
     assert calibrated.score(*articles) > 0.7
@@ -185,6 +187,7 @@ def test_voting(articles):
     np.testing.assert_allclose(voting.predict_proba(articles[0]), np.mean(halves, axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_versus_rest(articles):
     texts, topics = articles
     labels = np.where(np.arange(len(topics)) % 5 == 0, "other", topics)
@@ -202,6 +205,7 @@ def test_permutation_test(articles):
     assert chance == pytest.approx(1 / 3)
 
 
+@pytest.mark.slow
 def test_sample_weight_is_routed(articles):
     texts, labels = articles
     weights = np.where(labels == "sports", 1.0, 0.0)

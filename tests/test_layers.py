@@ -88,6 +88,17 @@ def test_attention_scores_stay_finite(scale):
     assert np.isfinite(pooled.numpy()).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_packed_pooling_is_padded_pooling_however_large_the_logits(scale, states):
+    layer = float64_pooling()
+    layer.context.assign(layer.context * scale)
+    padded, padded_scores = layer(states, mask=tf.constant(MASK), return_attention_scores=True)
+    packing = pack(tf.constant(MASK.sum(axis=1), tf.int32))
+    pooled, scores = layer.pool(tf.boolean_mask(states, MASK), packing)
+    np.testing.assert_allclose(pooled, padded, atol=1e-12)
+    np.testing.assert_allclose(scores, tf.boolean_mask(padded_scores, MASK), atol=1e-12)
+
+
 def test_any_number_of_positions_and_axes(rng):
     layer = AttentionPooling(seed=0)
     for shape in [(2, 1, 6), (2, 3000, 6), (2, 3, 4, 6), (7, 6)]:
@@ -127,6 +138,13 @@ def test_seeds_repeat_and_differ():
     np.testing.assert_array_equal(kernel(1), kernel(1))
     assert not np.array_equal(kernel(1), kernel(2))
     assert not np.array_equal(kernel(None), kernel(None))
+
+
+def test_the_context_vector_is_not_drawn_with_the_seed_of_the_kernel():
+    layer = AttentionPooling(seed=1)
+    layer.build((None, None, 6))
+    same_seed = keras.initializers.RandomNormal(stddev=0.3, seed=1)(layer.context.shape)
+    assert not np.allclose(layer.context, same_seed)
 
 
 def encoder(**arguments):
