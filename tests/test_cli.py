@@ -1,4 +1,4 @@
-"""The command line as its users meet it: as a process of its own."""
+"""The command line as its users meet it; in a process of its own where one of the tests' would show less."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,30 @@ from click.testing import CliRunner
 from PIL import Image
 
 from han import HANClassifier
-from han.cli import cli
+from han.cli import cli, main
 from han.cli.hyperparameters import chosen
 from han.explanation import Explanation
 
 HAN = Path(sys.executable).with_name("han")
 
 
-def run(*arguments, folder, **environment):
+def run(*arguments, folder):
+    """Run a command in this process, which has TensorFlow imported, and return what a process would have."""
+    written = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(written[0]), redirect_stderr(written[1]):
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", [str(HAN), *arguments])
+        patch.setattr(sys, "path", [*sys.path])
+        code = 0
+        try:
+            main()
+        except SystemExit as error:
+            code = error.code
+    texts = [stream.buffer.getvalue().decode() for stream in written]
+    return subprocess.CompletedProcess(arguments, code, *texts)
+
+
+def run_process(*arguments, folder, **environment):
     return subprocess.run(  # noqa: S603
         [HAN, *arguments], cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
@@ -39,7 +56,9 @@ def trained(tmp_path_factory, news):
     folder = tmp_path_factory.mktemp("train")
     texts, labels, _, _ = news
     pd.DataFrame({"article": texts, "topic": labels}).to_csv(folder / "news.csv", index=False)
-    return folder, run("train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "2", folder=folder)
+    return folder, run_process(
+        "train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "2", folder=folder
+    )
 
 
 def test_train_prints_its_results_on_standard_output_and_progress_on_standard_error(trained):
@@ -132,7 +151,7 @@ def test_refused_commands_say_why_in_one_line_and_write_nothing(arguments, messa
 
 @pytest.mark.parametrize("arguments", [("--help",), ("train", "--help"), ("--version",)])
 def test_help_does_not_wait_for_heavy_imports(arguments, tmp_path):
-    assert run(*arguments, folder=tmp_path).returncode == 0
+    assert run_process(*arguments, folder=tmp_path).returncode == 0
     code = (
         "import sys; from han.cli import cli; "
         f"cli({[*arguments]!r}, standalone_mode=False); "
@@ -163,7 +182,9 @@ def test_explain_shows_a_text_in_the_terminal(saved):
 
 
 def test_what_a_terminal_cannot_show_is_escaped(saved):
-    result = run("explain", "model", "--text", "Aktien \N{EURO SIGN}.", folder=saved, PYTHONIOENCODING="latin-1")
+    result = run_process(
+        "explain", "model", "--text", "Aktien \N{EURO SIGN}.", folder=saved, PYTHONIOENCODING="latin-1"
+    )
     assert result.returncode == 0, result.stderr
     assert r"Aktien \u20ac." in result.stdout
 
@@ -346,7 +367,6 @@ def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
         assert 0 <= json.loads(result.stdout)["accuracy"] <= 1
 
 
-@pytest.mark.slow
 def test_predict_takes_no_text_for_an_empty_one_and_says_what_is_none(saved, tmp_path):
     (tmp_path / "in.jsonl").write_text('{"text": null}\n{"text": ["Split.", "Already."]}\n')
     result = run("predict", str(saved / "model"), "in.jsonl", "--quiet", folder=tmp_path)
@@ -409,7 +429,7 @@ def wait_for(condition, process):
 def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
     pd.DataFrame({"text": news[0], "label": news[1]}).to_csv(tmp_path / "news.csv", index=False)
     small = ["train", "news.csv", "--units", "4", "--embedding-dim", "8", "--epochs", "6", "--patience", "none"]
-    whole = run(*small, "--output", "whole", folder=tmp_path)
+    whole = run_process(*small, "--output", "whole", folder=tmp_path)
     assert whole.returncode == 0, whole.stderr
     assert not (tmp_path / "whole.checkpoint").exists()
 
@@ -418,8 +438,8 @@ def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
     with subprocess.Popen([HAN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         wait_for(lambda: state.exists() and json.loads(state.read_text())["epoch"] >= 1, process)
         process.kill()
-    assert "holds an unfinished training: go on with it by --resume" in run(*command, folder=tmp_path).stderr
-    resumed = run(*command, "--resume", folder=tmp_path)
+    assert "holds an unfinished training: go on with it by --resume" in run_process(*command, folder=tmp_path).stderr
+    resumed = run_process(*command, "--resume", folder=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 1/6" not in resumed.stderr
     assert "epoch 6/6" in resumed.stderr
