@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -161,12 +161,11 @@ def predict(
         refusals((ValueError, TypeError)),
         interruptible() as raise_if_interrupted,
         _destination(output, replacing) as stream,
+        closing(RowWriter(stream, form)) as writer,
     ):
-        writer = RowWriter(stream, form)
         for where, rows in _chunks(sources, forms, text, quiet):
             writer.write(rows_with_predictions(rows, where))
             raise_if_interrupted()
-        writer.close()
 
 
 def _format(path: Path, formats: dict[str, str]) -> str:
