@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -125,7 +125,7 @@ class Checkpoint:
             found_description, seed = dict(state["description"]), int(state["seed"])
         except ModelFileError as error:
             raise CheckpointError(f"{error}; remove {str(self.folder)!r} to train from the beginning") from error
-        except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except (KeyError, TypeError, ValueError, BadZipFile) as error:
             raise CheckpointError(
                 f"{found} must hold a checkpoint as `fit` writes it, got one that cannot be read ({error}); "
                 f"remove {str(self.folder)!r} to train from the beginning"
