@@ -65,7 +65,7 @@ corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 min
 generated: install  ## Give 10,000 generated inputs to fit, predict and explain (an hour)
 	@$(BIN)/python benchmarks/generated.py $(ARGS)
 
-mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour; stop and go on as you like)
+mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour and a half; stop and go on as you like)
 	@$(BIN)/python benchmarks/mutation.py --session .venv/mutation.jsonl $(ARGS)
 
 vectors: install  ## Measure the reading of a million word vectors (5 minutes)
