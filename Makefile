@@ -62,7 +62,7 @@ kills: install  ## Kill processes that save and train, and see what is left (25 
 corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 minutes)
 	@$(BIN)/python benchmarks/corruptions.py $(ARGS)
 
-generated: install  ## Give 10,000 generated inputs to fit, predict and explain (an hour)
+generated: install  ## Give 10,000 generated inputs to fit, predict and explain (half an hour)
 	@$(BIN)/python benchmarks/generated.py $(ARGS)
 
 mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour and a half; stop and go on as you like)

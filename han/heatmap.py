@@ -54,7 +54,8 @@ summary .p { display: inline-block; min-width: 14em; }
 
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
 _NOTHING = [*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF]
-_VISIBLE = _PICTURES | dict.fromkeys(_NOTHING, 0xFFFD)
+# What a page, a terminal or a font has no sign for, and what stands in its place.
+VISIBLE = _PICTURES | dict.fromkeys(_NOTHING, 0xFFFD)
 
 
 def fragment(explanation: Explanation) -> str:
@@ -139,14 +140,14 @@ def terminal(explanation: Explanation) -> str:
     ----------
     explanation : Explanation
     """
-    lines = [f"{_verdict(explanation)}   [{_legend(explanation)}]".translate(_VISIBLE)]
+    lines = [f"{_verdict(explanation)}   [{_legend(explanation)}]".translate(VISIBLE)]
     for sentence, parts in _parts(explanation):
-        line = "".join(_coloured(part.translate(_VISIBLE), strength) for part, strength in parts)
+        line = "".join(_coloured(part.translate(VISIBLE), strength) for part, strength in parts)
         lines.append(f"{sentence.score:+.2f}  {' '.join(line.split())}" if sentence else " ".join(line.split()))
     words = [word for sentence in explanation.sentences for word in sentence.words]
     strongest = sorted(words, key=lambda word: -abs(word.combined_score))[:5]
     named = ", ".join(f"{word.text} {word.combined_score:+.2f}" for word in strongest)
-    return "\n".join([*lines, f"strongest words: {named}".translate(_VISIBLE)])
+    return "\n".join([*lines, f"strongest words: {named}".translate(VISIBLE)])
 
 
 def figure(explanation: Explanation, columns: int = 90) -> Figure:
@@ -165,7 +166,7 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
     axes.set_ylim(len(rows), -0.7)
     axes.axis("off")
     axes.set_title(
-        f"{_verdict(explanation)}  ({_legend(explanation)})".translate(_VISIBLE), loc="left", fontsize=11,
+        f"{_verdict(explanation)}  ({_legend(explanation)})".translate(VISIBLE), loc="left", fontsize=11,
         parse_math=False,
     )  # fmt: skip
     most = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
@@ -256,7 +257,7 @@ def _rows(explanation: Explanation, columns: int) -> Iterator[tuple[Sentence | N
             pieces = [part] if strength else part.split()
             for number, piece in enumerate(pieces):
                 x += bool(x and (number or part[0].isspace()))
-                shown = piece.translate(_VISIBLE)
+                shown = piece.translate(VISIBLE)
                 width = sum(2 if east_asian_width(character) in "WF" else 1 for character in shown)
                 if x and x + width > columns:
                     yield heading, line
@@ -294,4 +295,4 @@ def _beginning(text: str, length: int = 90) -> str:
 
 
 def _escaped(text: object) -> str:
-    return html.escape(str(text).translate(_VISIBLE))
+    return html.escape(str(text).translate(VISIBLE))

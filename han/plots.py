@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from han.calibration import Reliability
+from han.heatmap import VISIBLE
 from han.validation import Labels
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figur
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, label="share of the true class")
     ticks = np.arange(len(classes))
-    names = [str(label) for label in classes]  # not formulas, even with dollar signs
+    names = [str(label).translate(VISIBLE) for label in classes]  # not formulas, even with dollar signs
     axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")

@@ -195,7 +195,11 @@ class RowWriter:
         import pyarrow as pa
         import pyarrow.parquet
 
-        table = pa.Table.from_pylist([{name: row.get(name) for name in self.names} for row in rows])
+        whole = [{name: row.get(name) for name in self.names} for row in rows]
+        try:
+            table = pa.Table.from_pylist(whole)
+        except UnicodeEncodeError:
+            table = pa.Table.from_pylist(_replaced(whole))
         if self._table is None:
             # A column that is empty so far may hold anything later; text is the likeliest.
             text = {pa.null(): pa.string(), pa.list_(pa.null()): pa.list_(pa.string())}
@@ -236,3 +240,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink()
         raise
+
+
+def _replaced(value: Any) -> Any:
+    """Return a value with question marks for what UTF-8 has not."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_replaced(key): _replaced(held) for key, held in value.items()}
+    return [_replaced(held) for held in value] if isinstance(value, list) else value

@@ -12,6 +12,8 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
+
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
 LABELS = ["good", "bad"] * 10
@@ -47,22 +49,14 @@ def in_a_fork(function, *args):
 
 def children(pid):
     """Return the processes that a process has started and that are there yet."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = status.read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if int(parent) == pid:
-            found.append(int(status.parent.name))
-    return found
+    return [process.pid for process in psutil.Process(pid).children()]
 
 
 def gone(pids):
     """Return whether processes end within some seconds."""
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if not any(map(psutil.pid_exists, pids)):
             return True
         time.sleep(0.1)
     return False

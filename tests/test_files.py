@@ -49,7 +49,8 @@ with replacing_folder(Path(sys.argv[1])) as new:
 
 
 needs_permission_bits = pytest.mark.skipif(
-    os.name == "nt", reason="Windows has access lists in place of these permission bits"
+    os.name == "nt",
+    reason="takes rights away by chmod and tries as another user by seteuid, neither of which Windows has",
 )
 
 
@@ -123,7 +124,7 @@ def test_the_folders_above_are_made(tmp_path):
     assert names(tmp_path / "a" / "b") == ["folder"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders, so there is nothing to flush")
+@pytest.mark.skipif(os.name == "nt", reason="watches folders being flushed, which Windows cannot open for it")
 def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
     (elsewhere / "folder").mkdir(parents=True)

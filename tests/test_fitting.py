@@ -76,7 +76,6 @@ def test_held_out_documents_teach_the_linear_model_but_documents_given_to_valida
 
 
 def test_unlabelled_documents_give_words_and_vectors():
-    pytest.importorskip("gensim")
     classifier = HANClassifier(**SMALL, embeddings="word2vec")
     classifier.fit(TEXTS, LABELS, unlabelled=["A strange plot. A strange end."] * 3)
     assert "strange" in classifier.vocabulary_

@@ -194,7 +194,8 @@ PEAK = Path(__file__).with_name("memory_peak.py")
 
 
 needs_peak = pytest.mark.skipif(
-    sys.platform != "linux", reason="only Linux tells the peak of memory (VmHWM) and lets it begin anew"
+    sys.platform != "linux",
+    reason="the peak of a fit alone needs /proc/self/clear_refs, with which Linux lets VmHWM begin anew",
 )
 
 

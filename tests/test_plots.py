@@ -50,6 +50,12 @@ def test_class_names_are_not_formulas(tmp_path):
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["$5-$10", "a$%$"]
 
 
+def test_class_names_that_no_font_has_are_drawn(tmp_path):
+    figure = confusion_figure(np.eye(2, dtype=int), np.array(["\ud800x", "a\x80b"]))
+    figure.savefig(tmp_path / "confusion.png")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["\ufffdx", "a\ufffdb"]
+
+
 def test_many_classes_are_drawn_without_numbers():
     figure = confusion_figure(np.eye(40, dtype=int), np.arange(40))
     assert not figure.axes[0].texts

@@ -131,6 +131,9 @@ def test_half_of_a_surrogate_pair_does_no_harm():
     assert rows == [{"text": "cut \ud83d"}]
     assert written("jsonl", [rows]) == rb'{"text": "cut \ud83d"}' + b"\n"
     assert written("csv", [rows]) == b"text\ncut ?\n"
+    listed = [rows[0] | {"classes": ["\ud83d", "b"], "weight": 1.5}]
+    parquet = io.BytesIO(written("parquet", [listed]))
+    assert flat(read_rows(parquet, "parquet")) == [{"text": "cut ?", "classes": ["?", "b"], "weight": 1.5}]
 
 
 def test_a_byte_order_mark_is_no_text():
