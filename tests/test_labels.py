@@ -84,6 +84,8 @@ def test_columns_of_a_matrix_may_have_different_types():
         ([["a"], [None], ["c"], []], TypeError, "document 1 has None in it"),
         ([["a"], [1], ["c"], []], TypeError, "all of one kind, got int and str"),
         (np.zeros((4, 2, 2)), ValueError, r"got an array of shape \(4, 2, 2\)"),
+        (None, TypeError, "y must hold one string, int or bool for each document, got NoneType"),
+        ("abab", TypeError, "y must hold one string, int or bool for each document, got str"),
     ],
 )
 def test_what_is_no_labels_is_refused(labels, error, message):
