@@ -54,8 +54,31 @@ def source_options(command: Function) -> Function:
 
 
 text_option = click.option(
-    "--text", default="text", show_default=True, help="Column of a file that holds the documents."
+    "--text",
+    multiple=True,
+    default=["text"],
+    show_default=True,
+    help="Column that holds the documents; several are joined by a blank line.",
 )
+
+
+def table_options(command: Function) -> Function:
+    """Add the options that say how a table is read; without them its contents tell.
+
+    Their parameters are `delimiter`, `encoding`, `header`, `quoting` and `skip_bad_rows`, as of
+    `han.tables.TableOptions`.
+    """
+    for option in reversed((
+        click.option("--delimiter", metavar="TEXT", help="What stands between the columns of a CSV or TSV file."),
+        click.option("--encoding", metavar="TEXT", help="Encoding of a file of text, such as cp1251."),
+        click.option("--no-header", "header", flag_value=False, default=True, type=bool,
+                     help="The first row is data: the columns are named 0, 1, 2..."),
+        click.option("--quoting", type=click.Choice(["minimal", "none", "backslash"]),
+                     help="What a quote in a CSV or TSV file is: around cells and doubled inside, text, or escaped."),
+        click.option("--skip-bad-rows", is_flag=True, help="Skip rows that cannot be read, and count them."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def load(model: Path, splitters: dict[str, Any]) -> HANClassifier:
