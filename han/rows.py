@@ -1,4 +1,4 @@
-"""Rows of files of any size, a chunk after the other: CSV, TSV, JSON Lines and Parquet, in and out."""
+"""Rows of files of any size, a chunk after the other: CSV, TSV, JSON Lines and Parquet."""
 
 from __future__ import annotations
 
@@ -133,93 +133,6 @@ def _read_parquet(stream: BinaryIO) -> Iterator[tuple[int, Row, int]]:
     return ((number, row, 0) for number, row in enumerate(rows, start=1))
 
 
-class RowWriter:
-    """Writes rows; the first chunk says which columns there are, and in Parquet of which type.
-
-    Parameters
-    ----------
-    stream : binary file
-    form : {"csv", "tsv", "jsonl", "parquet"}
-    """
-
-    def __init__(self, stream: BinaryIO, form: str) -> None:
-        self.stream = stream
-        self.form = form
-        self.names: list[str] = []
-        # Half of a surrogate pair, which UTF-8 has not, is written as JSON has it, or else replaced.
-        errors = "backslashreplace" if form == "jsonl" else "replace"
-        self._text = None if form == "parquet" else io.TextIOWrapper(stream, "utf-8", errors, newline="")
-        self._table: Any = None
-
-    def write(self, rows: list[Row]) -> None:
-        """Write a chunk; it is handed on to the stream at once.
-
-        Raises
-        ------
-        ValueError
-            If a row has a column that the first chunk has not, or in Parquet a value of another type; JSON Lines may.
-        """
-        if self._text is not None and self.form == "jsonl":
-            self._text.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
-            self._text.flush()
-            return
-        if not self.names:
-            self.names = list(dict.fromkeys(name for row in rows for name in row))
-        new = [name for row in rows for name in row if name not in self.names]
-        if new:
-            raise InvalidValueError(
-                f"columns must be those of the first rows, {self.names}, got {new[0]!r} further down"
-            )
-        if self._text is None:
-            self._write_parquet(rows)
-        else:
-            self._write_table(rows, self._text)
-
-    def _write_table(self, rows: list[Row], text: io.TextIOWrapper) -> None:
-        separator = SEPARATORS[self.form]
-        plain, quoted = (
-            csv.writer(text, delimiter=separator, lineterminator="\n", quoting=quoting)
-            for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
-        )
-        if self._table is None:
-            self._table = plain
-            plain.writerow(self.names)
-        for row in rows:
-            fields = [row.get(name, "") for name in self.names]
-            # To `csv` a carriage return alone is no reason to quote, to those who read it it ends the line.
-            odd = any(isinstance(field, str) and "\r" in field for field in fields)
-            (quoted if odd else plain).writerow(fields)
-        text.flush()
-
-    def _write_parquet(self, rows: list[Row]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet
-
-        whole = [{name: row.get(name) for name in self.names} for row in rows]
-        try:
-            table = pa.Table.from_pylist(whole)
-        except UnicodeEncodeError:
-            table = pa.Table.from_pylist(_replaced(whole))
-        if self._table is None:
-            # A column that is empty so far may hold anything later; text is the likeliest.
-            text = {pa.null(): pa.string(), pa.list_(pa.null()): pa.list_(pa.string())}
-            fields = [field.with_type(text.get(field.type, field.type)) for field in table.schema]
-            self._table = pyarrow.parquet.ParquetWriter(self.stream, pa.schema(fields))
-        self._table.write_table(table.cast(self._table.schema))
-
-    def close(self) -> None:
-        """Write what is left to write; the stream stays open."""
-        if self._text is not None:
-            self._text.detach()
-            return
-        if self._table is None:
-            import pyarrow as pa
-            import pyarrow.parquet
-
-            self._table = pyarrow.parquet.ParquetWriter(self.stream, pa.schema([]))
-        self._table.close()
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write that gets its name when all is written; if that fails, nothing has changed.
@@ -240,12 +153,3 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink()
         raise
-
-
-def _replaced(value: Any) -> Any:
-    """Return a value with question marks for what UTF-8 has not."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_replaced(key): _replaced(held) for key, held in value.items()}
-    return [_replaced(held) for held in value] if isinstance(value, list) else value

@@ -9,10 +9,12 @@ import traceback
 import click
 
 from han import __version__
-from han.cli.apply import evaluate, explain, predict
 from han.cli.completion import completion
 from han.cli.console import warnings_told
+from han.cli.evaluate import evaluate
+from han.cli.explain import explain
 from han.cli.inspect import export, info
+from han.cli.predict import predict
 from han.cli.train import train
 
 __all__ = ["cli", "main"]

@@ -1,0 +1,97 @@
+"""Files that commands read and write: what their names and contents say, and what is refused before any work."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+STANDARD_INPUT = Path("-")
+# A JSON object or array of objects at the beginning of a file; no text begins like this.
+JSON_LINE = re.compile(rb'\s*\{[ \t]*"[^"\n]*"[ \t]*:')
+JSON_ARRAY = re.compile(rb'\s*\[\s*\{\s*"')
+DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
+BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+files_argument = click.argument(
+    "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+)
+output_option = click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; else standard output."
+)
+
+
+def file_name(path: Path) -> str:
+    """Return what messages call a file."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+def decoded(data: bytes, name: str) -> tuple[str, str | None]:
+    """Return a text file's document, and what is to be said about it: that bytes had to be replaced.
+
+    Raises
+    ------
+    ValueError
+        If the file is not of text.
+    """
+    encoding = next((encoding for mark, encoding in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
+    if encoding != "utf-16" and data.startswith((b"%PDF-", b"PK\x03\x04", b"PAR1", b"\x1f\x8b")):
+        raise ValueError(f"{name} must be a text file, but it holds binary data")
+    text = data.decode(encoding, "replace")
+    replaced = text.count("\ufffd") - data.count("\ufffd".encode())
+    if encoding == "utf-16" or replaced <= 0:
+        return text, None
+    return text, f"{name} is not in UTF-8: {replaced} {'bytes were' if replaced > 1 else 'byte was'} replaced"
+
+
+def table_format(head: bytes, columns: Iterable[str]) -> str | None:
+    """Return the format of the table that begins with `head`, where that is beyond doubt, else None.
+
+    A header counts if one of its cells is one of `columns`.
+    """
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if JSON_LINE.match(head):
+        return "jsonl"
+    if JSON_ARRAY.match(head):
+        return "json"
+    header, line_break, _ = head.replace(b"\r", b"\n").partition(b"\n")
+    for delimiter, form in DELIMITERS.items():
+        cells = [cell.strip().strip('"') for cell in header.decode("utf-8", "replace").split(delimiter)]
+        if line_break and len(cells) > 1 and not {*cells}.isdisjoint(columns):
+            return form
+    return None
+
+
+def output_format(output: Path | None, given: str | None, suffixes: Mapping[str, str], option: str) -> str | None:
+    """Return the format to write: the one given, or the one that the file's name tells; None if neither is there.
+
+    Raises
+    ------
+    ValueError
+        If the name tells no format or another one than is given, or the file cannot be written.
+    """
+    if output is None:
+        return given
+    named = suffixes.get(output.suffix.lower())
+    if named is None and given is None:
+        raise ValueError(f"--output must end in {', '.join(suffixes)}, or {option} say its format, got {str(output)!r}")
+    if named is not None and given not in (None, named):
+        raise ValueError(f"--output must not end in {output.suffix} where {option} is {given}, got {str(output)!r}")
+    check_output(output)
+    return named or given
+
+
+def check_output(output: Path) -> None:
+    """Raise an OSError if a file can be written neither anew nor over the old one."""
+    folder = output.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--output must be in a folder that exists, got {str(output)!r}")
+    writable = output if output.exists() else folder
+    if not os.access(writable, os.W_OK):
+        raise PermissionError(f"--output must be a file that can be written, got {str(output)!r}")
