@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from han.cli.console import (
+    LocalPath,
     class_named,
     debug_option,
     interruptible,
@@ -34,9 +35,7 @@ if TYPE_CHECKING:
 
 INPUTS = ["csv", "tsv", "jsonl", "parquet", "text"]
 TEXT_SUFFIXES = ("", ".txt")
-files_argument = click.argument(
-    "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
+files_argument = click.argument("files", nargs=-1, type=LocalPath(exists=True, dir_okay=False, allow_dash=True))
 
 
 @click.command()
@@ -93,7 +92,7 @@ def _in_form(labels: Any, form: LabelForm) -> Any:
 @files_argument
 @text_option
 @click.option("--input-format", type=click.Choice(INPUTS), help='[default: by the name of a file; else "text"]')
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; else standard output.")
+@click.option("--output", type=LocalPath(dir_okay=False), help="File to write; else standard output.")
 @click.option(
     "--output-format", type=click.Choice(INPUTS[:-1]), help="[default: by --output; else as the input, or csv]"
 )
@@ -132,14 +131,15 @@ def predict(
       cat reviews.jsonl | han predict models/imdb --input-format jsonl | head
       echo "A dull film." | han predict models/imdb
     """  # noqa: D301
-    from han.rows import FORMATS, RowWriter, replacing
+    from han.files import check_output, replacing
+    from han.rows import FORMATS, RowWriter
 
     sources = list(files or [Path("-")])
     with refusals():
         forms = [input_format or _format(path, {**dict.fromkeys(TEXT_SUFFIXES, "text"), **FORMATS}) for path in sources]
         form = output_format or (_format(output, FORMATS) if output else forms[0] if forms[0] != "text" else "csv")
-        if output and not output.parent.is_dir():
-            raise FileNotFoundError(f"output must be in a folder that there is, got {str(output)!r}")
+        if output:
+            check_output(output)
         classifier = load(model, splitters)
 
     def rows_with_predictions(rows: list[Row], where: str) -> list[Row]:
@@ -258,7 +258,7 @@ def _rounded(value: npt.NDArray[np.float32] | np.float32) -> float:
 @click.option("--method", default="attention", show_default=True, help="How words are scored; see above.")
 @click.option("--target", help="The class to explain.  [default: the predicted one]")
 @click.option("--format", "form", type=click.Choice(["terminal", "html", "json"]), help="[default: by --output]")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; else standard output.")
+@click.option("--output", type=LocalPath(dir_okay=False), help="File to write; else standard output.")
 @splitter_options
 @debug_option
 def explain(
@@ -286,13 +286,15 @@ def explain(
       han explain models/imdb review1.txt review2.txt --output reviews.html
       cat review.txt | han explain models/imdb --method occlusion --format json
     """  # noqa: D301
+    from han.files import check_output, replacing
     from han.heatmap import corpus_page, page, terminal
-    from han.rows import replacing
 
     form = form or {".html": "html", ".htm": "html", ".json": "json", ".jsonl": "json"}.get(
         output.suffix.lower() if output else "", "terminal"
     )
     with refusals():
+        if output:
+            check_output(output)
         documents = [*texts, *map(_read, files or ([] if texts else [Path("-")]))]
         classifier = load(model, splitters)
         label = None if target is None else class_named(target, classifier.classes_.tolist())
