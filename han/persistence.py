@@ -24,18 +24,10 @@ from typing import Any
 import numpy as np
 
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files import (
-    MANIFEST,
-    check_manifest,
-    check_writable,
-    copy_others,
-    read_json,
-    replacing_folder,
-    settled,
-    write_json,
-    write_manifest,
-)
+from han.files import MANIFEST, check_manifest, read_json, write_json, write_manifest
+from han.folders import check_writable, is_empty, replacing_folder, settled
 from han.model import HierarchicalAttentionNetwork
+from han.paths import local_path
 from han.stand_in import MODEL, read_network, write_network
 from han.validation import Labels
 from han.vocabulary import Vocabulary
@@ -45,6 +37,8 @@ VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
 FILES = (MODEL, VOCABULARY, SETTINGS)
+# Where `han train` stores an unfinished training if it cannot do so beside the folder.
+CHECKPOINT = ".checkpoint"
 # Attributes that hold a number for each class.
 PER_CLASS = ("thresholds", "class_count")
 
@@ -78,17 +72,24 @@ class SavedModel:
     card: str = ""
 
 
-def check_destination(path: str | os.PathLike[str]) -> Path:
-    """Return the resolved path if a model may be written there: it is new, an empty folder, or a saved classifier.
+def check_destination(path: str | os.PathLike[str], name: str = "path") -> Path:
+    """Return the resolved path if a model can be written there: it is new, an empty folder, or a saved classifier.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        The argument or option that holds it, for errors.
 
     Raises
     ------
+    InvalidTypeError, InvalidValueError
+        If it is not a path on this machine.
     DestinationError
         If something else is there, or nothing can be written there.
     """
-    folder = Path(path).resolve()
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not all((folder / name).is_file() for name in FILES):
+    folder = local_path(name, path).resolve()
+    if folder.exists() and not is_empty(folder, [CHECKPOINT]) and not holds_model(folder):
         raise DestinationError(
             f"a model needs a new folder or that of a saved classifier, got {str(folder)!r}, which holds something else"
         )
@@ -96,13 +97,15 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def holds_model(folder: Path) -> bool:
+    """Tell whether a folder looks like that of a saved classifier."""
+    return all((settled(folder) / name).is_file() for name in FILES)
+
+
 def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Write a folder beside `path`, then move it there, with whatever else a classifier's folder held."""
-    folder = check_destination(path)
-    with replacing_folder(folder) as new:
+    """Write a folder that takes the place of the one at `path`; other files in that one are kept."""
+    with replacing_folder(check_destination(path)) as new:
         _write_files(new, saved)
-        if folder.exists():
-            copy_others(folder, new, {*FILES, CARD, MANIFEST}.__contains__)
 
 
 def to_bytes(saved: SavedModel) -> dict[str, bytes]:
@@ -151,10 +154,10 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         If there is no folder at `path`.
     ModelFileError
         If a file is missing, damaged, foreign or of a newer format.
-    InvalidValueError
-        If other functions are needed than there are.
+    InvalidTypeError, InvalidValueError
+        If `path` is not a path on this machine, or other functions are needed than there are.
     """
-    folder = settled(Path(path).absolute())
+    folder = settled(local_path("path", path).absolute())
     if not folder.is_dir():
         raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
     for name in FILES:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from han.exceptions import InvalidValueError
@@ -131,25 +128,3 @@ def _read_parquet(stream: BinaryIO) -> Iterator[tuple[int, Row, int]]:
     batches = pyarrow.parquet.ParquetFile(stream).iter_batches(batch_size=CHUNK_ROWS)
     rows = chain.from_iterable(batch.to_pylist() for batch in batches)
     return ((number, row, 0) for number, row in enumerate(rows, start=1))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write that gets its name when all is written; if that fails, nothing has changed.
-
-    What is no file, such as a pipe, is written to as it is.
-    """
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        with path.open("wb") as stream:
-            yield stream
-        return
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    stream = part.open("xb")
-    try:
-        with stream:
-            yield stream
-        part.replace(path)
-    except BaseException:
-        part.unlink()
-        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Set
 from numbers import Integral, Real
 from typing import Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from han.exceptions import InvalidTypeError, InvalidValueError
+from han.paths import local_path
 from han.text import DocumentSplitter, SplitText
 
 Labels = npt.NDArray[Any]
@@ -139,8 +139,8 @@ def check_callbacks(callbacks: object) -> list[Any]:
 
 def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
     """Raise a TypeError or ValueError if these do not say where and how often to store a training."""
-    if not (checkpoint_dir is None or isinstance(checkpoint_dir, str | os.PathLike)):
-        raise InvalidTypeError(f"checkpoint_dir must be a path or None, got {shown(checkpoint_dir)}")
+    if checkpoint_dir is not None:
+        local_path("checkpoint_dir", checkpoint_dir)
     if checkpoint_steps is None:
         return
     if not isinstance(checkpoint_steps, Integral) or isinstance(checkpoint_steps, bool) or checkpoint_steps < 1:

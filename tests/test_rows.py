@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import io
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 
 from han import rows
-from han.rows import RowWriter, read_rows, replacing
+from han.rows import RowWriter, read_rows
 
 ROWS = [
     {"id": 1, "text": 'He said "no", twice.\nTwo lines.', "tags": ["a", "b"]},
@@ -139,44 +137,3 @@ def test_half_of_a_surrogate_pair_does_no_harm():
 def test_a_byte_order_mark_is_no_text():
     assert flat(read_rows(io.BytesIO(b'\xef\xbb\xbf{"a": 1}\n'), "jsonl")) == [{"a": 1}]
     assert flat(read_rows(io.BytesIO(b"\xef\xbb\xbfa\r\n1\r\n"), "csv")) == [{"a": "1"}]
-
-
-def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    with ThreadPoolExecutor() as executor:
-        read = executor.submit((tmp_path / "pipe").read_bytes)
-        with replacing(tmp_path / "pipe") as stream:
-            stream.write(b"through")
-        assert read.result() == b"through"
-    assert (tmp_path / "pipe").is_fifo()
-    (tmp_path / "link").symlink_to("file")
-    with replacing(tmp_path / "link") as stream:
-        stream.write(b"new")
-    assert (tmp_path / "file").read_bytes() == b"new"
-    assert (tmp_path / "link").is_symlink()
-
-
-def test_a_file_is_replaced_when_all_is_written(tmp_path):
-    path = tmp_path / "out.csv"
-    path.write_text("old")
-    with replacing(path) as stream:
-        stream.write(b"new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_has_changed_when_writing_fails(error, tmp_path):
-    path = tmp_path / "out.csv"
-    path.write_text("old")
-
-    def write_half():
-        with replacing(path) as stream:
-            stream.write(b"half")
-            raise error
-
-    with pytest.raises(error):
-        write_half()
-    assert path.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]

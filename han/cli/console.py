@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,29 @@ debug_option = click.option(
     help="Show a traceback of an error.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress on standard error.")
-model_argument = click.argument("model", type=click.Path(path_type=Path))
+
+
+class LocalPath(click.Path):
+    """A path on this machine: `~` is expanded, and a URL is refused."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, checked as the options of `click.Path` say."""
+        from han.paths import local_path
+
+        name = "path" if param is None else param.opts[0]
+        try:
+            path = local_path(name if name.startswith("-") else name.upper(), value)
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(str(error), ctx) from error
+        return super().convert(os.fspath(path), param, ctx)
+
+
+model_argument = click.argument("model", type=LocalPath())
+# The exit codes that shells use after SIGINT and SIGTERM.
+INTERRUPTED, TERMINATED = 130, 143
 SPLITTERS = ("sentence_splitter", "tokenizer")
 
 
@@ -142,6 +165,33 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def terminable(state: dict[str, bool]) -> Iterator[None]:
+    """Treat SIGTERM, which `docker stop` sends, like Ctrl-C, and set "terminated" in the state.
+
+    Where Ctrl-C is ignored, as in the background of a shell, and in other threads than the main one, it stays as it is.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        state["terminated"] = True
+        signal.raise_signal(signal.SIGINT)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def is_terminated() -> bool:
+    """Tell whether the current command has been sent a SIGTERM."""
+    state = click.get_current_context().find_root().obj
+    return bool(state) and state["terminated"]
 
 
 @contextmanager

@@ -58,8 +58,8 @@ def explain(
       han explain models/imdb review1.txt review2.txt --output reviews.html
       cat review.txt | han explain models/imdb --method occlusion --format json
     """  # noqa: D301
+    from han.files import replacing
     from han.heatmap import corpus_page, page, terminal
-    from han.rows import replacing
 
     with refusals():
         form = output_format(output, form, SUFFIXES, "--format") or "terminal"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
+
+from han.cli.console import LocalPath
 
 STANDARD_INPUT = Path("-")
 # A JSON object or array of objects at the beginning of a file; no text begins like this.
@@ -17,12 +18,8 @@ JSON_ARRAY = re.compile(rb'\s*\[\s*\{\s*"')
 DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
-files_argument = click.argument(
-    "files", nargs=-1, type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-)
-output_option = click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write; else standard output."
-)
+files_argument = click.argument("files", nargs=-1, type=LocalPath(exists=True, dir_okay=False, allow_dash=True))
+output_option = click.option("--output", type=LocalPath(dir_okay=False), help="File to write; else standard output.")
 
 
 def file_name(path: Path) -> str:
@@ -83,15 +80,7 @@ def output_format(output: Path | None, given: str | None, suffixes: Mapping[str,
         raise ValueError(f"--output must end in {', '.join(suffixes)}, or {option} say its format, got {str(output)!r}")
     if named is not None and given not in (None, named):
         raise ValueError(f"--output must not end in {output.suffix} where {option} is {given}, got {str(output)!r}")
+    from han.files import check_output
+
     check_output(output)
     return named or given
-
-
-def check_output(output: Path) -> None:
-    """Raise an OSError if a file can be written neither anew nor over the old one."""
-    folder = output.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"--output must be in a folder that exists, got {str(output)!r}")
-    writable = output if output.exists() else folder
-    if not os.access(writable, os.W_OK):
-        raise PermissionError(f"--output must be a file that can be written, got {str(output)!r}")
