@@ -66,7 +66,7 @@ def _after_space(text: str, position: int) -> int:
 def object_text(row: Mapping[str, Any], dropped: frozenset[str], added: Mapping[str, Any]) -> str:
     """Return a row as a JSON object in one line, without the columns in `dropped` and with those in `added`."""
     if not isinstance(row, JsonObject):
-        return to_json({name: value for name, value in row.items() if name not in dropped} | added)
+        return to_json({name: value for name, value in row.items() if name not in dropped} | dict(added))
     if dropped.isdisjoint(row):
         kept = row.text[1:-1].strip()
     else:

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -14,8 +14,9 @@ import pyarrow.parquet
 from han.exceptions import InvalidValueError
 from han.json_text import JsonObject, cells
 from han.table_writers import Columns, DelimitedWriter, JsonLinesWriter
-from han.tables import CHUNK_ROWS, Chunk
+from han.tables import Chunk
 
+ROWS_AT_ONCE = 4096
 # A float64 holds every int up to this one.
 LARGEST_EXACT_INT = 2**53
 LARGEST_INT = 2**63 - 1
@@ -65,6 +66,8 @@ class PassThroughWriter:
         """Write the end of the file; the stream stays open."""
         self._writer.close()
 
+    discard = close  # or else the writer would do it when it is deleted, with the stream closed
+
 
 def common_schema(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
     """Return the schema that holds the rows of several Parquet files, which may lack columns or have them empty.
@@ -111,9 +114,8 @@ class SpoolingWriter:
     Parameters
     ----------
     stream : binary file
-    form : {"csv", "tsv", "parquet"}
-    delimiter : str
-        Of CSV and TSV.
+    delimiter : str or None
+        Of CSV and TSV; None writes Parquet.
     columns : Columns
     added : list of pyarrow.Field
         Of the new columns.
@@ -135,7 +137,6 @@ class SpoolingWriter:
 
     def close(self) -> None:
         """Write all rows; the stream stays open."""
-        self._spool.close()
         with self._file:
             if self._delimiter is None:
                 self._write_parquet()
@@ -143,8 +144,12 @@ class SpoolingWriter:
                 columns = Columns([*self._kinds, *self._columns.added], frozenset(), [])
                 table = DelimitedWriter(self._stream, columns, self._delimiter)
                 for rows in self._chunks():
-                    table.write(Chunk(columns.kept, [*range(len(rows))], rows), {})
+                    table.write(Chunk(columns.kept, [*range(len(rows))], [*rows]), {})
                 table.close()
+
+    def discard(self) -> None:
+        """Remove the rows from the disk."""
+        self._file.close()
 
     def _write_parquet(self) -> None:
         fields = [pa.field(name, _arrow_type(kind)) for name, kind in self._kinds.items()]
@@ -163,7 +168,7 @@ class SpoolingWriter:
 
     def _chunks(self) -> Iterator[list[JsonObject]]:
         self._file.seek(0)
-        while lines := [*islice(self._file, CHUNK_ROWS)]:
+        while lines := [*islice(self._file, ROWS_AT_ONCE)]:
             yield [JsonObject.parse(line.decode()) for line in lines]
 
 

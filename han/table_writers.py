@@ -45,6 +45,9 @@ class RowWriter(Protocol):
     def close(self) -> None:
         """Write what is left to write; the stream stays open."""
 
+    def discard(self) -> None:
+        """Let go of what is left to write."""
+
 
 def rows_added(added: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
     """Return new columns as rows."""
@@ -61,19 +64,20 @@ class JsonLinesWriter:
     """
 
     def __init__(self, stream: BinaryIO, columns: Columns) -> None:
-        self._columns = columns
-        # UTF-8 cannot hold half of a surrogate pair; JSON can, as an escape.
-        self._text = io.TextIOWrapper(stream, "utf-8", "backslashreplace", newline="")
+        self._stream, self._columns = stream, columns
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
         """Write the rows of a chunk with the values of each new column."""
         for row, new in zip(chunk.rows, rows_added(added, len(chunk)), strict=True):
-            self._text.write(object_text(row, self._columns.dropped, new) + "\n")
-        self._text.flush()
+            line = object_text(row, self._columns.dropped, new) + "\n"
+            # UTF-8 cannot hold half of a surrogate pair; JSON can, as an escape.
+            self._stream.write(line.encode("utf-8", "backslashreplace"))
+        self._stream.flush()
 
     def close(self) -> None:
-        """Let go of the stream, which stays open."""
-        self._text.detach()
+        """Do nothing: all is written."""
+
+    discard = close
 
 
 class DelimitedWriter:
@@ -89,16 +93,16 @@ class DelimitedWriter:
     """
 
     def __init__(self, stream: BinaryIO, columns: Columns, delimiter: str, quoted: bool = True) -> None:
-        self._columns = columns
+        self._stream, self._columns = stream, columns
         self._names = [*columns.kept, *columns.added]
-        self._text = io.TextIOWrapper(stream, "utf-8", "replace", newline="")
+        self._text = io.StringIO(newline="")
         self._delimiter = delimiter
         self._quoted = quoted or len(self._names) == 1  # where an empty cell would be an empty line
-        self._has_header = False
         self._minimal, self._all = (
             csv.writer(self._text, delimiter=delimiter, lineterminator="\n", quoting=quoting)
             for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
         )
+        self._add(self._names)  # the header
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
         """Write the rows of a chunk with the values of each new column.
@@ -113,23 +117,17 @@ class DelimitedWriter:
         rows = chunk.rows
         for number, row in zip(chunk.numbers, rows, strict=True):
             if not row.keys() <= known:
-                new = next(name for name in row if name not in known)
+                unknown = next(name for name in row if name not in known)
                 raise InvalidValueError(
-                    f"row {number} has the column {new!r}, which is not among those of the first rows, {[*known]}; "
+                    f"line {number} has the column {unknown!r}, which is not among those of the first rows, {[*known]}; "
                     "jsonl output can have it"
                 )
-        self._write_header()
         for row, new in zip(rows, rows_added(added, len(chunk)), strict=True):
             found = {**cells(row), **cells(new)}
-            self._write_fields([found.get(name, "") for name in self._names])
-        self._text.flush()
+            self._add([found.get(name, "") for name in self._names])
+        self._flush()
 
-    def _write_header(self) -> None:
-        if not self._has_header:
-            self._has_header = True
-            self._write_fields(self._names)
-
-    def _write_fields(self, fields: Sequence[str]) -> None:
+    def _add(self, fields: Sequence[str]) -> None:
         if self._quoted:
             # `csv` does not quote a lone carriage return, but its readers take one for the end of a row.
             has_return = any("\r" in field for field in fields)
@@ -143,7 +141,15 @@ class DelimitedWriter:
                 )
         self._text.write(self._delimiter.join(fields) + "\n")
 
+    def _flush(self) -> None:
+        self._stream.write(self._text.getvalue().encode("utf-8", "replace"))
+        self._stream.flush()
+        self._text.seek(0)
+        self._text.truncate()
+
     def close(self) -> None:
-        """Write the header if there were no rows, and let go of the stream, which stays open."""
-        self._write_header()
-        self._text.detach()
+        """Write the header if there were no rows."""
+        self._flush()
+
+    def discard(self) -> None:
+        """Do nothing: the rows are written."""

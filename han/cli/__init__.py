@@ -10,7 +10,6 @@ import click
 
 from han import __version__
 from han.cli.completion import completion
-from han.cli.completion import completion
 from han.cli.console import INTERRUPTED, TERMINATED, terminable, warnings_told
 from han.cli.evaluate import evaluate
 from han.cli.explain import explain

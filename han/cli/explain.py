@@ -72,7 +72,7 @@ def explain(
     elif form == "json":
         lines = [explanation.to_json() for explanation in explanations]
         is_array = len(lines) > 1 and output is not None and output.suffix.lower() == ".json"
-        result = f"[{',\n'.join(lines)}]" if is_array else "\n".join(lines)
+        result = "[" + ",\n".join(lines) + "]" if is_array else "\n".join(lines)
     else:
         result = "\n\n".join(map(terminal, explanations))
     if output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -93,7 +94,7 @@ class Sources:
         if form is None and suffix not in TEXT_SUFFIXES:
             known = ", ".join([".txt", *(f".{form}" for form in FORMATS)])
             raise InvalidValueError(f"{name} must end in one of {known}, or --input-format say what it is")
-        if form is None and not suffix and (form := table_format(stream.peek(PEEKED_BYTES), self._text)):
+        if form is None and not suffix and (form := table_format(_beginning(stream), self._text)):
             self.remarks.append(f"{name} is read as {form}; --input-format text reads it as one document")
         return form or "text"
 
@@ -190,6 +191,11 @@ class Sources:
             if cell is not None:
                 return f"{where} must hold a text in {name!r} (--text), got {shown(cell)}"
         return f"{where} must have {self._text[0]!r} (--text), got {shown([*chunk.rows[index]])}"
+
+
+def _beginning(stream: BinaryIO) -> bytes:
+    """Return the first bytes of a stream, which stay to be read."""
+    return stream.peek(PEEKED_BYTES) if isinstance(stream, io.BufferedReader) else b""
 
 
 def _is_split(value: Any) -> bool:
