@@ -119,7 +119,7 @@ class DelimitedWriter:
             if not row.keys() <= known:
                 unknown = next(name for name in row if name not in known)
                 raise InvalidValueError(
-                    f"line {number} has the column {unknown!r}, which is not among those of the first rows, {[*known]}; "
+                    f"line {number} has the column {unknown!r}, which the first rows do not have, {[*known]}; "
                     "jsonl output can have it"
                 )
         for row, new in zip(rows, rows_added(added, len(chunk)), strict=True):
