@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "DataWarning",
     "DestinationError",
     "DivergenceError",
     "ForkedProcessError",
@@ -66,6 +67,10 @@ class ForkedProcessError(HANError, RuntimeError):
 
 class MissingExtraError(HANError, ImportError):
     """A library is needed that an extra of the package brings."""
+
+
+class DataWarning(UserWarning):
+    """A file or folder was read on an assumption, or a part of it was left out or changed."""
 
 
 class MemoryLimitWarning(UserWarning):

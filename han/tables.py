@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet
+from han.columns import check_columns, column_names, joined_text
+from han.decoding import Decoder
+from han.delimited import Dialect, Record, read_records, reads_two_ways
+from han.exceptions import InvalidValueError
+from han.json_tables import NumberedRow, Row, begins_with_json_line, read_json, read_json_lines
+from han.sniffing import DELIMITERS, sniff_delimiter, sniff_quoting
+from han.table_options import FORMATS, SUFFIXES, TableOptions, format_named
+from han.table_source import Source, split_lines
 
-from han.rows import CHUNK_ROWS, Row, numbered_rows
+__all__ = [
+    "FORMATS", "SKIP_HINT", "SUFFIXES", "Chunk", "Dialect", "Row", "Table", "TableOptions", "format_named",
+    "joined_text", "open_table",
+]  # fmt: skip
 
-FORMATS = ("csv", "tsv", "jsonl", "json", "xlsx", "parquet")
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """How to read a table; None means that the name and the contents of the file decide.
-
-    Attributes
-    ----------
-    input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}, optional
-    delimiter : str, optional
-        Of CSV and TSV.
-    encoding : str, optional
-    header : bool, default True
-        Whether the first row names the columns; otherwise they are named "0", "1" and so on.
-    quoting : {"minimal", "none", "backslash"}, optional
-        What a double quote means in CSV and TSV.
-    skip_bad_rows : bool, default False
-        Skip rows that cannot be read, and count them, instead of raising an error at the first one.
-    """
-
-    input_format: str | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    header: bool = True
-    quoting: str | None = None
-    skip_bad_rows: bool = False
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a table of text was read, which is how one like it is written; not for Parquet.
-
-    Attributes
-    ----------
-    delimiter : str
-    quoting : {"minimal", "none", "backslash"}
-    """
-
-    delimiter: str = ","
-    quoting: str = "minimal"
+# A chunk ends when it has so many rows, or a row ends beyond so many characters.
+CHUNK_ROWS, CHUNK_SIZE = 4096, 16_000_000
+SKIP_HINT = "--skip-bad-rows (skip_bad_rows=True) leaves such rows out"
+QUOTING_HINT = "--quoting (quoting=) says what quotes mean"
 
 
 @dataclass(frozen=True)
@@ -61,7 +35,7 @@ class Chunk:
     Attributes
     ----------
     names : list of str
-        The columns: of JSON Lines, those that these rows have.
+        The columns: of JSON, those that these rows have.
     numbers : list of int
         Where each row starts: its line, or its row in formats without lines, from 1.
     batch : pyarrow.RecordBatch, optional
@@ -71,7 +45,7 @@ class Chunk:
     names: list[str]
     numbers: list[int]
     held: list[Row] = field(repr=False)
-    batch: pa.RecordBatch | None = None
+    batch: Any = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -96,72 +70,293 @@ class Table:
     input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}
     unit : {"line", "row"}
         What the numbers of rows count.
+    names : list of str, optional
+        The columns, where all rows have the same.
     dialect : Dialect
+        Of CSV and TSV; of the others, that of plain CSV.
     schema : pyarrow.Schema, optional
         Of Parquet.
-    notes : list of str
-        What was assumed, replaced or left out, a sentence each, to be shown to the user. Those about the whole file
-        are complete when `chunks` is exhausted.
     skipped : list of int
         The numbers of the bad rows that were skipped.
+    repeated_headers : list of int
+        The numbers of the rows that repeat the header.
     """
 
     def __init__(self, stream: BinaryIO, name: str, options: TableOptions) -> None:
-        self.stream, self.name, self.options = stream, name, options
-        self.input_format = options.input_format or name.rsplit(".", 1)[-1]
-        self.unit = "row" if self.input_format == "parquet" else "line"
-        self.dialect = Dialect("\t" if self.input_format == "tsv" else ",")
-        self.schema: pa.Schema | None = None
-        self.notes: list[str] = []
+        self.name, self.options = name, options
+        self.unit = "row"
+        self.names: list[str] | None = None
+        self.dialect = Dialect()
+        self.schema: Any = None
         self.skipped: list[int] = []
+        self.repeated_headers: list[int] = []
+        self._assumed: list[str] = []
+        self._first_problem = ""
+        self._rows: Iterator[NumberedRow | None] = iter(())
+        self._batches: Iterator[Any] = iter(())
+        self._source = Source(stream)
+        head = self._source.sample()
+        self.input_format = _format_of(head, name, options)
+        binary = self.input_format in ("parquet", "xlsx")
+        self._decoder = Decoder(b"" if binary else head, options.encoding)
         if self.input_format == "parquet":
-            self._parquet = pyarrow.parquet.ParquetFile(stream)
-            self.schema = self._parquet.schema_arrow
+            self._open_parquet()
+            return
+        if self.input_format == "xlsx":
+            self._open_workbook()
+            return
+        if self._decoder.encoding != "utf-8" and options.encoding is None:
+            self._assume(f"read as {self._decoder.encoding.upper()}", "--encoding names another encoding")
+        beginning = Decoder(head, options.encoding).decode(head, self._source.ended)
+        if self.input_format in DELIMITERS:
+            self._open_delimited(beginning)
+        else:
+            self._open_json(beginning)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was assumed, replaced or left out so far, a sentence each, to be shown to the user after reading."""
+        said = [*self._assumed, *self._decoder.notes()]
+        if self.repeated_headers:
+            count, first = len(self.repeated_headers), self.repeated_headers[0]
+            said.append(f"found the header {count} more time{'s' * (count > 1)}, first on {self.unit} {first}")
+        if self.skipped:
+            which = ", ".join(map(str, self.skipped[:5])) + (", ..." if len(self.skipped) > 5 else "")
+            rows = f"{len(self.skipped)} bad row{'s' * (len(self.skipped) > 1)}"
+            said.append(f"skipped {rows}, on {self.unit} {which}; the first {self._first_problem}")
+        return [f"{self.name}: {sentence}" for sentence in said]
 
     def chunks(self) -> Iterator[Chunk]:
-        """Read the rows; a chunk ends at a few thousand rows, or earlier where a pipe pauses."""
-        if self.schema is not None:
-            start = 1
-            for batch in self._parquet.iter_batches(CHUNK_ROWS):
+        """Read the rows; a chunk ends at a few thousand rows, or earlier where a pipe pauses.
+
+        Raises
+        ------
+        ValueError
+            If a row cannot be read, with its number.
+        """
+        try:
+            yield from self._read_batches() if self.input_format == "parquet" else self._read_chunks()
+        except InvalidValueError as error:
+            raise _with_name(self.name, error) from error
+
+    def check_columns(self, wanted: Iterable[str], argument: str, names: Iterable[str] = ()) -> None:
+        """Raise a ValueError if a wanted column is not there.
+
+        Parameters
+        ----------
+        wanted : iterable of str
+        argument : str
+            What names them: "text" or "label".
+        names : iterable of str
+            The columns, if not all rows have the same.
+        """
+        headed = self.names is not None and self.schema is None and self.options.header
+        hint = "; --no-header (header=False) reads a file without a header" if headed else ""
+        check_columns(self.name, self.names or names, wanted, argument, hint)
+
+    def skip(self, number: int, problem: str) -> None:
+        """Count a bad row, or raise a ValueError if such rows are not to be skipped."""
+        if not self.options.skip_bad_rows:
+            hint = f"{QUOTING_HINT}; " if "quote" in problem else ""
+            raise InvalidValueError(f"{self.unit} {number} {problem}; {hint}{SKIP_HINT}")
+        self._first_problem = self._first_problem or problem
+        self.skipped.append(number)
+
+    def _assume(self, what: str, otherwise: str) -> None:
+        self._assumed.append(f"{what}; {otherwise}")
+
+    def _read_chunks(self) -> Iterator[Chunk]:
+        rows: list[Row] = []
+        numbers: list[int] = []
+        size = 0
+        for item in self._rows:
+            if item is not None and item.problem:
+                self.skip(item.number, item.problem)
+            elif item is not None:
+                rows.append(item.row)
+                numbers.append(item.number)
+                size += item.size
+            if rows and (item is None or len(rows) == CHUNK_ROWS or size > CHUNK_SIZE):
+                yield self._chunk(rows, numbers)
+                rows, numbers, size = [], [], 0
+        if rows:
+            yield self._chunk(rows, numbers)
+
+    def _chunk(self, rows: list[Row], numbers: list[int]) -> Chunk:
+        if self.names is None:
+            return Chunk([*dict.fromkeys(name for row in rows for name in row)], numbers, rows)
+        if self.options.header:
+            header = dict(zip(self.names, self.names, strict=True))
+            self.repeated_headers += [number for number, row in zip(numbers, rows, strict=True) if row == header]
+        return Chunk(self.names, numbers, rows)
+
+    def _read_batches(self) -> Iterator[Chunk]:
+        start = 1
+        for batch in self._batches:
+            if len(batch):
                 yield Chunk(batch.schema.names, [*range(start, start + len(batch))], [], batch)
-                start += len(batch)
+            start += len(batch)
+
+    def _open_parquet(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        try:
+            file = pyarrow.parquet.ParquetFile(self._source.seekable())
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidValueError(f"is not a Parquet file: {error}") from error
+        self.schema = file.schema_arrow
+        self.names = column_names(self.schema.names)
+        self._batches = _readable(file.iter_batches(CHUNK_ROWS), (pa.ArrowException, OSError))
+
+    def _open_workbook(self) -> None:
+        from han.workbook import read_sheet
+
+        rows, note = read_sheet(self._source.seekable())
+        if note:
+            self._assumed.append(note)
+        self._set_rows(rows)
+
+    def _open_delimited(self, beginning: str) -> None:
+        end = "\r" if re.match("[^\r\n]*\r(?!\n)", beginning) else "\n"
+        sample = [line for line in split_lines([beginning], end) if line]
+        if not self._source.ended and len(sample) > 1 and not sample[-1].endswith(end):
+            sample.pop()
+        lines = split_lines(self._texts(), end)
+        declared = re.match(r'"?sep=(.)"?[\r\n]', beginning)  # Excel's own way to say it
+        if declared:
+            next(lines)
+            del sample[0]
+        self.dialect, sure = self._sniff(sample, declared[1] if declared else None)
+        self._set_rows(self._checked(read_records(lines, self.dialect, start=1 + bool(declared), sure=sure), sure))
+
+    def _open_json(self, beginning: str) -> None:
+        if self.input_format == "json" or beginning.lstrip().startswith("["):
+            text = "".join(filter(None, self._texts()))
+            if not begins_with_json_line(text):
+                self._rows = read_json(text)
+                return
+            lines = split_lines([text])
+        else:
+            lines = split_lines(self._texts())
+        self.unit = "line"
+        self._rows = read_json_lines(lines)
+
+    def _texts(self) -> Iterator[str | None]:
+        for piece in self._source.pieces():
+            yield None if piece is None else self._decoder.decode(piece)
+        yield self._decoder.decode(b"", final=True)
+
+    def _sniff(self, sample: Sequence[str], declared: str | None) -> tuple[Dialect, bool]:
+        """Return the dialect, and whether it is sure what quotes mean."""
+        self.unit = "line"
+        usual = DELIMITERS[self.input_format]
+        delimiter = self.options.delimiter or declared
+        if delimiter is None:
+            delimiter, rivals = sniff_delimiter(sample, usual, complete=self._source.ended)
+            others = " or ".join(repr(rival) for rival in rivals if rival != delimiter)
+            if others or delimiter != usual:
+                doubt = f", though {others} would do too" if others else ""
+                self._assume(f"took {delimiter!r} for the delimiter{doubt}", "--delimiter names another")
+        if self.options.quoting is not None:
+            return Dialect(delimiter, self.options.quoting), True
+        quoting, sure = sniff_quoting(sample, delimiter, self.input_format, complete=self._source.ended)
+        if quoting == "backslash":
+            self._assume("took backslashes before quotes for escapes", "--quoting says otherwise")
+        elif (quoting, self.input_format) == ("none", "csv"):
+            self._assume("took quotes for text", "--quoting says otherwise")
+        return Dialect(delimiter, quoting), sure
+
+    def _checked(self, records: Iterator[Record | None], sure: bool) -> Iterator[Record | None]:
+        """Hand on records, and note those of which it is in doubt whether they are one row."""
+        merged = 0
+        doubtful: list[int] = []
+        width = 0
+        for record in records:
+            if record is not None and not record.problem:
+                width = width or len(record.fields)
+                merged += max(len(record.lines) - 1, 0)
+                if reads_two_ways(record.lines, self.dialect.delimiter, width):
+                    doubtful.append(record.number)
+            yield record
+        if self.options.quoting is None and merged and (not sure or doubtful):
+            first = f"; that on line {doubtful[0]} could be several" if doubtful else ""
+            self._assume(
+                f"read {merged} line{'s' * (merged > 1)} as part of the row above, as quotes say{first}",
+                "--quoting none reads a row from each line",
+            )
+
+    def _set_rows(self, records: Iterator[Record | None]) -> None:
+        first = next((record for record in records if record and record.fields), None)
+        if first is None:
             return
-        rows = [*numbered_rows(self.stream, self.input_format)]
-        yield Chunk([*rows[0][1]], [number for number, _ in rows], [row for _, row in rows])
+        if first.problem:
+            raise InvalidValueError(f"{self.unit} {first.number} {first.problem}; {QUOTING_HINT}")
+        self.names = column_names(first.fields if self.options.header else map(str, range(len(first.fields))))
+        self._rows = self._named(records if self.options.header else chain([first], records), self.names)
+
+    def _named(self, records: Iterable[Record | None], names: list[str]) -> Iterator[NumberedRow | None]:
+        empty: list[int] = []
+        for record in records:
+            if record is None:
+                yield None
+            elif record.problem:
+                yield NumberedRow(record.number, {}, problem=record.problem)
+            elif record.fields:
+                # In a table of one column an empty line is an empty cell, but for those at the end.
+                yield from (NumberedRow(number, {names[0]: ""}) for number in empty)
+                empty = []
+                row = dict(zip(names, record.fields, strict=True))
+                yield NumberedRow(record.number, row, sum(map(len, record.fields)))
+            elif len(names) == 1:
+                empty.append(record.number)
 
 
 def open_table(stream: BinaryIO, name: str, options: TableOptions | None = None) -> Table:
-    """Open a table; nothing but its beginning is read before `Table.chunks`.
+    """Open a table; of CSV, TSV and JSON Lines nothing but the beginning is read before `Table.chunks`.
 
     Parameters
     ----------
     stream : binary file
-        A file or a pipe; whoever opened it closes it.
+        A file or a pipe, compressed or not; whoever opened it closes it.
     name : str
-        Its path, or what messages call it. Its ending tells the format, if `options` do not.
+        Its path, or what messages call it. Its ending tells the format, unless `options` or the contents do.
     options : TableOptions, optional
 
     Raises
     ------
     ValueError
-        If the format is not known, or the file is not of it. The message begins with the name. `chunks` raises it for
-        rows that cannot be read, with the line.
+        If the format is not known, or the file is not of it. Messages begin with the name.
+    MissingExtraError
+        If an Excel file is to be read without openpyxl.
     """
-    return Table(stream, name, options or TableOptions())
+    try:
+        return Table(stream, name, options or TableOptions())
+    except InvalidValueError as error:
+        raise _with_name(name, error) from error
 
 
-def format_named(name: str) -> str | None:
-    """Return the format that the ending of a file's name tells, also before `.gz` and the like; None for no table."""
-    suffix = name.rsplit(".", 1)[-1].lower()
-    return suffix if suffix in FORMATS else None
+def _format_of(head: bytes, name: str, options: TableOptions) -> str:
+    for magic, found in ((b"PAR1", "parquet"), (b"PK\x03\x04", "xlsx")):
+        if head.startswith(magic):
+            return found
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        raise InvalidValueError("is a workbook of an old Excel; save it as .xlsx or .csv")
+    found_by_name = options.input_format or format_named(name)
+    if found_by_name is None:
+        raise InvalidValueError(
+            f"must end in one of {', '.join(SUFFIXES)}; --input-format (input_format=) names a format"
+        )
+    return found_by_name
 
 
-def joined_text(values: list[Any]) -> Any:
-    """Return the document in the cells of the text columns of a row: several are joined by a blank line.
+def _readable(batches: Iterator[Any], kinds: tuple[type[Exception], ...]) -> Iterator[Any]:
+    try:
+        yield from batches
+    except kinds as error:
+        raise InvalidValueError(f"is not a whole Parquet file: {error}") from error
 
-    Missing and empty cells are left out; if all are missing, the result is None.
-    """
-    if len(values) == 1:
-        return values[0]
-    texts = [value for value in values if value]
-    return "\n\n".join(texts) if texts else None
+
+def _with_name(name: str, error: InvalidValueError) -> InvalidValueError:
+    verb = str(error).startswith(("is ", "must "))
+    return InvalidValueError(f"{name} {error}" if verb else f"{name}: {error}")

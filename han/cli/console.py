@@ -59,6 +59,10 @@ model_argument = click.argument("model", type=LocalPath())
 # The exit codes that shells use after SIGINT and SIGTERM.
 INTERRUPTED, TERMINATED = 130, 143
 SPLITTERS = ("sentence_splitter", "tokenizer")
+# What `source_options` gives a command, and what `load_dataset` takes.
+SOURCE_ARGUMENTS = (
+    "text", "label", "label_separator", "input_format", "delimiter", "encoding", "header", "quoting", "skip_bad_rows",
+)  # fmt: skip
 
 
 def splitter_options(command: Function) -> Function:
@@ -69,37 +73,42 @@ def splitter_options(command: Function) -> Function:
     return command
 
 
-def source_options(command: Function) -> Function:
-    """Add the options that say where a file holds documents and their classes."""
-    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
-    label = click.option("--label", default="label", show_default=True, help="Column of a file that holds the classes.")
-    return text_option(label(separator(command)))
-
-
 text_option = click.option(
     "--text",
     multiple=True,
     default=["text"],
     show_default=True,
-    help="Column that holds the documents; several are joined by a blank line.",
+    help="Column that holds the documents; given more than once, they are joined by a blank line.",
 )
 
 
-def table_options(command: Function) -> Function:
-    """Add the options that say how a table is read; without them its contents tell.
+def source_options(command: Function) -> Function:
+    """Add the options that say how files hold documents and their classes: `SOURCE_ARGUMENTS`."""
+    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
+    label = click.option("--label", default="label", show_default=True, help="Column that holds the classes.")
+    formats = ["csv", "tsv", "jsonl", "json", "xlsx", "parquet"]
+    form = click.option("--input-format", type=click.Choice(formats), help="[default: by the name of a file]")
+    return text_option(label(separator(form(table_options(command)))))
 
-    Their parameters are `delimiter`, `encoding`, `header`, `quoting` and `skip_bad_rows`, as of
-    `han.tables.TableOptions`.
-    """
-    for option in reversed((
-        click.option("--delimiter", metavar="TEXT", help="What stands between the columns of a CSV or TSV file."),
-        click.option("--encoding", metavar="TEXT", help="Encoding of a file of text, such as cp1251."),
-        click.option("--no-header", "header", flag_value=False, default=True, type=bool,
-                     help="The first row is data: the columns are named 0, 1, 2..."),
-        click.option("--quoting", type=click.Choice(["minimal", "none", "backslash"]),
-                     help="What a quote in a CSV or TSV file is: around cells and doubled inside, text, or escaped."),
+
+def table_options(command: Function) -> Function:
+    """Add the options that say how tables are read; they are called as the attributes of `TableOptions`."""
+    quoting = "What quotes in CSV and TSV are: around cells and doubled in them, text, or escaped by a backslash."
+    options = (
+        click.option("--delimiter", metavar="TEXT", help="What stands between cells of CSV and TSV."),
+        click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]"),
+        click.option(
+            "--no-header",
+            "header",
+            is_flag=True,
+            flag_value=False,
+            default=True,
+            help="Columns have numbers, from 0, for names.",
+        ),
+        click.option("--quoting", type=click.Choice(["minimal", "none", "backslash"]), help=quoting),
         click.option("--skip-bad-rows", is_flag=True, help="Skip rows that cannot be read, and count them."),
-    )):  # fmt: skip
+    )
+    for option in reversed(options):
         command = option(command)
     return command
 

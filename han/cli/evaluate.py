@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from han.cli.console import (
+    SOURCE_ARGUMENTS,
     class_named,
     debug_option,
     load,
@@ -24,18 +25,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @model_argument
-@click.argument("source")
+@click.argument("source", nargs=-1, required=True)
 @source_options
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @splitter_options
 @debug_option
-def evaluate(
-    model: Path, source: str, text: str, label: str, label_separator: str | None, form: str, **splitters: Any
-) -> None:
+def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> None:
     """Measure the classifier in the folder MODEL on SOURCE, documents whose classes are known.
 
-    SOURCE is a .csv, .tsv, .jsonl or .parquet file, or a folder of <class>/*.txt files, of which every document counts;
-    or "imdb" or "bbc-news", of which the test part does.
+    SOURCE is one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, compressed or not, or folders of
+    <class>/*.txt files, of which every document counts; or "imdb" or "bbc-news", of which the test part does.
 
     \b
     Examples:
@@ -46,8 +45,8 @@ def evaluate(
     from han.evaluation import evaluate as measure
 
     with refusals():
-        texts, labels = load_labelled(source, text=text, label=label, label_separator=label_separator)
-        classifier = load(model, splitters)
+        texts, labels = load_labelled(source, **{name: given.pop(name) for name in SOURCE_ARGUMENTS})
+        classifier = load(model, given)
         result = measure(classifier, texts, _in_form(labels, classifier.label_form_))
     if form == "json":
         per_class = {str(name): row for name, row in result.per_class.to_dict("index").items()}

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from han.cli.columns import PredictionColumns
-from han.cli.sources import Sources
+from han.cli.prediction_columns import PredictionColumns
+from han.cli.documents import InputFiles
 from han.exceptions import InvalidValueError
 from han.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
 from han.table_writers import DELIMITERS, Columns, DelimitedWriter, JsonLinesWriter, RowWriter
@@ -20,7 +20,7 @@ class OutputTable:
     Parameters
     ----------
     form : {"csv", "tsv", "jsonl", "parquet"}
-    sources : Sources
+    sources : InputFiles
     columns : PredictionColumns
     dropped : frozenset of str
         Columns of the input that are left out.
@@ -37,7 +37,7 @@ class OutputTable:
     def __init__(
         self,
         form: str,
-        sources: Sources,
+        sources: InputFiles,
         columns: PredictionColumns,
         dropped: frozenset[str],
         stream: BinaryIO,

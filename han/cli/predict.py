@@ -92,9 +92,9 @@ def predict(
       cat reviews.jsonl | han predict models/imdb | head
       echo "A dull film." | han predict models/imdb
     """  # noqa: D301
-    from han.cli.columns import PredictionColumns
+    from han.cli.prediction_columns import PredictionColumns
     from han.cli.output import OutputTable, check_names
-    from han.cli.sources import Sources
+    from han.cli.documents import InputFiles
     from han.files import replacing
     from han.tables import TableOptions
 
@@ -102,7 +102,7 @@ def predict(
         with refusals():
             form = output_format(output, given_format, SUFFIXES, "--output-format")
             options = TableOptions(input_format=input_format, **reading)
-            sources = Sources([*(files or [STANDARD_INPUT])], text, options, stack)
+            sources = InputFiles([*(files or [STANDARD_INPUT])], text, options, stack)
             form = form or DEFAULT_FORMATS[sources.forms[0]]
             if form == "parquet" and 0 < len(sources.schemas) < len(sources.forms):
                 raise ValueError("FILES must be all in Parquet, or none of them, where the output is in Parquet")

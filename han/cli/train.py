@@ -14,6 +14,7 @@ import click
 
 from han.cli.console import (
     INTERRUPTED,
+    SOURCE_ARGUMENTS,
     LocalPath,
     class_named,
     debug_option,
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=CommandWithHyperparameters)
-@click.argument("source")
+@click.argument("source", nargs=-1, required=True)
 @source_options
+@click.option("--test", multiple=True, metavar="FILE", help="File or folder to test on; may be given more than once.")
 @click.option("--output", type=LocalPath(), help="Folder to write.  [default: models/NAME]")
 @click.option("--force", is_flag=True, help="Replace the classifier in that folder.")
 @click.option(
@@ -50,10 +52,8 @@ if TYPE_CHECKING:
 @debug_option
 @hyperparameter_options
 def train(
-    source: str,
-    text: str,
-    label: str,
-    label_separator: str | None,
+    source: tuple[str, ...],
+    test: tuple[str, ...],
     output: Path | None,
     force: bool,
     config: Path | None,
@@ -63,12 +63,13 @@ def train(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Train on SOURCE, test on a held-out part of it, and save the classifier.
+    """Train on SOURCE, test on a held-out part of it or on --test, and save the classifier.
 
-    SOURCE is "imdb", "bbc-news", a .csv, .tsv, .jsonl or .parquet file, or a folder of <class>/*.txt files. A fifth of
-    the documents is held out for testing, where two baselines trained on the same documents are measured too. The
-    folder written holds the classifier, a card that describes it, and figures: its training curve, its confusion matrix
-    and how far its probabilities can be taken at their word.
+    SOURCE is "imdb" or "bbc-news"; or one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, compressed or
+    not; or folders of <class>/*.txt files. A fifth of the documents is held out for testing, unless there is a --test
+    or the folder holds train/<class> and test/<class>; two baselines trained on the same documents are measured too.
+    The folder written holds the classifier, a card that describes it, and figures: its training curve, its confusion
+    matrix and how far its probabilities can be taken at their word.
 
     A document may have several classes: where the label column holds lists, or with --label-separator. The random state
     is 0 if it is not given.
@@ -83,7 +84,8 @@ def train(
     \b
     Examples:
       han train imdb
-      han train reviews.csv --text review --label stars --output models/stars
+      han train reviews.csv --text title --text review --label stars --output models/stars
+      han train january.csv february.csv --test march.csv
       han train bbc-news --embeddings glove-50d --calibrate --units 100 --cell gru
       han train imdb --resume
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
@@ -95,8 +97,9 @@ def train(
     from han.persistence import check_destination, holds_model
 
     with refusals():
+        source_arguments = {name: given.pop(name) for name in SOURCE_ARGUMENTS}
         settings: dict[str, Any] = {"random_state": 0, **chosen(config, given)}
-        dataset = load_dataset(source, text=text, label=label, label_separator=label_separator)
+        dataset = load_dataset(source, test=test or None, **source_arguments)
         folder = check_destination(output or Path("models") / dataset.name, "--output")
         checkpoint = _checkpoint_folder(folder)
         unfinished = has_checkpoint(checkpoint)

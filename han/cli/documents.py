@@ -23,7 +23,7 @@ TEXT_SUFFIXES = ("", ".txt")
 PEEKED_BYTES = 65_536
 
 
-class Sources:
+class InputFiles:
     """Files of documents, of which the beginning is checked before any work is done.
 
     Parameters

@@ -1,0 +1,132 @@
+"""The bytes of a file or pipe: decompressed, looked at ahead, read as they come, and split into lines."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import select
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from han.exceptions import InvalidValueError
+
+# The endings of compressed files, by how their contents begin.
+COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
+PIECE_BYTES = 2**16
+# So much of a file, though not of a pipe, is looked at to tell how it is to be read.
+SAMPLE_BYTES = 2**23
+
+
+class Source:
+    """What a stream holds, decompressed.
+
+    Parameters
+    ----------
+    stream : binary file
+        Whoever opened it closes it.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._raw = stream
+        self._seekable = stream.seekable()
+        self._start = stream.tell() if self._seekable else 0
+        self._stream: Any = stream
+        self._ending = ""
+        self._ahead = self._read()
+        for magic, ending in COMPRESSED.items():
+            if self._ahead.startswith(magic):
+                self._ending = ending
+                self._stream = _decompressed(io.BufferedReader(_Rejoined(self._ahead, stream)), ending)
+                self._ahead = self._read()
+        self.ended = not self._ahead
+
+    def sample(self) -> bytes:
+        """Return the beginning: of a pipe, no more than has come, if these are two lines."""
+        while len(self._ahead) < SAMPLE_BYTES and not self.ended:
+            if not self._seekable and self._ahead.count(b"\n") > 1:
+                break
+            piece = self._read()
+            self.ended = not piece
+            self._ahead += piece
+        return self._ahead
+
+    def pieces(self) -> Iterator[bytes | None]:
+        """Read what there is, piece by piece, with None where more is yet to come and would have to be waited for."""
+        piece, self._ahead = self._ahead, b""
+        while piece:
+            yield piece
+            if self._pauses():
+                yield None
+            piece = self._read()
+
+    def seekable(self) -> BinaryIO:
+        """Return a file with all of the contents that can be sought in."""
+        if self._seekable and not self._ending:
+            self._raw.seek(self._start)
+            return self._raw
+        return io.BytesIO(b"".join(filter(None, self.pieces())))
+
+    def _read(self) -> bytes:
+        try:
+            # A pipe's `read` waits for all that it was asked for.
+            piece: bytes = getattr(self._stream, "read1", self._stream.read)(PIECE_BYTES)
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            if not self._ending:
+                raise
+            raise InvalidValueError(f"is damaged, or not all of a {self._ending} file: {error}") from error
+        return piece
+
+    def _pauses(self) -> bool:
+        if self._seekable:
+            return False
+        try:
+            return not select.select([self._raw], [], [], 0)[0]
+        except (OSError, ValueError, TypeError):  # no pipe of the system; on Windows, only sockets can be asked
+            return False
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with what was read of it put back; closing it leaves the stream open."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._head:
+            self._head = getattr(self._rest, "read1", self._rest.read)(PIECE_BYTES)
+        size = min(len(buffer), len(self._head))
+        buffer[:size], self._head = self._head[:size], self._head[size:]
+        return size
+
+
+def _decompressed(stream: io.BufferedReader, ending: str) -> Any:
+    if ending == ".zst":
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(stream, "zstd")
+    opened: dict[str, Any] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
+    return gzip.GzipFile(fileobj=stream) if ending == ".gz" else opened[ending](stream)
+
+
+def split_lines(texts: Iterable[str | None], end: str = "\n") -> Iterator[str | None]:
+    """Split pieces of text into lines that keep their ends; None is handed on."""
+    held: list[str] = []
+    for text in texts:
+        if text is None:
+            yield None
+            continue
+        whole, found, rest = text.rpartition(end)
+        if found:
+            *lines, last = ("".join(held) + whole).split(end)
+            yield from (line + end for line in lines)
+            yield last + end
+            held = []
+        held.append(rest)
+    if last := "".join(held):
+        yield last

@@ -1,0 +1,72 @@
+"""Excel workbooks as tables of text."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from han.delimited import Record
+from han.exceptions import InvalidValueError, MissingExtraError
+
+
+def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
+    """Read the first sheet of a workbook that has cells.
+
+    Parameters
+    ----------
+    stream : seekable binary file
+
+    Returns
+    -------
+    rows : iterator of Record
+        The rows that are not empty; each has as many cells as the first one, or more and a problem.
+    note : str
+        Which sheet this is, if there are several.
+
+    Raises
+    ------
+    MissingExtraError
+        If openpyxl is not installed.
+    ValueError
+        If the file is not a workbook.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingExtraError(
+            "Excel workbooks need openpyxl; install it with: pip install 'han-classifier[xlsx]'"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and validation of cells that are not read
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise InvalidValueError(f"is not an Excel workbook: {error}") from error
+    sheets = book.worksheets
+    note = f"read the sheet {sheets[0].title!r}, the first of {len(sheets)}" if len(sheets) > 1 else ""
+    return _rows(sheets[0]) if sheets else iter(()), note
+
+
+def _rows(sheet: Any) -> Iterator[Record]:
+    sheet.reset_dimensions()  # which some programs write wrongly
+    width = 0
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+        texts = [_text(cell) for cell in cells]
+        while texts and not texts[-1]:
+            texts.pop()
+        if texts:
+            width = width or len(texts)
+            problem = f"has {len(texts)} cells, expected {width} as in the first row" if len(texts) > width else ""
+            yield Record(number, texts + [""] * (width - len(texts)), [], problem)
+
+
+def _text(cell: Any) -> str:
+    """Return what a cell shows, as far as the file says."""
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)
