@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from han.exceptions import InvalidValueError
+from han.json_text import parsed_row
 from han.validation import shown
 
 Row = dict[str, Any]
@@ -32,7 +33,7 @@ def read_json_lines(lines: Iterable[str | None]) -> Iterator[NumberedRow | None]
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parsed_row(line)
         except (ValueError, RecursionError) as error:
             yield NumberedRow(number, {}, problem=f"is not JSON: {error}")
         else:

@@ -25,25 +25,9 @@ class JsonObject(dict[str, Any]):
     text : str
     """
 
-    text: str
-
-    @classmethod
-    def parse(cls, text: str) -> JsonObject:
-        """Read an object.
-
-        Raises
-        ------
-        ValueError
-            If the text is not a JSON object.
-        RecursionError
-            If it is nested too deeply.
-        """
-        value = _DECODER.decode(text)
-        if not isinstance(value, dict):
-            raise ValueError(f"expected a JSON object, got a {type(value).__name__}")
-        parsed = cls(value)
-        parsed.text = text.strip()
-        return parsed
+    def __init__(self, value: Mapping[str, Any], text: str) -> None:
+        super().__init__(value)
+        self.text = text
 
     def members(self) -> Iterator[tuple[str, str]]:
         """Yield each key with the text of its value."""
@@ -56,6 +40,20 @@ class JsonObject(dict[str, Any]):
             position = _after_space(self.text, end)
             if self.text[position] == ",":
                 position = _after_space(self.text, position + 1)
+
+
+def parsed_row(text: str) -> Any:
+    """Return the value of a JSON text, an object with its text.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON.
+    RecursionError
+        If it is nested too deeply.
+    """
+    value = _DECODER.decode(text)
+    return JsonObject(value, text.strip()) if isinstance(value, dict) else value
 
 
 def _after_space(text: str, position: int) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from han.exceptions import InvalidValueError
-from han.json_text import JsonObject, cells
+from han.json_text import JsonObject, cells, parsed_row
 from han.table_writers import Columns, DelimitedWriter, JsonLinesWriter
 from han.tables import Chunk
 
@@ -169,7 +169,7 @@ class SpoolingWriter:
     def _chunks(self) -> Iterator[list[JsonObject]]:
         self._file.seek(0)
         while lines := [*islice(self._file, ROWS_AT_ONCE)]:
-            yield [JsonObject.parse(line.decode()) for line in lines]
+            yield [parsed_row(line.decode()) for line in lines]
 
 
 def _kind(value: Any) -> str:

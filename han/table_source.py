@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import select
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
@@ -16,6 +17,8 @@ from han.exceptions import InvalidValueError
 # The endings of compressed files, by how their contents begin.
 COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 PIECE_BYTES = 2**16
+# A pipe pauses when nothing comes for so many seconds. Rows that keep coming are handed on at least every second.
+PAUSE, LONGEST_WAIT = 0.05, 1.0
 # So much of a file, though not of a pipe, is looked at to tell how it is to be read.
 SAMPLE_BYTES = 2**23
 
@@ -35,6 +38,7 @@ class Source:
         self._start = stream.tell() if self._seekable else 0
         self._stream: Any = stream
         self._ending = ""
+        self._paused = time.monotonic()
         self._ahead = self._read()
         for magic, ending in COMPRESSED.items():
             if self._ahead.startswith(magic):
@@ -44,9 +48,9 @@ class Source:
         self.ended = not self._ahead
 
     def sample(self) -> bytes:
-        """Return the beginning: of a pipe, no more than has come, if these are two lines."""
+        """Return the beginning: of a pipe, no more than has come, if that is a line of JSON or two others."""
         while len(self._ahead) < SAMPLE_BYTES and not self.ended:
-            if not self._seekable and self._ahead.count(b"\n") > 1:
+            if not self._seekable and self._ahead.count(b"\n") >= (1 if self._ahead.lstrip().startswith(b"{") else 2):
                 break
             piece = self._read()
             self.ended = not piece
@@ -80,12 +84,19 @@ class Source:
         return piece
 
     def _pauses(self) -> bool:
+        """Tell whether a pipe has nothing for a moment, or whether that was asked for the last time long ago."""
         if self._seekable:
             return False
+        if time.monotonic() - self._paused > LONGEST_WAIT:
+            self._paused = time.monotonic()
+            return True
         try:
-            return not select.select([self._raw], [], [], 0)[0]
+            pauses = not select.select([self._raw], [], [], PAUSE)[0]
         except (OSError, ValueError, TypeError):  # no pipe of the system; on Windows, only sockets can be asked
             return False
+        if pauses:
+            self._paused = time.monotonic()
+        return pauses
 
 
 class _Rejoined(io.RawIOBase):

@@ -132,7 +132,7 @@ class Table:
         Raises
         ------
         ValueError
-            If a row cannot be read, with its number.
+            If a row cannot be read, with its number; after the rows before it.
         """
         try:
             yield from self._read_batches() if self.input_format == "parquet" else self._read_chunks()
@@ -171,6 +171,8 @@ class Table:
         size = 0
         for item in self._rows:
             if item is not None and item.problem:
+                if rows and not self.options.skip_bad_rows:
+                    yield self._chunk(rows, numbers)
                 self.skip(item.number, item.problem)
             elif item is not None:
                 rows.append(item.row)
@@ -207,7 +209,11 @@ class Table:
             raise InvalidValueError(f"is not a Parquet file: {error}") from error
         self.schema = file.schema_arrow
         self.names = column_names(self.schema.names)
-        self._batches = _readable(file.iter_batches(CHUNK_ROWS), (pa.ArrowException, OSError))
+        # One row group at a time: some nested types cannot be read across them.
+        batches = (
+            batch for group in range(file.num_row_groups) for batch in file.iter_batches(CHUNK_ROWS, row_groups=[group])
+        )
+        self._batches = _readable(batches, (pa.ArrowException, OSError))
 
     def _open_workbook(self) -> None:
         from han.workbook import read_sheet

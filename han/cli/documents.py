@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,8 +15,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
-from han.exceptions import InvalidValueError
-from han.tables import FORMATS, Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
+from han.exceptions import DataWarning, InvalidValueError
+from han.table_options import SUFFIXES
+from han.tables import Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
 from han.validation import shown
 
 TEXT_SUFFIXES = ("", ".txt")
@@ -32,6 +33,8 @@ class InputFiles:
         "-" is standard input.
     text : sequence of str
         The columns that hold the documents.
+    form : str or None
+        The format of all files, one of `han.tables.FORMATS` or "text"; None if their names and contents tell.
     options : TableOptions
     stack : ExitStack
         Closes what stays open: pipes, which cannot be read twice.
@@ -39,7 +42,7 @@ class InputFiles:
     Attributes
     ----------
     forms : list of str
-        The format of each file: one of `han.tables.FORMATS` or "text".
+        The format of each file.
     names : list of str
         The columns of the files, as far as they are known before all is read.
     schemas : dict
@@ -53,34 +56,34 @@ class InputFiles:
         If a file's format is not known, the beginning of a table cannot be read, or it has no such column.
     """
 
-    def __init__(self, paths: list[Path], text: Sequence[str], options: TableOptions, stack: ExitStack) -> None:
-        self._paths, self._text, self._options = paths, text, options
+    def __init__(
+        self, paths: list[Path], text: Sequence[str], form: str | None, options: TableOptions, stack: ExitStack
+    ) -> None:
+        self._paths, self._text, self._form, self._options = paths, text, form, options
         self._pipes: dict[Path, tuple[BinaryIO, Table | None]] = {}
         self.forms: list[str] = []
         self.names: list[str] = []
         self.schemas: dict[str, pa.Schema] = {}
         self.dialects: list[Dialect] = []
-        self.remarks: list[str] = []
         for path in paths:
             self._inspect(path, stack)
 
     def _inspect(self, path: Path, stack: ExitStack) -> None:
-        name = file_name(path)
+        if path in self._pipes:
+            raise InvalidValueError(f"{file_name(path)} can be read only once")
         stream = sys.stdin.buffer if path == STANDARD_INPUT else stack.enter_context(path.open("rb"))
-        form = self._options.input_format or self._format(path, stream)
+        form = self._form or self._format(path, stream)
         self.forms.append(form)
-        if form == "text":
-            names, table = ["file", self._text[0]], None
-        else:
-            table = open_table(stream, name, replace(self._options, input_format=form))
-            names = []
+        table = self._table(path, stream, form)
+        names = ["file", self._text[0]]
+        if table is not None:
+            names = table.names or []
             self.dialects.append(table.dialect)
             if table.schema is not None:
-                self.schemas[name] = table.schema
+                self.schemas[file_name(path)] = table.schema
         if path.is_file():
-            if table is not None and (first := next(table.chunks(), None)):
-                self._check_columns(table, first)
-                names = first.names
+            if table is not None and table.names is None:  # JSON, of which the first rows tell the columns
+                names = next(table.chunks(), Chunk([], [], [])).names
             stream.close()
         else:
             self._pipes[path] = stream, table
@@ -92,11 +95,18 @@ class InputFiles:
         suffix = "" if path == STANDARD_INPUT else path.suffix.lower()
         form = format_named(name) if suffix else None
         if form is None and suffix not in TEXT_SUFFIXES:
-            known = ", ".join([".txt", *(f".{form}" for form in FORMATS)])
-            raise InvalidValueError(f"{name} must end in one of {known}, or --input-format say what it is")
+            raise InvalidValueError(f"{name} must end in one of .txt, {', '.join(SUFFIXES)}; --input-format names it")
         if form is None and not suffix and (form := table_format(_beginning(stream), self._text)):
-            self.remarks.append(f"{name} is read as {form}; --input-format text reads it as one document")
+            _tell(f"{name}: read as {form}; --input-format text reads it as one document")
         return form or "text"
+
+    def _table(self, path: Path, stream: BinaryIO, form: str) -> Table | None:
+        if form == "text":
+            return None
+        table = open_table(stream, file_name(path), replace(self._options, input_format=form))
+        if table.names is not None:
+            table.check_columns(self._text, "text")
+        return table
 
     def chunks(self, quiet: bool) -> Iterator[tuple[str, Chunk, list[Any]]]:
         """Read all files, and show on standard error how far that is.
@@ -129,68 +139,57 @@ class InputFiles:
                             progress.update(before + stream.tell() - progress.n)
                     before += path.stat().st_size if total else 0
                     for remark in table.notes if table else []:
-                        tqdm.write(f"han: {remark}", file=sys.stderr)
+                        _tell(remark)
 
     def _opened(self, path: Path, form: str, stack: ExitStack) -> tuple[BinaryIO, Table | None]:
         if path in self._pipes:
             return self._pipes[path]
         stream = stack.enter_context(path.open("rb"))
-        if form == "text":
-            return stream, None
-        return stream, open_table(stream, str(path), replace(self._options, input_format=form))
+        return stream, self._table(path, stream, form)
 
     def _document(self, path: Path, stream: BinaryIO) -> Iterator[tuple[Chunk, list[Any]]]:
         name = file_name(path)
-        document, remark = decoded(stream.read(), name)
+        document, remarks = decoded(stream.read(), name, self._options.encoding)
         lines = len(document.splitlines())
-        if path == STANDARD_INPUT and lines > 1 and not self._options.input_format:
-            self.remarks.append(f"{name} was read as one document of {lines} lines; --input-format csv reads a table")
-        if remark:
-            self.remarks.append(remark)
+        if path == STANDARD_INPUT and lines > 1 and self._form is None:
+            _tell(f"{name}: read as one document of {lines} lines; --input-format csv reads a table")
+        for remark in remarks:
+            _tell(remark)
         row = {"file": name, self._text[0]: document}
         yield Chunk([*row], [1], [row]), [document]
-
-    def _check_columns(self, table: Table, chunk: Chunk) -> None:
-        if table.input_format in ("json", "jsonl"):  # where each row has columns of its own
-            return
-        for column in self._text:
-            if column not in chunk.names:
-                near = get_close_matches(column, chunk.names, 1)
-                raise InvalidValueError(
-                    f"--text must be a column of {table.name}, got {column!r}; its columns are {chunk.names}"
-                    + (f"; did you mean {near[0]!r}?" if near else "")
-                )
 
     def _table_chunks(self, table: Table) -> Iterator[tuple[Chunk, list[Any]]]:
         """Read a table without the rows that hold no document."""
         for chunk in table.chunks():
-            self._check_columns(table, chunk)
             columns = [chunk.column(name) for name in self._text]
             cells = [*zip(*columns, strict=True)]
-            bad = [index for index, row in enumerate(cells) if not self._is_document(row)]
-            if chunk.batch is None:
-                bad += [index for index, row in enumerate(chunk.held) if row.keys().isdisjoint(self._text)]
-            good = sorted({*range(len(chunk))} - {*bad})
-            if bad and not self._options.skip_bad_rows:
-                good = [*range(min(bad))]
-            if good:
-                yield _rows_at(chunk, good), [joined_text([*cells[index]]) or "" for index in good]
-            if bad and not self._options.skip_bad_rows:
-                raise InvalidValueError(self._fault(table, chunk, min(bad)))
-            table.skipped.extend(chunk.numbers[index] for index in sorted({*bad}))
+            problems = {
+                index: problem
+                for index, row in enumerate(cells)
+                if (problem := self._problem(row, None if table.names else chunk.held[index]))
+            }
+            first = min(problems, default=len(chunk))
+            rows = range(len(chunk)) if self._options.skip_bad_rows else range(first)
+            if good := [index for index in rows if index not in problems]:
+                yield _rows_at(chunk, good), [joined_text(cells[index]) or "" for index in good]
+            for index, problem in problems.items():
+                try:
+                    table.skip(chunk.numbers[index], problem)
+                except InvalidValueError as error:
+                    raise InvalidValueError(f"{table.name}: {error}") from error
 
-    def _is_document(self, cells: Sequence[Any]) -> bool:
-        if len(cells) > 1:
-            return all(cell is None or isinstance(cell, str) for cell in cells)
-        return cells[0] is None or isinstance(cells[0], str) or _is_split(cells[0])
+    def _problem(self, cells: Sequence[Any], row: dict[str, Any] | None) -> str:
+        """Return why the text cells of a row hold no document; "" if they do. Of JSON, `row` is the whole row."""
+        if row is not None and row.keys().isdisjoint(self._text):
+            return f"must have the text {self._text[0]!r} (--text), got {shown([*row])}"
+        for name, cell in zip(self._text, cells, strict=True):
+            if not (cell is None or isinstance(cell, str) or (len(cells) == 1 and _is_split(cell))):
+                return f"must hold a text in {name!r}, got {shown(cell)}"
+        return ""
 
-    def _fault(self, table: Table, chunk: Chunk, index: int) -> str:
-        where = f"{table.name}: {table.unit} {chunk.numbers[index]}"
-        for name in self._text:
-            cell = chunk.column(name)[index]
-            if cell is not None:
-                return f"{where} must hold a text in {name!r} (--text), got {shown(cell)}"
-        return f"{where} must have {self._text[0]!r} (--text), got {shown([*chunk.rows[index]])}"
+
+def _tell(remark: str) -> None:
+    warnings.warn(remark, DataWarning, stacklevel=2)
 
 
 def _beginning(stream: BinaryIO) -> bytes:

@@ -94,7 +94,7 @@ def _read(path: Path) -> str:
             f"{name} is a table ({form}), and each file must be a text file with one document; "
             "pass the text of a row with --text"
         )
-    document, remark = decoded(data, name)
-    if remark:
+    document, remarks = decoded(data, name)
+    for remark in remarks:
         note(f"han: {remark}", quiet=False)
     return document

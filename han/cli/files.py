@@ -16,7 +16,8 @@ STANDARD_INPUT = Path("-")
 JSON_LINE = re.compile(rb'\s*\{[ \t]*"[^"\n]*"[ \t]*:')
 JSON_ARRAY = re.compile(rb'\s*\[\s*\{\s*"')
 DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
-BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# How PDF, Office, Parquet and gzip files begin.
+BINARY = (b"%PDF-", b"PK\x03\x04", b"PAR1", b"\x1f\x8b")
 
 files_argument = click.argument("files", nargs=-1, type=LocalPath(exists=True, dir_okay=False, allow_dash=True))
 output_option = click.option("--output", type=LocalPath(dir_okay=False), help="File to write; else standard output.")
@@ -27,22 +28,24 @@ def file_name(path: Path) -> str:
     return "standard input" if path == STANDARD_INPUT else str(path)
 
 
-def decoded(data: bytes, name: str) -> tuple[str, str | None]:
-    """Return a text file's document, and what is to be said about it: that bytes had to be replaced.
+def decoded(data: bytes, name: str, encoding: str | None = None) -> tuple[str, list[str]]:
+    """Return the text of a file, and what was assumed or replaced in decoding it.
 
     Raises
     ------
     ValueError
-        If the file is not of text.
+        If the file does not hold text.
     """
-    encoding = next((encoding for mark, encoding in BYTE_ORDER_MARKS.items() if data.startswith(mark)), "utf-8")
-    if encoding != "utf-16" and data.startswith((b"%PDF-", b"PK\x03\x04", b"PAR1", b"\x1f\x8b")):
-        raise ValueError(f"{name} must be a text file, but it holds binary data")
-    text = data.decode(encoding, "replace")
-    replaced = text.count("\ufffd") - data.count("\ufffd".encode())
-    if encoding == "utf-16" or replaced <= 0:
-        return text, None
-    return text, f"{name} is not in UTF-8: {replaced} {'bytes were' if replaced > 1 else 'byte was'} replaced"
+    from han.decoding import Decoder
+
+    if data.startswith(BINARY):
+        raise ValueError(f"{name} must be a text file, but it holds something else")
+    try:
+        decoder = Decoder(data, encoding)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from error
+    text = decoder.decode(data, final=True)
+    return text, [f"{name}: {remark}" for remark in decoder.notes()]
 
 
 def table_format(head: bytes, columns: Iterable[str]) -> str | None:

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from han.cli.prediction_columns import PredictionColumns
 from han.cli.documents import InputFiles
+from han.cli.prediction_columns import PredictionColumns
 from han.exceptions import InvalidValueError
 from han.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
 from han.table_writers import DELIMITERS, Columns, DelimitedWriter, JsonLinesWriter, RowWriter
@@ -20,7 +20,7 @@ class OutputTable:
     Parameters
     ----------
     form : {"csv", "tsv", "jsonl", "parquet"}
-    sources : InputFiles
+    inputs : InputFiles
     columns : PredictionColumns
     dropped : frozenset of str
         Columns of the input that are left out.
@@ -37,13 +37,13 @@ class OutputTable:
     def __init__(
         self,
         form: str,
-        sources: InputFiles,
+        inputs: InputFiles,
         columns: PredictionColumns,
         dropped: frozenset[str],
         stream: BinaryIO,
         is_live: bool,
     ) -> None:
-        self._form, self._sources, self._columns, self._dropped = form, sources, columns, dropped
+        self._form, self._inputs, self._columns, self._dropped = form, inputs, columns, dropped
         self._stream, self._is_live = stream, is_live
         self._writer: RowWriter | None = None
         self.written = 0
@@ -60,19 +60,19 @@ class OutputTable:
         self.written += len(chunk)
 
     def _new_writer(self, names: list[str]) -> RowWriter:
-        every = dict.fromkeys([*self._sources.names, *names])
+        every = dict.fromkeys([*self._inputs.names, *names])
         columns = Columns([name for name in every if name not in self._dropped], self._dropped, self._columns.names)
         if self._form == "jsonl":
             return JsonLinesWriter(self._stream, columns)
-        has_json = not {"json", "jsonl"}.isdisjoint(self._sources.forms)
+        has_json = not {"json", "jsonl"}.isdisjoint(self._inputs.forms)
         delimiter = DELIMITERS.get(self._form)
-        if delimiter is None and self._sources.schemas:
-            schema = common_schema(self._sources.schemas)
+        if delimiter is None and self._inputs.schemas:
+            schema = common_schema(self._inputs.schemas)
             return PassThroughWriter(self._stream, schema, columns, self._columns.fields())
         if delimiter is None or (has_json and not self._is_live):
             return SpoolingWriter(self._stream, delimiter, columns, self._columns.fields())
-        unquoted = {*self._sources.forms} == {"tsv"} and all(
-            dialect.quoting == "none" for dialect in self._sources.dialects
+        unquoted = {*self._inputs.forms} == {"tsv"} and all(
+            dialect.quoting == "none" for dialect in self._inputs.dialects
         )
         return DelimitedWriter(self._stream, columns, delimiter, quoted=not (unquoted and self._form == "tsv"))
 

@@ -92,35 +92,34 @@ def predict(
       cat reviews.jsonl | han predict models/imdb | head
       echo "A dull film." | han predict models/imdb
     """  # noqa: D301
-    from han.cli.prediction_columns import PredictionColumns
-    from han.cli.output import OutputTable, check_names
     from han.cli.documents import InputFiles
+    from han.cli.output import OutputTable, check_names
+    from han.cli.prediction_columns import PredictionColumns
     from han.files import replacing
     from han.tables import TableOptions
 
     with ExitStack() as stack:
         with refusals():
             form = output_format(output, given_format, SUFFIXES, "--output-format")
-            options = TableOptions(input_format=input_format, **reading)
-            sources = InputFiles([*(files or [STANDARD_INPUT])], text, options, stack)
-            form = form or DEFAULT_FORMATS[sources.forms[0]]
-            if form == "parquet" and 0 < len(sources.schemas) < len(sources.forms):
+            inputs = InputFiles([*(files or [STANDARD_INPUT])], text, input_format, TableOptions(**reading), stack)
+            form = form or DEFAULT_FORMATS[inputs.forms[0]]
+            if form == "parquet" and 0 < len(inputs.schemas) < len(inputs.forms):
                 raise ValueError("FILES must be all in Parquet, or none of them, where the output is in Parquet")
             classifier = load(model, {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer})
             columns = PredictionColumns(
                 classifier, probabilities, prefix, label_separator if form in ("csv", "tsv") else None
             )
             dropped = frozenset((*(text if drop_text else ()), *(columns.names if overwrite else ())))
-            check_names("FILES", sources.names, columns, dropped)
+            check_names("FILES", inputs.names, columns, dropped)
         # A full disk and the like are failures, not refusals.
         with (
             refusals((ValueError, TypeError)),
             interruptible() as raise_if_interrupted,
             nullcontext(sys.stdout.buffer) if output is None else replacing(output) as stream,
         ):
-            table = OutputTable(form, sources, columns, dropped, stream, is_live=output is None)
+            table = OutputTable(form, inputs, columns, dropped, stream, is_live=output is None)
             try:
-                for name, chunk, documents in sources.chunks(quiet):
+                for name, chunk, documents in inputs.chunks(quiet):
                     table.write(name, chunk, documents)
                     raise_if_interrupted()
                 table.close()
