@@ -43,8 +43,8 @@ class InputFiles:
     ----------
     forms : list of str
         The format of each file.
-    names : list of str
-        The columns of the files, as far as they are known before all is read.
+    columns : dict
+        The columns of each file by its name, as far as they are known before all is read.
     schemas : dict
         Of each Parquet file by its name.
     dialects : list of Dialect
@@ -62,7 +62,7 @@ class InputFiles:
         self._paths, self._text, self._form, self._options = paths, text, form, options
         self._pipes: dict[Path, tuple[BinaryIO, Table | None]] = {}
         self.forms: list[str] = []
-        self.names: list[str] = []
+        self.columns: dict[str, list[str]] = {}
         self.schemas: dict[str, pa.Schema] = {}
         self.dialects: list[Dialect] = []
         for path in paths:
@@ -87,7 +87,7 @@ class InputFiles:
             stream.close()
         else:
             self._pipes[path] = stream, table
-        self.names = [*dict.fromkeys([*self.names, *names])]
+        self.columns[file_name(path)] = names
 
     def _format(self, path: Path, stream: BinaryIO) -> str:
         """Return the format that a file's name tells, or its beginning if it has no ending."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,7 +61,7 @@ class OutputTable:
         self.written += len(chunk)
 
     def _new_writer(self, names: list[str]) -> RowWriter:
-        every = dict.fromkeys([*self._inputs.names, *names])
+        every = dict.fromkeys([*chain.from_iterable(self._inputs.columns.values()), *names])
         columns = Columns([name for name in every if name not in self._dropped], self._dropped, self._columns.names)
         if self._form == "jsonl":
             return JsonLinesWriter(self._stream, columns)

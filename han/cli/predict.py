@@ -110,7 +110,8 @@ def predict(
                 classifier, probabilities, prefix, label_separator if form in ("csv", "tsv") else None
             )
             dropped = frozenset((*(text if drop_text else ()), *(columns.names if overwrite else ())))
-            check_names("FILES", inputs.names, columns, dropped)
+            for name, names in inputs.columns.items():
+                check_names(name, names, columns, dropped)
         # A full disk and the like are failures, not refusals.
         with (
             refusals((ValueError, TypeError)),
