@@ -100,7 +100,7 @@ class _RowParser:
                 if not body.startswith('"', position):
                     end = self._end_of_cell(body, position)
                     cell = body[position:] if end < 0 else body[position:end]
-                    self.counts.bare += '"' in cell
+                    self.counts.bare += self._has_bare_quote(cell)
                     self.fields.append(self._unescaped(cell))
                     if end < 0:
                         return True
@@ -118,6 +118,11 @@ class _RowParser:
             if not body.startswith(delimiter, position):
                 raise _BadQuote("has text behind the closing quote of a cell")
             position += len(delimiter)
+
+    def _has_bare_quote(self, cell: str) -> bool:
+        if self.dialect.quoting == "backslash":
+            cell = re.sub(r"\\.", "", cell)
+        return '"' in cell
 
     def _end_of_cell(self, body: str, position: int) -> int:
         if self.dialect.quoting == "minimal":
