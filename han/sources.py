@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from han.document_folders import parts_of, read_folder
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
-from han.folders import parts_of, read_folder
 from han.labelled_tables import read_labelled
 from han.table_options import TableOptions
 from han.validation import check_texts, shown
