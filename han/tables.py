@@ -92,7 +92,7 @@ class Table:
         self.repeated_headers: list[int] = []
         self._assumed: list[tuple[str, str]] = []  # what, and the option that says otherwise
         self._remarks: list[str] = []
-        self._first_problem = ""
+        self._problems: dict[int, str] = {}
         self._rows: Iterator[NumberedRow | None] = iter(())
         self._batches: Iterator[Any] = iter(())
         self._source = Source(stream)
@@ -120,14 +120,17 @@ class Table:
         said = [*self._remarks, *self._decoder.notes()]
         if self._assumed:
             what, options = zip(*self._assumed, strict=True)
-            said.insert(0, f"assumed {', '.join(what)}; {', '.join(options)} says otherwise")
+            said.insert(0, f"assumed {', '.join(what)}; see {', '.join(options)}")
         if self.repeated_headers:
             count, first = len(self.repeated_headers), self.repeated_headers[0]
             said.append(f"found the header {count} more time{'s' * (count > 1)}, first on {self.unit} {first}")
         if self.skipped:
-            which = ", ".join(map(str, self.skipped[:5])) + (", ..." if len(self.skipped) > 5 else "")
-            rows = f"{len(self.skipped)} bad row{'s' * (len(self.skipped) > 1)}"
-            said.append(f"skipped {rows}, on {self.unit} {which}; the first {self._first_problem}")
+            numbers = sorted(self.skipped)
+            which = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+            first = self._problems[numbers[0]]
+            said.append(
+                f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}; the first {first}"
+            )
         return [f"{self.name}: {sentence}" for sentence in said]
 
     def chunks(self) -> Iterator[Chunk]:
@@ -163,7 +166,7 @@ class Table:
         if not self.options.skip_bad_rows:
             hint = f"{QUOTING_HINT}; " if "quote" in problem else ""
             raise InvalidValueError(f"{self.unit} {number} {problem}; {hint}{SKIP_HINT}")
-        self._first_problem = self._first_problem or problem
+        self._problems[number] = problem
         self.skipped.append(number)
 
     def _read_chunks(self) -> Iterator[Chunk]:
