@@ -150,8 +150,9 @@ def load_dataset(
     sources = check_sources(source, "source")
     if test is None and (parts := split_folder(sources)):
         sources, test = [parts[0]], parts[1]
+    tests = None if test is None else check_sources(test, "test")
     loaded = reader.load(sources)
-    tested = None if test is None else reader.load(check_sources(test, "test"))
+    tested = None if tests is None else reader.load(tests)
     for note in [*loaded.notes, *(tested.notes if tested else [])]:
         warnings.warn(note, DataWarning, stacklevel=2)
     read = _whole_numbers([*loaded.labels, *(tested.labels if tested else [])])

@@ -207,10 +207,8 @@ def read_records(
         if not problem and len(fields) != width:
             problem = f"has {len(fields)} field{'s' * (len(fields) != 1)}, expected {width} as in the first row"
         if not problem and not sure and reads_two_ways(taken, dialect.delimiter, width):
-            problem = (
-                f"opens a quote that is closed {len(taken) - 1} lines further down, though each of these lines has "
-                f"{width} fields"
-            )
+            end = number + len(taken) - 1
+            problem = f"opens a quote that is only closed on line {end}, though each of these lines has {width} fields"
         if problem:
             again.extendleft(reversed(taken[1:]))
             taken = taken[:1]

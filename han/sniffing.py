@@ -25,6 +25,8 @@ class Reading:
         The rows, and those of them that cannot be read so.
     width : int
         The cells of the first row.
+    widths : set of int
+        Those of all rows.
     merged : int
         The lines that do not start a row.
     doubtful : int
@@ -36,6 +38,7 @@ class Reading:
     rows: int = 0
     bad: int = 0
     width: int = 0
+    widths: set[int] = field(default_factory=set)
     merged: int = 0
     doubtful: int = 0
     counts: QuoteCounts = field(default_factory=QuoteCounts)
@@ -55,6 +58,7 @@ def read_as(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Readin
             continue
         reading.rows += 1
         reading.width = reading.width or len(record.fields)
+        reading.widths.add(len(record.fields))
         reading.bad += bool(record.problem)
         reading.merged += len(record.lines) - 1
         reading.doubtful += reads_two_ways(record.lines, dialect.delimiter, reading.width)
@@ -67,7 +71,9 @@ def read_as(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Readin
 def sniff_delimiter(lines: Sequence[str], preferred: str, *, complete: bool) -> tuple[str, list[str]]:
     """Return the delimiter, and all for which as much speaks.
 
-    It is one that the first row has; that by which the fewest rows have another number of cells.
+    It is one that the first row has; that by which the fewest rows have another number of cells. If the first row has
+    none, the table has one column: where the preferred delimiter cuts the other rows into different numbers of cells,
+    it is a part of the text, and the delimiter is one that does not occur.
     """
     head = [*islice(lines, DELIMITER_LINES)]
     complete = complete and len(head) == len(lines)
@@ -80,6 +86,8 @@ def sniff_delimiter(lines: Sequence[str], preferred: str, *, complete: bool) -> 
     }
     found = {delimiter: reading.bad for delimiter, reading in readings.items() if reading.width > 1}
     if not found:
+        if len(readings[preferred].widths) > 2:
+            preferred = next((delimiter for delimiter, reading in readings.items() if not reading.bad), preferred)
         return preferred, [preferred]
     best = [delimiter for delimiter, bad in found.items() if bad == min(found.values())]
     return preferred if preferred in best else best[0], best
@@ -102,8 +110,9 @@ def sniff_quoting(lines: Sequence[str], delimiter: str, input_format: str, *, co
         return ("minimal", True) if quoted.objections < plain.objections else ("none", True)
     first = next(line for line in lines if line.strip())
     every_cell = all(cell[:1] == '"' == cell[-1:] for cell in first.strip("\r\n").split(delimiter))
-    if quoted.counts.doubled or every_cell or (quoted.merged and quoted.width > 1 and not quoted.doubtful):
+    needed = not quoted.counts.needless
+    if quoted.counts.doubled or every_cell or (quoted.width > 1 and needed and not quoted.doubtful):
         return "minimal", True
-    if input_format == "csv" or (quoted.width == 1 and not quoted.counts.needless):
+    if input_format == "csv" or (quoted.width == 1 and needed):
         return "minimal", False
     return "none", True

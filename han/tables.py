@@ -90,8 +90,9 @@ class Table:
         self.schema: Any = None
         self.skipped: list[int] = []
         self.repeated_headers: list[int] = []
-        self._assumed: list[str] = []
-        self._first_problem = ""
+        self._assumed: list[tuple[str, str]] = []  # what, and the option that says otherwise
+        self._remarks: list[str] = []
+        self._problems: dict[int, str] = {}
         self._rows: Iterator[NumberedRow | None] = iter(())
         self._batches: Iterator[Any] = iter(())
         self._source = Source(stream)
@@ -106,7 +107,7 @@ class Table:
             self._open_workbook()
             return
         if self._decoder.encoding != "utf-8" and options.encoding is None:
-            self._assume(f"read as {self._decoder.encoding.upper()}", "--encoding names another encoding")
+            self._assumed.append((f"the encoding {self._decoder.encoding.upper()}", "--encoding"))
         beginning = Decoder(head, options.encoding).decode(head, self._source.ended)
         if self.input_format in DELIMITERS:
             self._open_delimited(beginning)
@@ -116,14 +117,20 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What was assumed, replaced or left out so far, a sentence each, to be shown to the user after reading."""
-        said = [*self._assumed, *self._decoder.notes()]
+        said = [*self._remarks, *self._decoder.notes()]
+        if self._assumed:
+            what, options = zip(*self._assumed, strict=True)
+            said.insert(0, f"assumed {', '.join(what)}; see {', '.join(options)}")
         if self.repeated_headers:
             count, first = len(self.repeated_headers), self.repeated_headers[0]
             said.append(f"found the header {count} more time{'s' * (count > 1)}, first on {self.unit} {first}")
         if self.skipped:
-            which = ", ".join(map(str, self.skipped[:5])) + (", ..." if len(self.skipped) > 5 else "")
-            rows = f"{len(self.skipped)} bad row{'s' * (len(self.skipped) > 1)}"
-            said.append(f"skipped {rows}, on {self.unit} {which}; the first {self._first_problem}")
+            numbers = sorted(self.skipped)
+            which = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+            first = self._problems[numbers[0]]
+            said.append(
+                f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}; the first {first}"
+            )
         return [f"{self.name}: {sentence}" for sentence in said]
 
     def chunks(self) -> Iterator[Chunk]:
@@ -159,11 +166,8 @@ class Table:
         if not self.options.skip_bad_rows:
             hint = f"{QUOTING_HINT}; " if "quote" in problem else ""
             raise InvalidValueError(f"{self.unit} {number} {problem}; {hint}{SKIP_HINT}")
-        self._first_problem = self._first_problem or problem
+        self._problems[number] = problem
         self.skipped.append(number)
-
-    def _assume(self, what: str, otherwise: str) -> None:
-        self._assumed.append(f"{what}; {otherwise}")
 
     def _read_chunks(self) -> Iterator[Chunk]:
         rows: list[Row] = []
@@ -220,7 +224,7 @@ class Table:
 
         rows, note = read_sheet(self._source.seekable())
         if note:
-            self._assumed.append(note)
+            self._remarks.append(note)
         self._set_rows(rows)
 
     def _open_delimited(self, beginning: str) -> None:
@@ -262,15 +266,15 @@ class Table:
             delimiter, rivals = sniff_delimiter(sample, usual, complete=self._source.ended)
             others = " or ".join(repr(rival) for rival in rivals if rival != delimiter)
             if others or delimiter != usual:
-                doubt = f", though {others} would do too" if others else ""
-                self._assume(f"took {delimiter!r} for the delimiter{doubt}", "--delimiter names another")
+                doubt = f" (but {others} would do too)" if others else ""
+                self._assumed.append((f"the delimiter {delimiter!r}{doubt}", "--delimiter"))
         if self.options.quoting is not None:
             return Dialect(delimiter, self.options.quoting), True
         quoting, sure = sniff_quoting(sample, delimiter, self.input_format, complete=self._source.ended)
         if quoting == "backslash":
-            self._assume("took backslashes before quotes for escapes", "--quoting says otherwise")
+            self._assumed.append(("that backslashes escape quotes", "--quoting"))
         elif (quoting, self.input_format) == ("none", "csv"):
-            self._assume("took quotes for text", "--quoting says otherwise")
+            self._assumed.append(("that quotes are text", "--quoting"))
         return Dialect(delimiter, quoting), sure
 
     def _checked(self, records: Iterator[Record | None], sure: bool) -> Iterator[Record | None]:
@@ -287,9 +291,9 @@ class Table:
             yield record
         if self.options.quoting is None and merged and (not sure or doubtful):
             first = f"; that on line {doubtful[0]} could be several" if doubtful else ""
-            self._assume(
-                f"read {merged} line{'s' * (merged > 1)} as part of the row above, as quotes say{first}",
-                "--quoting none reads a row from each line",
+            self._remarks.append(
+                f"read {merged} line{'s' * (merged > 1)} as part of the row above, as quotes say{first}; "
+                "--quoting none reads a row from each line"
             )
 
     def _set_rows(self, records: Iterator[Record | None]) -> None:
