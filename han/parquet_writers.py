@@ -186,7 +186,7 @@ def _kind(value: Any) -> str:
         kind = "null"
         for held in value:
             kind = _common_kind(kind, _kind(held))
-        return f"list of {kind}" if kind in SCALARS and kind != "mixed" else "mixed"
+        return "mixed" if kind == "mixed" else f"list of {kind}"
     return "str" if isinstance(value, str) else "mixed"
 
 
