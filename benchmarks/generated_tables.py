@@ -212,7 +212,8 @@ def make_delimited(rng: np.random.Generator, folder: Path, form: str) -> Made:
         choices = [word for word in choices if word.isascii()] + ["фильм", "хороший"]
     if quoting == csv.QUOTE_NONE:
         choices = [word for word in choices if not {*word} & {delimiter, "\n", "\r"}]
-    names = [name for name in NAMES if quoting != csv.QUOTE_NONE or delimiter not in name]
+    names = [name for name in NAMES if name.isascii() or encoding != "cp1251"]
+    names = [name for name in names if quoting != csv.QUOTE_NONE or delimiter not in name]
     names = [str(name) for name in rng.permutation(names)[: rng.integers(0, 5)]]
     names.insert(rng.integers(0, len(names) + 1), "text")
     count = int(rng.choice(ROWS, p=SHARES))
@@ -240,7 +241,9 @@ def make_delimited(rng: np.random.Generator, folder: Path, form: str) -> Made:
     arguments += ["--encoding", encoding] if encoding == "cp1251" or rng.random() < 0.3 else []
     arguments += ["--delimiter", delimiter] if rng.random() < 0.3 else []
     named = "backslash" if escaped else "none" if quoting == csv.QUOTE_NONE else "minimal"
-    arguments += ["--quoting", named] if rng.random() < 0.3 else []
+    # A backslash that stands before no quote does not show what it means.
+    hidden = escaped and '\\"' not in content
+    arguments += ["--quoting", named] if hidden or rng.random() < 0.3 else []
 
     def read(path: Path, **options: Any) -> pd.DataFrame:
         options = {"dtype": str, "keep_default_na": False, "compression": "infer", **options}

@@ -45,7 +45,7 @@ def predictions(lines):
 def test_values_of_json_lines_stay_as_they_are_written(predict):
     lines = [
         '{"text":"A good film.","a":1e5,"b":1.0,"c":12345678901234567890,"a":NaN}',
-        '{ "text" : "A bad film.", "late": [1, 2.50] }',
+        '{"text" : "A bad film.", "late": [1, 2.50] }',
     ]
     result = predict("in.jsonl", in_jsonl="\r\n".join(lines))
     assert (result.returncode, result.stderr) == (0, "")
@@ -111,7 +111,7 @@ def test_files_of_parquet_and_others_make_no_parquet(predict, tmp_path):
     assert "FILES must be all in Parquet, or none of them" in result.stderr
 
 
-def test_columns_of_several_files_are_those_of_all(predict, tmp_path):
+def test_columns_of_several_files_are_those_of_all(predict):
     result = predict("a.csv", "b.tsv", a_csv=f"text,x\n{GOOD},1\n", b_tsv=f'y\ttext\n2\t"{BAD}\n')
     rows = pd.read_csv(io.StringIO(result.stdout), dtype=str, keep_default_na=False)
     assert rows[["text", "x", "y", "prediction"]].to_numpy().tolist() == [
@@ -272,7 +272,7 @@ def test_a_pipe_gets_answers_when_it_pauses(form, model):
     assert process.returncode == 0
 
 
-def test_a_named_pipe_without_an_ending_is_looked_at(model, tmp_path):
+def test_a_named_pipe_without_an_ending_is_looked_at(model):
     shell = f"""{HAN} predict {model} --quiet <(printf 'id\\ttext\\n1\\t{GOOD}\\n')"""
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)  # noqa: S603, S607
     assert result.stdout.splitlines()[0] == "id\ttext\tprediction\tprobability"
