@@ -13,6 +13,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# From so much of a file the encoding is told.
+GUESS_BYTES = 2**20
 # What Python's "surrogateescape" makes of bytes that are not UTF-8.
 ESCAPED = re.compile("[\udc80-\udcff]")
 # So many foreign bytes, and among the letters so large a share of them, no language has that Windows-1252 is made for.
@@ -111,13 +113,11 @@ def _guessed(head: bytes) -> str:
     zeros = [head[parity:4096:2].count(0) for parity in (0, 1)]
     if max(zeros) > 0.2 * min(len(head), 4096) and min(zeros) < 0.1 * max(zeros):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    text = head.decode("utf-8", "surrogateescape")
-    if not text.isascii():
-        foreign = len(ESCAPED.findall(text))
-        letters = sum(map(str.isalpha, text))
-        if foreign >= FOREIGN_BYTES and foreign > FOREIGN_SHARE * (letters + foreign):
-            raise InvalidValueError(
-                "is not in UTF-8, nor in another encoding that can be told for sure; --encoding names it, for example "
-                "cp1251, gbk or shift_jis"
-            )
+    text = head[:GUESS_BYTES].decode("utf-8", "surrogateescape")
+    foreign = 0 if text.isascii() else len(ESCAPED.findall(text))
+    if foreign >= FOREIGN_BYTES and foreign > FOREIGN_SHARE * (sum(map(str.isalpha, text)) + foreign):
+        raise InvalidValueError(
+            "is not in UTF-8, nor in another encoding that can be told for sure; --encoding names it, for example "
+            "cp1251, gbk or shift_jis"
+        )
     return "utf-8"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 QUOTINGS = ("minimal", "none", "backslash")
@@ -76,23 +76,26 @@ class _BadQuote(Exception):  # noqa: N818 - not an error of the program
     pass
 
 
-@dataclass
 class _RowParser:
-    """Splits the lines of one row into cells."""
+    """Splits the lines of one row after the other into cells."""
 
-    dialect: Dialect
-    counts: QuoteCounts
-    fields: list[str] = field(default_factory=list)
-    _open: list[str] | None = None  # the parts so far of a cell in quotes that are not closed
+    def __init__(self, dialect: Dialect, counts: QuoteCounts) -> None:
+        delimiter = re.escape(dialect.delimiter)
+        self._dialect, self._counts = dialect, counts
+        self._quote = re.compile(r'\\.|"' if dialect.quoting == "backslash" else '""|"', re.DOTALL)
+        self._escape_or_delimiter = re.compile(rf"\\.|{delimiter}")
+        self._escape = re.compile(rf'\\(["\\{delimiter}])')
+        self._need = re.compile(rf'["\r\n{delimiter}]')
+        self.start()
 
-    def __post_init__(self) -> None:
-        escape = r"\\." if self.dialect.quoting == "backslash" else r'""'
-        self._quote = re.compile(rf'{escape}|"', re.DOTALL)
-        self._delimiter = re.compile(rf"\\.|{re.escape(self.dialect.delimiter)}")
+    def start(self) -> None:
+        """Begin a row."""
+        self.fields: list[str] = []
+        self._open: list[str] | None = None  # the parts so far of a cell in quotes that are not closed
 
     def feed(self, line: str) -> bool:
         """Add a line; the result tells whether the row ends with it."""
-        delimiter = self.dialect.delimiter
+        delimiter = self._dialect.delimiter
         body = line.rstrip("\r\n")
         position = 0
         while True:
@@ -100,7 +103,7 @@ class _RowParser:
                 if not body.startswith('"', position):
                     end = self._end_of_cell(body, position)
                     cell = body[position:] if end < 0 else body[position:end]
-                    self.counts.bare += '"' in cell
+                    self._counts.bare += '"' in cell
                     self.fields.append(self._unescaped(cell))
                     if end < 0:
                         return True
@@ -120,27 +123,27 @@ class _RowParser:
             position += len(delimiter)
 
     def _end_of_cell(self, body: str, position: int) -> int:
-        if self.dialect.quoting == "minimal":
-            return body.find(self.dialect.delimiter, position)
-        found = self._delimiter.finditer(body, position)
-        return next((match.start() for match in found if match[0] == self.dialect.delimiter), -1)
+        if self._dialect.quoting == "minimal":
+            return body.find(self._dialect.delimiter, position)
+        found = self._escape_or_delimiter.finditer(body, position)
+        return next((match.start() for match in found if match[0] == self._dialect.delimiter), -1)
 
     def _closing_quote(self, line: str, position: int) -> int:
         return next((match.start() for match in self._quote.finditer(line, position) if match[0] == '"'), -1)
 
     def _close(self, last: str) -> None:
         raw = "".join([*(self._open or []), last])
-        cell = self._unescaped(raw) if self.dialect.quoting == "backslash" else raw.replace('""', '"')
-        self.counts.quoted += 1
-        self.counts.doubled += '""' in raw
-        self.counts.needless += bool(raw) and not re.search(rf'["\r\n{re.escape(self.dialect.delimiter)}]', raw)
+        cell = self._unescaped(raw) if self._dialect.quoting == "backslash" else raw.replace('""', '"')
+        self._counts.quoted += 1
+        self._counts.doubled += '""' in raw
+        self._counts.needless += bool(raw) and not self._need.search(raw)
         self.fields.append(cell)
         self._open = None
 
     def _unescaped(self, cell: str) -> str:
-        if self.dialect.quoting != "backslash" or "\\" not in cell:
+        if self._dialect.quoting != "backslash" or "\\" not in cell:
             return cell
-        return re.sub(rf'\\(["\\{re.escape(self.dialect.delimiter)}])', r"\1", cell)
+        return self._escape.sub(r"\1", cell)
 
 
 def read_records(
@@ -166,7 +169,7 @@ def read_records(
     counts : QuoteCounts, optional
         Is added to.
     """
-    counts = QuoteCounts() if counts is None else counts
+    row = _RowParser(dialect, QuoteCounts() if counts is None else counts)
     source = iter(lines)
     again: deque[str] = deque()  # the lines behind the first one of a row that could not be read
     number = start
@@ -187,7 +190,7 @@ def read_records(
         if dialect.quoting == "none" or ('"' not in line and dialect.quoting == "minimal"):
             fields = line.rstrip("\r\n").split(dialect.delimiter)
         else:
-            row = _RowParser(dialect, counts)
+            row.start()
             fields = row.fields
             try:
                 while not row.feed(taken[-1]):

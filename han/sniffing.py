@@ -101,10 +101,13 @@ def sniff_quoting(lines: Sequence[str], delimiter: str, input_format: str, *, co
     usual = "none" if input_format == "tsv" else "minimal"
     if not any('"' in line for line in lines):
         return usual, False
-    quoted, plain, escaped = (
-        read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none", "backslash")
-    )
-    if any("\\" in line for line in lines) and escaped.objections < min(quoted.objections, plain.objections):
+    quoted, plain = (read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none"))
+    fewest = min(quoted.objections, plain.objections)
+    if (
+        fewest
+        and any("\\" in line for line in lines)
+        and read_as(lines, Dialect(delimiter, "backslash"), complete=complete).objections < fewest
+    ):
         return "backslash", True
     if quoted.objections != plain.objections:
         return ("minimal", True) if quoted.objections < plain.objections else ("none", True)

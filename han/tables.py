@@ -127,10 +127,8 @@ class Table:
         if self.skipped:
             numbers = sorted(self.skipped)
             which = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-            first = self._problems[numbers[0]]
-            said.append(
-                f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}; the first {first}"
-            )
+            why = f"; the first {self._problems[numbers[0]]}" if numbers[0] in self._problems else ""
+            said.append(f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}{why}")
         return [f"{self.name}: {sentence}" for sentence in said]
 
     def chunks(self) -> Iterator[Chunk]:
@@ -190,8 +188,9 @@ class Table:
         if self.names is None:
             return Chunk([*dict.fromkeys(name for row in rows for name in row)], numbers, rows)
         if self.options.header:
-            header = dict(zip(self.names, self.names, strict=True))
-            self.repeated_headers += [number for number, row in zip(numbers, rows, strict=True) if row == header]
+            self.repeated_headers += [
+                number for number, row in zip(numbers, rows, strict=True) if _is_header(row, self.names)
+            ]
         return Chunk(self.names, numbers, rows)
 
     def _read_batches(self) -> Iterator[Chunk]:
@@ -352,6 +351,11 @@ def _format_of(head: bytes, name: str, options: TableOptions) -> str:
             f"must end in one of {', '.join(SUFFIXES)}; --input-format (input_format=) names a format"
         )
     return found_by_name
+
+
+def _is_header(row: Row, names: list[str]) -> bool:
+    """Tell whether a row repeats the header, with a byte order mark perhaps where files were joined."""
+    return row[names[-1]] == names[-1] and [*row.values()] in (names, ["\ufeff" + names[0], *names[1:]])
 
 
 def _readable(batches: Iterator[Any], kinds: tuple[type[Exception], ...]) -> Iterator[Any]:

@@ -6,10 +6,12 @@ import datetime
 import warnings
 import zipfile
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, BinaryIO
 
 from han.delimited import Record
 from han.exceptions import InvalidValueError, MissingExtraError
+from han.validation import shown
 
 
 def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
@@ -46,8 +48,12 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise InvalidValueError(f"is not an Excel workbook: {error}") from error
     sheets = book.worksheets
-    note = f"read the sheet {sheets[0].title!r}, the first of {len(sheets)}" if len(sheets) > 1 else ""
-    return _rows(sheets[0]) if sheets else iter(()), note
+    for sheet in sheets:
+        rows = _rows(sheet)
+        if (first := next(rows, None)) is not None:
+            note = f"read the sheet {shown(sheet.title)}, one of {len(sheets)}" if len(sheets) > 1 else ""
+            return chain([first], rows), note
+    return iter(()), ""
 
 
 def _rows(sheet: Any) -> Iterator[Record]:
@@ -67,6 +73,10 @@ def _text(cell: Any) -> str:
     """Return what a cell shows, as far as the file says."""
     if cell is None:
         return ""
+    if isinstance(cell, str):
+        from openpyxl.utils.escape import unescape
+
+        return str(unescape(cell))  # such as _x000D_, a carriage return
     if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell)
