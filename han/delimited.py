@@ -1,7 +1,7 @@
-"""Rows of CSV and TSV files: their cells, and what is wrong with those that cannot be read.
+"""A parser of CSV and TSV that recovers from bad rows.
 
-The `csv` module takes a lone carriage return for an error or for the end of a row, limits cells by a setting of the
-whole process, and cannot go on behind a row that cannot be read.
+The `csv` module rejects lone carriage returns, limits the size of cells for the whole process, and cannot resume on the
+line after a quote that is never closed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Dialect:
     delimiter : str
         One character.
     quoting : {"minimal", "none", "backslash"}
-        "minimal": a cell may stand in double quotes, and those inside it are doubled. "none": a quote is text, and
-        each line is a row. "backslash": as "minimal", but a backslash before a quote, a backslash or a delimiter makes
-        it text.
+        "minimal": cells may be enclosed in double quotes, and a quote in such a cell is doubled. "none": quotes are
+        text, and each line is a row. "backslash": as "minimal", but a backslash escapes quotes, delimiters and
+        backslashes.
     """
 
     delimiter: str = ","
@@ -35,14 +35,14 @@ class Dialect:
 
 @dataclass
 class QuoteCounts:
-    """What the quotes of some rows look like, by which to tell whether they are more than text.
+    """How quotes are used in some rows.
 
     Attributes
     ----------
     quoted, doubled, needless : int
-        Cells in quotes; of these, those with a doubled quote in them, and those that needed no quotes.
+        Cells enclosed in quotes; those of them that contain a doubled quote, and those that need not be quoted.
     bare : int
-        Cells that are not in quotes and have some in them.
+        Cells that contain quotes without being enclosed in them.
     """
 
     quoted: int = 0
@@ -59,11 +59,11 @@ class Record(NamedTuple):
     number : int
         The line on which it starts, from 1.
     fields : list of str
-        None for an empty line.
+        Empty for an empty line, incomplete for a bad row.
     lines : list of str
-        Those it stands on, in formats that have lines.
+        The lines of the row, in formats that have lines.
     problem : str
-        Why the line that it starts on cannot be read; "" if it can. The next record starts on the next line.
+        What is wrong with a bad row; "" for a good one. A bad row ends with the line on which it starts.
     """
 
     number: int
@@ -71,13 +71,18 @@ class Record(NamedTuple):
     lines: list[str]
     problem: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether this is an empty line."""
+        return not self.fields and not self.problem
+
 
 class _BadQuote(Exception):  # noqa: N818 - not an error of the program
     pass
 
 
 class _RowParser:
-    """Splits the lines of one row after the other into cells."""
+    """Splits the lines of a row into cells."""
 
     def __init__(self, dialect: Dialect, counts: QuoteCounts) -> None:
         delimiter = re.escape(dialect.delimiter)
@@ -91,10 +96,10 @@ class _RowParser:
     def start(self) -> None:
         """Begin a row."""
         self.fields: list[str] = []
-        self._open: list[str] | None = None  # the parts so far of a cell in quotes that are not closed
+        self._open: list[str] | None = None  # the text so far of a quoted cell
 
     def feed(self, line: str) -> bool:
-        """Add a line; the result tells whether the row ends with it."""
+        """Parse the next line of the row; return whether the row is complete."""
         delimiter = self._dialect.delimiter
         body = line.rstrip("\r\n")
         position = 0
@@ -114,13 +119,13 @@ class _RowParser:
             if close < 0:
                 self._open.append(line[position:])
                 return False
+            end = close + 1
+            if end < len(body) and not body.startswith(delimiter, end):
+                raise _BadQuote("has text after the closing quote of a cell")
             self._close(line[position:close])
-            position = close + 1
-            if position >= len(body):
+            if end >= len(body):
                 return True
-            if not body.startswith(delimiter, position):
-                raise _BadQuote("has text behind the closing quote of a cell")
-            position += len(delimiter)
+            position = end + len(delimiter)
 
     def _end_of_cell(self, body: str, position: int) -> int:
         if self._dialect.quoting == "minimal":
@@ -154,24 +159,23 @@ def read_records(
     sure: bool = True,
     counts: QuoteCounts | None = None,
 ) -> Iterator[Record | None]:
-    """Read the rows of a table; the first one says how many cells each has.
+    """Parse rows, which must all have as many cells as the first one.
 
     Parameters
     ----------
     lines : iterable of str or None
-        None, for a pause, is handed on.
+        None marks a pause of the input and is passed through.
     dialect : Dialect
     start : int, default 1
         The number of the first line.
     sure : bool, default True
-        Whether it is known that quotes are more than text. If not, a row of several lines, each of which would be a
-        row if they were text, has a problem: it can be read in two ways.
+        Whether the dialect's quoting is certain. If not, rows that `reads_two_ways` are bad.
     counts : QuoteCounts, optional
-        Is added to.
+        Updated in place.
     """
     row = _RowParser(dialect, QuoteCounts() if counts is None else counts)
     source = iter(lines)
-    again: deque[str] = deque()  # the lines behind the first one of a row that could not be read
+    again: deque[str] = deque()  # lines to parse again, after a bad row
     number = start
     width = 0
     while True:
@@ -215,9 +219,9 @@ def read_records(
 
 
 def reads_two_ways(lines: list[str], delimiter: str, width: int) -> bool:
-    """Tell whether lines that were read as one row would be a row each if quotes were text.
+    """Return whether each line of a quoted row would be a row of its own if quotes were text.
 
-    A delimiter before a space is one of the text.
+    A delimiter followed by a space is taken for punctuation.
     """
     return (
         len(lines) > 1

@@ -15,7 +15,7 @@ from han.validation import shown
 
 
 def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
-    """Read the first sheet of a workbook that has cells.
+    """Read the first sheet that is not empty.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     Returns
     -------
     rows : iterator of Record
-        The rows that are not empty; each has as many cells as the first one, or more and a problem.
+        The rows that are not empty, padded to the length of the first one; longer ones are bad.
     note : str
-        Which sheet this is, if there are several.
+        The name of the sheet, if there are several.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and validation of cells that are not read
+            warnings.simplefilter("ignore")  # openpyxl warns of styles that it ignores
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise InvalidValueError(f"is not an Excel workbook: {error}") from error
@@ -57,7 +57,7 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
 
 
 def _rows(sheet: Any) -> Iterator[Record]:
-    sheet.reset_dimensions()  # which some programs write wrongly
+    sheet.reset_dimensions()  # some programs write them wrongly
     width = 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
         texts = [_text(cell) for cell in cells]
@@ -70,7 +70,7 @@ def _rows(sheet: Any) -> Iterator[Record]:
 
 
 def _text(cell: Any) -> str:
-    """Return what a cell shows, as far as the file says."""
+    """Return the value of a cell as text."""
     if cell is None:
         return ""
     if isinstance(cell, str):

@@ -533,14 +533,17 @@ def test_tables_as_they_come_are_trained_on_and_evaluated(tmp_path):
     command = ["train", "january.csv", "february.csv.gz", *columns, "--test", "march.json", *SMALL]
     refused = run(*command, folder=tmp_path)
     assert refused.returncode == 2
-    assert "january.csv 1 labels are missing, the first on line 32; --skip-bad-rows" in refused.stderr
+    assert (
+        "january.csv 1 labels are missing, the first on line 32; to skip such rows, use --skip-bad-rows"
+        in refused.stderr
+    )
     assert not (tmp_path / "models").exists()
     result = run(*command, "--skip-bad-rows", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "22 test documents" in result.stdout
     for said in (
         "han: january.csv: assumed the delimiter ';'; see --delimiter",
-        "han: january.csv: read 1 byte as Windows-1252",
+        "han: january.csv: read 1 byte that is not UTF-8 as Windows-1252",
         "han: january.csv: skipped 1 bad row, on line 32; the first has no label",
         "han: february.csv.gz: assumed the delimiter ';'; see --delimiter",
         "han: 2 of 22 documents to test on are documents to train on too",
@@ -558,11 +561,11 @@ def test_tables_as_they_come_are_trained_on_and_evaluated(tmp_path):
         (["in.csv", "imdb"], "source must be files and folders, or one data set alone, got 'imdb'"),
         (
             ["in.csv", "--text", "txet"],
-            "got 'txet', did you mean 'text'? its columns are 'text', 'label'; --text names",
+            "got 'txet', did you mean 'text'? its columns are 'text', 'label'; to choose",
         ),
         (["in.csv", "--encoding", "utf-9"], "encoding must be a text encoding"),
         (["in.csv", "--delimiter", ""], "delimiter must be one character"),
-        (["in.csv", "--no-header"], "got 'text'; its columns are '0', '1'; --text names another"),
+        (["in.csv", "--no-header"], "got 'text'; its columns are '0', '1'; to choose another, use --text"),
         (["in.csv", "--quoting", "all"], "'all' is not one of 'minimal', 'none', 'backslash'"),
     ],
 )
