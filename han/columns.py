@@ -1,4 +1,4 @@
-"""The columns of tables: their names, and the documents that they hold."""
+"""Columns of tables: their names, and how text columns make up a document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from han.validation import shown
 
 
 def column_names(cells: Iterable[str]) -> list[str]:
-    """Return the names in a header; columns without one are named as pandas names them."""
+    """Return the names in a header; unnamed columns get the names that pandas gives them."""
     names = [name if name.strip() else f"Unnamed: {index}" for index, name in enumerate(cells)]
     repeated = [name for index, name in enumerate(names) if name in names[:index]]
     if repeated:
@@ -20,17 +20,17 @@ def column_names(cells: Iterable[str]) -> list[str]:
 
 
 def check_columns(where: str, names: Iterable[str], wanted: Iterable[str], argument: str, hint: str = "") -> None:
-    """Raise a ValueError if a wanted column is not among the names.
+    """Raise a ValueError if a wanted column is missing.
 
     Parameters
     ----------
     where : str
-        The table, for the message.
+        The name of the table.
     names, wanted : iterable of str
     argument : str
-        What names the wanted columns: in Python, and with two hyphens on the command line.
+        The argument, and option, that names the wanted columns.
     hint : str, optional
-        What else may help, the end of the message.
+        The end of the message.
     """
     names = [*names]
     missing = next((name for name in wanted if name not in names), None)
@@ -42,19 +42,19 @@ def check_columns(where: str, names: Iterable[str], wanted: Iterable[str], argum
     some = ", ".join(map(shown, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     raise InvalidValueError(
         f"{argument} must be a column of {where}, got {shown(missing)}{meant} its columns are {some}; "
-        f"--{argument} names another{hint}"
+        f"to choose another, use --{argument}{hint}"
     )
 
 
 def joined_text(values: Sequence[Any]) -> Any:
-    """Return the document in the cells of the text columns of a row: several are joined by a blank line.
+    """Join the cells of the text columns of a row by blank lines.
 
-    Missing and empty cells are left out; if there is no other, the result is None.
+    Missing and empty cells are left out; if all are, the result is None. A single cell is returned as it is.
 
     Raises
     ------
     TypeError
-        If one of several is not a str.
+        If one of several cells is not a str.
     """
     if len(values) == 1:
         return values[0]
@@ -66,5 +66,5 @@ def joined_text(values: Sequence[Any]) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Tell whether a cell is empty, null or not a number."""
+    """Return whether a cell is empty, null or not a number."""
     return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and value != value)

@@ -148,12 +148,13 @@ def load_dataset(
         TableOptions(input_format, delimiter, encoding, header, quoting, skip_bad_rows),
     )
     sources = check_sources(source, "source")
-    if test is None and (parts := split_folder(sources)):
-        sources, test = [parts[0]], parts[1]
+    parts = split_folder(sources) if test is None else None
+    if parts:
+        sources, test = [parts.train], parts.test
     tests = None if test is None else check_sources(test, "test")
     loaded = reader.load(sources)
     tested = None if tests is None else reader.load(tests)
-    for note in [*loaded.notes, *(tested.notes if tested else [])]:
+    for note in [*(parts.notes() if parts else []), *loaded.notes, *(tested.notes if tested else [])]:
         warnings.warn(note, DataWarning, stacklevel=2)
     read = _whole_numbers([*loaded.labels, *(tested.labels if tested else [])])
     labels = _label_array(read[: len(loaded.labels)], loaded.name)
@@ -234,7 +235,7 @@ def load_labelled(
         dataset = load_dataset(sources[0])
         return dataset.X_test, dataset.y_test
     parts = split_folder(sources)
-    loaded = reader.load([parts[1]] if parts else sources)
+    loaded = reader.load([parts.test] if parts else sources)
     for note in loaded.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
     return loaded.texts, _label_array(_whole_numbers(loaded.labels), loaded.name)

@@ -1,4 +1,4 @@
-"""Bytes of text files to text: which encoding, and what is done with bytes that are not of it."""
+"""Decoding of text files: finding the encoding, and replacing what is not valid in it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-# What Python's "surrogateescape" makes of bytes that are not UTF-8.
+# The encoding is guessed from the first bytes of a file.
+GUESS_BYTES = 2**20
+# What the error handler "surrogateescape" makes of invalid bytes.
 ESCAPED = re.compile("[\udc80-\udcff]")
-# So many foreign bytes, and among the letters so large a share of them, no language has that Windows-1252 is made for.
+# No language written in Windows-1252 has more than a fifth of its letters outside ASCII.
 FOREIGN_BYTES, FOREIGN_SHARE = 20, 0.2
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise a ValueError if Python has no text encoding of that name."""
+    """Raise a ValueError if Python knows no text encoding of that name."""
     try:
         b"a".decode(encoding, "replace")  # which nothing at all would not try
     except (LookupError, ValueError, TypeError) as error:
@@ -30,11 +32,11 @@ def check_encoding(encoding: str) -> None:
 
 
 class Decoder:
-    """Decodes the pieces of a file, and counts what is not in its encoding.
+    """Decodes a file piece by piece, and counts what is invalid in its encoding.
 
-    Without a given encoding a file is UTF-8, or UTF-16 or UTF-32 if it begins like one. Each byte that is not UTF-8 is
-    read as Windows-1252: this decodes files in Windows-1252 or Latin-1, and does not garble what is UTF-8 in a file
-    that mixes the two, such as a concatenation. With a given encoding, what is not of it becomes U+FFFD.
+    By default a file is UTF-8, or UTF-16 or UTF-32 if it begins like one, and each byte that is invalid in UTF-8 is
+    read as Windows-1252. This decodes files in Windows-1252 or Latin-1, and it keeps the UTF-8 in files that mix the
+    two. With a given encoding, what is invalid becomes U+FFFD.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class Decoder:
     Raises
     ------
     ValueError
-        If no encoding is given, and `head` is not in one of these.
+        If no encoding is given and the file seems to be in none of these.
     """
 
     def __init__(self, head: bytes, encoding: str | None = None) -> None:
@@ -70,7 +72,7 @@ class Decoder:
         self._started = False
 
     def decode(self, piece: bytes, final: bool = False) -> str:
-        """Return the text of the next piece of the file, without a byte order mark."""
+        """Decode the next piece, without a byte order mark."""
         text = self._decoder.decode(piece, final)
         if not self._started and text:
             text, self._started = text.removeprefix("\ufeff"), True
@@ -82,15 +84,15 @@ class Decoder:
         return text
 
     def notes(self) -> list[str]:
-        """Return a sentence about each kind of what was not in the encoding, if there was some."""
+        """Return a sentence on the bytes read as Windows-1252 and one on the characters replaced, if there are any."""
         said = []
-        where = f"the first on line {self.first_line}; --encoding names another encoding"
+        where = f"the first on line {self.first_line}; see --encoding"
         if self.assumed:
             some = f"{self.assumed} byte{'s' * (self.assumed > 1)}"
-            said.append(f"read {some} as Windows-1252, because this is not UTF-8, {where}")
+            said.append(f"read {some} that {'are' if self.assumed > 1 else 'is'} not UTF-8 as Windows-1252, {where}")
         if self.replaced:
             some = f"{self.replaced} character{'s' * (self.replaced > 1)}"
-            said.append(f"replaced {some} that are not {self.encoding.upper()} by U+FFFD, {where}")
+            said.append(f"replaced {some} invalid in {self.encoding.upper()} with U+FFFD, {where}")
         return said
 
     def _stand_in(self, odd: re.Match[str]) -> str:
@@ -107,17 +109,15 @@ def _guessed(head: bytes) -> str:
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if head.startswith(mark):
             return encoding
-    # Text of European languages in UTF-16: every second byte is zero.
+    # In UTF-16, every second byte of ASCII is zero.
     zeros = [head[parity:4096:2].count(0) for parity in (0, 1)]
     if max(zeros) > 0.2 * min(len(head), 4096) and min(zeros) < 0.1 * max(zeros):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    text = head.decode("utf-8", "surrogateescape")
-    if not text.isascii():
-        foreign = len(ESCAPED.findall(text))
-        letters = sum(map(str.isalpha, text))
-        if foreign >= FOREIGN_BYTES and foreign > FOREIGN_SHARE * (letters + foreign):
-            raise InvalidValueError(
-                "is not in UTF-8, nor in another encoding that can be told for sure; --encoding names it, for example "
-                "cp1251, gbk or shift_jis"
-            )
+    text = head[:GUESS_BYTES].decode("utf-8", "surrogateescape")
+    foreign = 0 if text.isascii() else len(ESCAPED.findall(text))
+    if foreign >= FOREIGN_BYTES and foreign > FOREIGN_SHARE * (sum(map(str.isalpha, text)) + foreign):
+        raise InvalidValueError(
+            "is not in UTF-8, and its encoding cannot be guessed; set it with --encoding, for example to cp1251, gbk "
+            "or shift_jis"
+        )
     return "utf-8"

@@ -1,7 +1,7 @@
-"""Rows of CSV and TSV files: their cells, and what is wrong with those that cannot be read.
+"""A parser of CSV and TSV that recovers from bad rows.
 
-The `csv` module takes a lone carriage return for an error or for the end of a row, limits cells by a setting of the
-whole process, and cannot go on behind a row that cannot be read.
+The `csv` module rejects lone carriage returns, limits the size of cells for the whole process, and cannot resume on the
+line after a quote that is never closed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 QUOTINGS = ("minimal", "none", "backslash")
@@ -24,9 +24,9 @@ class Dialect:
     delimiter : str
         One character.
     quoting : {"minimal", "none", "backslash"}
-        "minimal": a cell may stand in double quotes, and those inside it are doubled. "none": a quote is text, and
-        each line is a row. "backslash": as "minimal", but a backslash before a quote, a backslash or a delimiter makes
-        it text.
+        "minimal": cells may be enclosed in double quotes, and a quote in such a cell is doubled. "none": quotes are
+        text, and each line is a row. "backslash": as "minimal", but a backslash escapes quotes, delimiters and
+        backslashes.
     """
 
     delimiter: str = ","
@@ -35,14 +35,14 @@ class Dialect:
 
 @dataclass
 class QuoteCounts:
-    """What the quotes of some rows look like, by which to tell whether they are more than text.
+    """How quotes are used in some rows.
 
     Attributes
     ----------
     quoted, doubled, needless : int
-        Cells in quotes; of these, those with a doubled quote in them, and those that needed no quotes.
+        Cells enclosed in quotes; those of them that contain a doubled quote, and those that need not be quoted.
     bare : int
-        Cells that are not in quotes and have some in them.
+        Cells that contain quotes without being enclosed in them.
     """
 
     quoted: int = 0
@@ -59,11 +59,11 @@ class Record(NamedTuple):
     number : int
         The line on which it starts, from 1.
     fields : list of str
-        None for an empty line.
+        Empty for an empty line, incomplete for a bad row.
     lines : list of str
-        Those it stands on, in formats that have lines.
+        The lines of the row, in formats that have lines.
     problem : str
-        Why the line that it starts on cannot be read; "" if it can. The next record starts on the next line.
+        What is wrong with a bad row; "" for a good one. A bad row ends with the line on which it starts.
     """
 
     number: int
@@ -71,28 +71,36 @@ class Record(NamedTuple):
     lines: list[str]
     problem: str = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether this is an empty line."""
+        return not self.fields and not self.problem
+
 
 class _BadQuote(Exception):  # noqa: N818 - not an error of the program
     pass
 
 
-@dataclass
 class _RowParser:
-    """Splits the lines of one row into cells."""
+    """Splits the lines of a row into cells."""
 
-    dialect: Dialect
-    counts: QuoteCounts
-    fields: list[str] = field(default_factory=list)
-    _open: list[str] | None = None  # the parts so far of a cell in quotes that are not closed
+    def __init__(self, dialect: Dialect, counts: QuoteCounts) -> None:
+        delimiter = re.escape(dialect.delimiter)
+        self._dialect, self._counts = dialect, counts
+        self._quote = re.compile(r'\\.|"' if dialect.quoting == "backslash" else '""|"', re.DOTALL)
+        self._escape_or_delimiter = re.compile(rf"\\.|{delimiter}")
+        self._escape = re.compile(rf'\\(["\\{delimiter}])')
+        self._need = re.compile(rf'["\r\n{delimiter}]')
+        self.start()
 
-    def __post_init__(self) -> None:
-        escape = r"\\." if self.dialect.quoting == "backslash" else r'""'
-        self._quote = re.compile(rf'{escape}|"', re.DOTALL)
-        self._delimiter = re.compile(rf"\\.|{re.escape(self.dialect.delimiter)}")
+    def start(self) -> None:
+        """Begin a row."""
+        self.fields: list[str] = []
+        self._open: list[str] | None = None  # the text so far of a quoted cell
 
     def feed(self, line: str) -> bool:
-        """Add a line; the result tells whether the row ends with it."""
-        delimiter = self.dialect.delimiter
+        """Parse the next line of the row; return whether the row is complete."""
+        delimiter = self._dialect.delimiter
         body = line.rstrip("\r\n")
         position = 0
         while True:
@@ -100,7 +108,7 @@ class _RowParser:
                 if not body.startswith('"', position):
                     end = self._end_of_cell(body, position)
                     cell = body[position:] if end < 0 else body[position:end]
-                    self.counts.bare += self._has_bare_quote(cell)
+                    self._counts.bare += self._has_bare_quote(cell)
                     self.fields.append(self._unescaped(cell))
                     if end < 0:
                         return True
@@ -111,41 +119,41 @@ class _RowParser:
             if close < 0:
                 self._open.append(line[position:])
                 return False
+            end = close + 1
+            if end < len(body) and not body.startswith(delimiter, end):
+                raise _BadQuote("has text after the closing quote of a cell")
             self._close(line[position:close])
-            position = close + 1
-            if position >= len(body):
+            if end >= len(body):
                 return True
-            if not body.startswith(delimiter, position):
-                raise _BadQuote("has text behind the closing quote of a cell")
-            position += len(delimiter)
+            position = end + len(delimiter)
 
     def _has_bare_quote(self, cell: str) -> bool:
-        if self.dialect.quoting == "backslash":
+        if self._dialect.quoting == "backslash":
             cell = re.sub(r"\\.", "", cell)
         return '"' in cell
 
     def _end_of_cell(self, body: str, position: int) -> int:
-        if self.dialect.quoting == "minimal":
-            return body.find(self.dialect.delimiter, position)
-        found = self._delimiter.finditer(body, position)
-        return next((match.start() for match in found if match[0] == self.dialect.delimiter), -1)
+        if self._dialect.quoting == "minimal":
+            return body.find(self._dialect.delimiter, position)
+        found = self._escape_or_delimiter.finditer(body, position)
+        return next((match.start() for match in found if match[0] == self._dialect.delimiter), -1)
 
     def _closing_quote(self, line: str, position: int) -> int:
         return next((match.start() for match in self._quote.finditer(line, position) if match[0] == '"'), -1)
 
     def _close(self, last: str) -> None:
         raw = "".join([*(self._open or []), last])
-        cell = self._unescaped(raw) if self.dialect.quoting == "backslash" else raw.replace('""', '"')
-        self.counts.quoted += 1
-        self.counts.doubled += '""' in raw
-        self.counts.needless += bool(raw) and not re.search(rf'["\r\n{re.escape(self.dialect.delimiter)}]', raw)
+        cell = self._unescaped(raw) if self._dialect.quoting == "backslash" else raw.replace('""', '"')
+        self._counts.quoted += 1
+        self._counts.doubled += '""' in raw
+        self._counts.needless += bool(raw) and not self._need.search(raw)
         self.fields.append(cell)
         self._open = None
 
     def _unescaped(self, cell: str) -> str:
-        if self.dialect.quoting != "backslash" or "\\" not in cell:
+        if self._dialect.quoting != "backslash" or "\\" not in cell:
             return cell
-        return re.sub(rf'\\(["\\{re.escape(self.dialect.delimiter)}])', r"\1", cell)
+        return self._escape.sub(r"\1", cell)
 
 
 def read_records(
@@ -156,24 +164,23 @@ def read_records(
     sure: bool = True,
     counts: QuoteCounts | None = None,
 ) -> Iterator[Record | None]:
-    """Read the rows of a table; the first one says how many cells each has.
+    """Parse rows, which must all have as many cells as the first one.
 
     Parameters
     ----------
     lines : iterable of str or None
-        None, for a pause, is handed on.
+        None marks a pause of the input and is passed through.
     dialect : Dialect
     start : int, default 1
         The number of the first line.
     sure : bool, default True
-        Whether it is known that quotes are more than text. If not, a row of several lines, each of which would be a
-        row if they were text, has a problem: it can be read in two ways.
+        Whether the dialect's quoting is certain. If not, rows that `reads_two_ways` are bad.
     counts : QuoteCounts, optional
-        Is added to.
+        Updated in place.
     """
-    counts = QuoteCounts() if counts is None else counts
+    row = _RowParser(dialect, QuoteCounts() if counts is None else counts)
     source = iter(lines)
-    again: deque[str] = deque()  # the lines behind the first one of a row that could not be read
+    again: deque[str] = deque()  # lines to parse again, after a bad row
     number = start
     width = 0
     while True:
@@ -192,7 +199,7 @@ def read_records(
         if dialect.quoting == "none" or ('"' not in line and dialect.quoting == "minimal"):
             fields = line.rstrip("\r\n").split(dialect.delimiter)
         else:
-            row = _RowParser(dialect, counts)
+            row.start()
             fields = row.fields
             try:
                 while not row.feed(taken[-1]):
@@ -217,9 +224,9 @@ def read_records(
 
 
 def reads_two_ways(lines: list[str], delimiter: str, width: int) -> bool:
-    """Tell whether lines that were read as one row would be a row each if quotes were text.
+    """Return whether each line of a quoted row would be a row of its own if quotes were text.
 
-    A delimiter before a space is one of the text.
+    A delimiter followed by a space is taken for punctuation.
     """
     return (
         len(lines) > 1

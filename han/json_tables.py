@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 class NumberedRow(NamedTuple):
-    """A row, its number and its size in characters; or the number of a bad row and what is wrong with it."""
+    """A row with its number and its size in characters; `problem` says what is wrong with a bad row."""
 
     number: int
     row: Row
@@ -23,7 +23,7 @@ class NumberedRow(NamedTuple):
 
 
 def read_json_lines(lines: Iterable[str | None]) -> Iterator[NumberedRow | None]:
-    """Read the rows of JSON Lines, except empty lines; None, for a pause, is handed on."""
+    """Parse JSON Lines, skipping empty lines; None marks a pause and is passed through."""
     number = 0
     for line in lines:
         if line is None:
@@ -41,12 +41,12 @@ def read_json_lines(lines: Iterable[str | None]) -> Iterator[NumberedRow | None]
 
 
 def read_json(text: str) -> Iterator[NumberedRow]:
-    """Read the rows of a JSON file: a list of objects, an object that holds one, or what `DataFrame.to_json` writes.
+    """Parse a JSON file: a list of objects, an object with one such list, or the output of `DataFrame.to_json`.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the text is none of these.
     """
     try:
         rows = _rows(json.loads(text))
@@ -58,7 +58,7 @@ def read_json(text: str) -> Iterator[NumberedRow]:
 
 
 def begins_with_json_line(text: str) -> bool:
-    """Tell whether a text is JSON Lines, as many files are that are called .json."""
+    """Return whether a text is JSON Lines, as are many files with the suffix .json."""
     first, _, rest = text.lstrip().partition("\n")
     try:
         return bool(rest.strip()) and isinstance(json.loads(first), dict)

@@ -1,4 +1,4 @@
-"""The documents and labels in a table."""
+"""Labelled documents in tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from han.validation import shown
 
 
 class Documents(NamedTuple):
-    """Documents of a table, with their labels, and what was assumed, left out or replaced in reading them."""
+    """Documents of a table, their labels, and sentences for the user."""
 
     texts: list[Any]
     labels: list[Any]
@@ -23,7 +23,7 @@ class Documents(NamedTuple):
 def read_labelled(
     path: Path, text: list[str], label: str, label_separator: str | None, options: TableOptions
 ) -> Documents:
-    """Read the text and label columns, as they are written: a text "N/A" is a text. Only empty is missing.
+    """Read the text and label columns. Only empty cells are missing: the text "N/A" is a text.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_labelled(
         The columns that make up the document; see `han.columns.joined_text`.
     label : str
     label_separator : str, optional
-        What stands between the labels of a document, where they are not lists.
+        Separator of the labels of a document, where they are not lists.
     options : TableOptions
 
     Raises
@@ -67,7 +67,8 @@ def read_labelled(
                 f"{argument}s are missing, the first on {table.unit} {missing[0]}; {SKIP_HINT}"
             )
         for number in missing:
-            table.skip(number, f"has no {argument}")
+            if number not in left_out:
+                table.skip(number, f"has no {argument}")
         left_out |= {*missing}
     kept = [index for index, number in enumerate(numbers) if number not in left_out]
     return Documents([texts[index] for index in kept], [labels[index] for index in kept], table.notes)

@@ -1,4 +1,4 @@
-"""How a table of text is written, told from its beginning: the delimiter, and what quotes mean."""
+"""Sniffing of the delimiter and the quoting of CSV and TSV files."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from han.delimited import Dialect, QuoteCounts, Record, read_records, reads_two_
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 CANDIDATES = ",;\t|"
-# The delimiter is told from so many lines.
+# How many lines the delimiter is sniffed from.
 DELIMITER_LINES = 500
 
 
 @dataclass
 class Reading:
-    """What comes of reading lines in a certain way.
+    """The outcome of parsing lines with a dialect.
 
     Attributes
     ----------
     dialect : Dialect
     rows, bad : int
-        The rows, and those of them that cannot be read so.
     width : int
-        The cells of the first row.
+        The number of cells in the first row.
     widths : set of int
-        Those of all rows.
+        The numbers of cells in all rows.
     merged : int
-        The lines that do not start a row.
+        How many lines continue the row above.
     doubtful : int
-        The rows of several lines that would be as many rows if quotes were text.
+        How many rows `reads_two_ways`.
     counts : QuoteCounts
     """
 
@@ -45,16 +44,16 @@ class Reading:
 
     @property
     def objections(self) -> int:
-        """The number of signs that the file is not written so."""
+        """How much speaks against the dialect."""
         return self.bad + self.counts.bare
 
 
 def read_as(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Reading:
-    """Read lines, of which the last row may be cut off if they are not `complete`."""
+    """Parse lines; unless they are the `complete` file, the last row may be cut off."""
     reading = Reading(dialect)
     last: Record | None = None
     for record in read_records(lines, dialect, counts=reading.counts):
-        if record is None or not record.fields:
+        if record is None or record.is_empty:
             continue
         reading.rows += 1
         reading.width = reading.width or len(record.fields)
@@ -69,11 +68,11 @@ def read_as(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Readin
 
 
 def sniff_delimiter(lines: Sequence[str], preferred: str, *, complete: bool) -> tuple[str, list[str]]:
-    """Return the delimiter, and all for which as much speaks.
+    """Return the delimiter, and all candidates that fit equally well.
 
-    It is one that the first row has; that by which the fewest rows have another number of cells. If the first row has
-    none, the table has one column: where the preferred delimiter cuts the other rows into different numbers of cells,
-    it is a part of the text, and the delimiter is one that does not occur.
+    Of the candidates in the first row, the one with the fewest bad rows is taken. If the first row contains none, the
+    table has one column; if the preferred delimiter then splits other rows unevenly, it is punctuation, and a candidate
+    that splits no row is returned.
     """
     head = [*islice(lines, DELIMITER_LINES)]
     complete = complete and len(head) == len(lines)
@@ -94,24 +93,32 @@ def sniff_delimiter(lines: Sequence[str], preferred: str, *, complete: bool) -> 
 
 
 def sniff_quoting(lines: Sequence[str], delimiter: str, input_format: str, *, complete: bool) -> tuple[str, bool]:
-    """Return what quotes mean, and whether that is sure.
+    """Return the quoting, and whether it is certain.
 
-    CSV is quoted and TSV is not, unless the file shows otherwise.
+    CSV is quoted and TSV is not, unless the lines show otherwise.
     """
     usual = "none" if input_format == "tsv" else "minimal"
     if not any('"' in line for line in lines):
         return usual, False
-    quoted, plain, escaped = (
-        read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none", "backslash")
-    )
-    if any("\\" in line for line in lines) and escaped.objections < min(quoted.objections, plain.objections):
+    quoted, plain = (read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none"))
+    fewest = min(quoted.objections, plain.objections)
+    if (
+        fewest
+        and any("\\" in line for line in lines)
+        and read_as(lines, Dialect(delimiter, "backslash"), complete=complete).objections < fewest
+    ):
         return "backslash", True
-    if quoted.objections != plain.objections:
-        return ("minimal", True) if quoted.objections < plain.objections else ("none", True)
+    if quoted.objections < plain.objections:
+        return "minimal", True
     first = next(line for line in lines if line.strip())
     every_cell = all(cell[:1] == '"' == cell[-1:] for cell in first.strip("\r\n").split(delimiter))
+    expected = bool(quoted.counts.doubled) or every_cell
+    if plain.objections < quoted.objections:
+        # A damaged row does not make the quotes of the others text.
+        damaged = quoted.objections <= quoted.counts.quoted
+        return "minimal" if damaged and (expected or input_format == "csv") else "none", True
     needed = not quoted.counts.needless
-    if quoted.counts.doubled or every_cell or (quoted.width > 1 and needed and not quoted.doubtful):
+    if expected or (quoted.width > 1 and needed and not quoted.doubtful):
         return "minimal", True
     if input_format == "csv" or (quoted.width == 1 and needed):
         return "minimal", False

@@ -1,4 +1,4 @@
-"""Where labelled documents come from: two named data sets from PyPI packages, and users' own files and folders."""
+"""Sources of labelled documents: two named data sets from PyPI packages, and files and folders."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from han.document_folders import parts_of, read_folder
+from han.document_folders import Parts, parts_of, read_folder
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.labelled_tables import read_labelled
 from han.paths import local_path
-from han.table_options import TableOptions
+from han.table_options import TableOptions, stem
 from han.validation import check_texts, shown
 
 Source = str | os.PathLike[str]
@@ -30,7 +30,7 @@ class Loaded(NamedTuple):
     labels : list
         As they are in the files.
     notes : list of str
-        What was assumed or left out.
+        Sentences for the user on what was assumed, replaced or left out.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Loaded(NamedTuple):
 
 
 class SourceReader(NamedTuple):
-    """Reads sources, all in the same way."""
+    """Reads sources, all with the same options."""
 
     text: list[str]
     label: str
@@ -48,7 +48,7 @@ class SourceReader(NamedTuple):
     options: TableOptions
 
     def load(self, sources: list[Source]) -> Loaded:
-        """Return all documents of the sources."""
+        """Read all documents of the sources."""
         parts = [self._load_one(source) for source in sources]
         name = parts[0].name + (f"+{len(parts) - 1}" if len(parts) > 1 else "")
         return Loaded(name, *([item for part in parts for item in part[field]] for field in (1, 2, 3)))
@@ -72,11 +72,17 @@ class SourceReader(NamedTuple):
         if not documents.texts:
             raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which has none")
         texts = check_texts(documents.texts, f"the text column of {path.name}")
-        return Loaded(path.name.partition(".")[0] or path.name, texts, documents.labels, documents.notes)
+        return Loaded(stem(path), texts, documents.labels, documents.notes)
 
 
 def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Source]:
-    """Return sources as a list; a TypeError or ValueError if they are none, or a data set among others."""
+    """Return sources as a list.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is not a path or name, or a named data set is combined with other sources.
+    """
     listed: list[Any] = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not listed:
         raise InvalidValueError(f"{argument} must name at least one file, got {sources!r}")
@@ -88,8 +94,8 @@ def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Sou
     return listed
 
 
-def split_folder(sources: list[Source]) -> tuple[Path, Path] | None:
-    """Return the training and the test part if the only source is a folder that has them."""
+def split_folder(sources: list[Source]) -> Parts | None:
+    """Return the parts of the only source if it is a folder that is split."""
     path = local_path("source", sources[0])
     return parts_of(path) if len(sources) == 1 and sources[0] not in NAMED and path.is_dir() else None
 

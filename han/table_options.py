@@ -1,4 +1,4 @@
-"""How a table is to be read, as far as its name or the user says."""
+"""Options for reading tables, and formats by file name."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How to read a table; None means that the name and the contents of the file decide.
+    """How to read a table; what is None is found out from the name and the contents.
 
     Attributes
     ----------
     input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}, optional
     delimiter : str, optional
-        Of CSV and TSV: one character.
+        The delimiter of CSV and TSV, one character.
     encoding : str, optional
     header : bool, default True
         Whether the first row of CSV, TSV and Excel names the columns; otherwise they are named "0", "1" and so on.
     quoting : {"minimal", "none", "backslash"}, optional
         What a double quote means in CSV and TSV; see `han.delimited.Dialect`.
     skip_bad_rows : bool, default False
-        Skip rows that cannot be read, and count them, instead of raising an error at the first one.
+        Skip and count bad rows, instead of raising an error at the first one.
 
     Raises
     ------
     ValueError, TypeError
-        If a value is not one of these.
+        If an option has another value.
     """
 
     input_format: str | None = None
@@ -56,7 +56,7 @@ class TableOptions:
         for name in ("header", "skip_bad_rows"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidTypeError(f"{name} must be a bool, got {shown(getattr(self, name))}")
-        if self.delimiter == "\\t":  # as a shell hands it over
+        if self.delimiter == "\\t":  # typed in a shell
             object.__setattr__(self, "delimiter", "\t")
         if self.delimiter is not None and (
             not isinstance(self.delimiter, str) or len(self.delimiter) != 1 or self.delimiter in '"\\\r\n'
@@ -69,6 +69,11 @@ class TableOptions:
 
 
 def format_named(name: str) -> str | None:
-    """Return the format that the ending of a file's name tells, also before `.gz` and the like; None for no table."""
+    """Return the format by the suffix of a file, ignoring `.gz` and the like; None if it is no table."""
     path = PurePath(name.lower())
     return SUFFIXES.get(PurePath(path.stem).suffix if path.suffix in COMPRESSED.values() else path.suffix)
+
+
+def stem(path: PurePath) -> str:
+    """Return the name of a file without its suffix, and without `.gz` and the like."""
+    return PurePath(path.stem).stem if path.suffix.lower() in COMPRESSED.values() else path.stem

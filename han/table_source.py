@@ -1,4 +1,4 @@
-"""The bytes of a file or pipe: decompressed, looked at ahead, read as they come, and split into lines."""
+"""Bytes of files and pipes: decompression, a sample to sniff, reading without waiting, and lines."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any, BinaryIO
 
 from han.exceptions import InvalidValueError
 
-# The endings of compressed files, by how their contents begin.
+# Suffixes of compressed files, by their first bytes.
 COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz", b"\x28\xb5\x2f\xfd": ".zst"}
 PIECE_BYTES = 2**16
-# A pipe pauses when nothing comes for so many seconds. Rows that keep coming are handed on at least every second.
+# A pipe pauses when nothing arrives for so many seconds. Rows that keep arriving are handed on every second at least.
 PAUSE, LONGEST_WAIT = 0.05, 1.0
-# So much of a file, though not of a pipe, is looked at to tell how it is to be read.
+# How much of a file is sniffed; of a pipe, only what has arrived.
 SAMPLE_BYTES = 2**23
 
 
 class Source:
-    """What a stream holds, decompressed.
+    """The decompressed contents of a stream.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Source:
             piece = self._read()
 
     def seekable(self) -> BinaryIO:
-        """Return a file with all of the contents that can be sought in."""
+        """Return all of the contents as a seekable file."""
         if self._seekable and not self._ending:
             self._raw.seek(self._start)
             return self._raw
@@ -75,12 +75,12 @@ class Source:
 
     def _read(self) -> bytes:
         try:
-            # A pipe's `read` waits for all that it was asked for.
+            # `read` would wait until a pipe has delivered that many bytes.
             piece: bytes = getattr(self._stream, "read1", self._stream.read)(PIECE_BYTES)
         except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
             if not self._ending:
                 raise
-            raise InvalidValueError(f"is damaged, or not all of a {self._ending} file: {error}") from error
+            raise InvalidValueError(f"is a damaged or truncated {self._ending} file: {error}") from error
         return piece
 
     def _pauses(self) -> bool:
@@ -100,7 +100,7 @@ class Source:
 
 
 class _Rejoined(io.RawIOBase):
-    """A stream with what was read of it put back; closing it leaves the stream open."""
+    """A stream with its first bytes put back; closing it leaves the stream open."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
         self._head, self._rest = head, rest
@@ -121,12 +121,13 @@ def _decompressed(stream: io.BufferedReader, ending: str) -> Any:
         import pyarrow as pa
 
         return pa.CompressedInputStream(stream, "zstd")
-    opened: dict[str, Any] = {".gz": gzip.GzipFile, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
-    return gzip.GzipFile(fileobj=stream) if ending == ".gz" else opened[ending](stream)
+    if ending == ".gz":
+        return gzip.GzipFile(fileobj=stream)
+    return bz2.BZ2File(stream) if ending == ".bz2" else lzma.LZMAFile(stream)
 
 
 def split_lines(texts: Iterable[str | None], end: str = "\n") -> Iterator[str | None]:
-    """Split pieces of text into lines that keep their ends; None is handed on."""
+    """Split pieces of text into lines, which keep their ends; None is passed through."""
     held: list[str] = []
     for text in texts:
         if text is None:

@@ -1,4 +1,4 @@
-"""Tables of documents as they come: CSV, TSV, JSON Lines, JSON, Excel and Parquet, read a chunk at a time."""
+"""Reading of tables in chunks: CSV, TSV, JSON Lines, JSON, Excel and Parquet."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = [
     "joined_text", "open_table",
 ]  # fmt: skip
 
-# A chunk ends when it has so many rows, or a row ends beyond so many characters.
+# A chunk ends at either limit: of rows, or of characters.
 CHUNK_ROWS, CHUNK_SIZE = 4096, 16_000_000
-SKIP_HINT = "--skip-bad-rows (skip_bad_rows=True) leaves such rows out"
-QUOTING_HINT = "--quoting (quoting=) says what quotes mean"
+SKIP_HINT = "to skip such rows, use --skip-bad-rows (skip_bad_rows=True)"
+QUOTING_HINT = "to change the meaning of quotes, use --quoting (quoting=)"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Chunk:
     Attributes
     ----------
     names : list of str
-        The columns: of JSON, those that these rows have.
+        The columns; of JSON, those that occur in these rows.
     numbers : list of int
-        Where each row starts: its line, or its row in formats without lines, from 1.
+        The line on which each row starts, or its row number in formats without lines, from 1.
     batch : pyarrow.RecordBatch, optional
-        Of Parquet: the rows as they are in the file. `rows` and `column` are made from it.
+        The rows of a Parquet file, from which `rows` and `column` convert.
     """
 
     names: list[str]
@@ -52,16 +52,16 @@ class Chunk:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows; of CSV, TSV and Excel every cell is a str, and an empty one is ""."""
+        """The rows; cells of CSV, TSV and Excel are str, empty ones ""."""
         return self.held if self.batch is None else self.batch.to_pylist()
 
     def column(self, name: str) -> list[Any]:
-        """Return the values of one column; of a JSON row without it, None."""
+        """Return the values of a column; None for a JSON row that lacks it."""
         return [row.get(name) for row in self.held] if self.batch is None else self.batch[name].to_pylist()
 
 
 class Table:
-    """A table that is being read. Made by `open_table`.
+    """A table that is being read; see `open_table`.
 
     Attributes
     ----------
@@ -71,11 +71,11 @@ class Table:
     unit : {"line", "row"}
         What the numbers of rows count.
     names : list of str, optional
-        The columns, where all rows have the same.
+        The columns; None for JSON, where they may differ from row to row.
     dialect : Dialect
-        Of CSV and TSV; of the others, that of plain CSV.
+        The sniffed dialect of CSV and TSV; that of plain CSV for other formats.
     schema : pyarrow.Schema, optional
-        Of Parquet.
+        The schema of a Parquet file.
     skipped : list of int
         The numbers of the bad rows that were skipped.
     repeated_headers : list of int
@@ -90,7 +90,7 @@ class Table:
         self.schema: Any = None
         self.skipped: list[int] = []
         self.repeated_headers: list[int] = []
-        self._assumed: list[tuple[str, str]] = []  # what, and the option that says otherwise
+        self._assumed: list[tuple[str, str]] = []  # what, and the option for it
         self._remarks: list[str] = []
         self._problems: dict[int, str] = {}
         self._rows: Iterator[NumberedRow | None] = iter(())
@@ -116,30 +116,28 @@ class Table:
 
     @property
     def notes(self) -> list[str]:
-        """What was assumed, replaced or left out so far, a sentence each, to be shown to the user after reading."""
+        """Sentences for the user, once all is read, on what was assumed, replaced or left out."""
         said = [*self._remarks, *self._decoder.notes()]
         if self._assumed:
             what, options = zip(*self._assumed, strict=True)
             said.insert(0, f"assumed {', '.join(what)}; see {', '.join(options)}")
         if self.repeated_headers:
             count, first = len(self.repeated_headers), self.repeated_headers[0]
-            said.append(f"found the header {count} more time{'s' * (count > 1)}, first on {self.unit} {first}")
+            said.append(f"the header is repeated {count} time{'s' * (count > 1)}, first on {self.unit} {first}")
         if self.skipped:
             numbers = sorted(self.skipped)
             which = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-            first = self._problems[numbers[0]]
-            said.append(
-                f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}; the first {first}"
-            )
+            why = f"; the first {self._problems[numbers[0]]}" if numbers[0] in self._problems else ""
+            said.append(f"skipped {len(numbers)} bad row{'s' * (len(numbers) > 1)}, on {self.unit} {which}{why}")
         return [f"{self.name}: {sentence}" for sentence in said]
 
     def chunks(self) -> Iterator[Chunk]:
-        """Read the rows; a chunk ends at a few thousand rows, or earlier where a pipe pauses.
+        """Read the rows in chunks of a few thousand, or fewer when a pipe pauses.
 
         Raises
         ------
         ValueError
-            If a row cannot be read, with its number; after the rows before it.
+            At the first bad row, with its number, after the rows before it; unless `skip_bad_rows` is set.
         """
         try:
             yield from self._read_batches() if self.input_format == "parquet" else self._read_chunks()
@@ -147,22 +145,22 @@ class Table:
             raise _with_name(self.name, error) from error
 
     def check_columns(self, wanted: Iterable[str], argument: str, names: Iterable[str] = ()) -> None:
-        """Raise a ValueError if a wanted column is not there.
+        """Raise a ValueError if a wanted column is missing.
 
         Parameters
         ----------
         wanted : iterable of str
         argument : str
-            What names them: "text" or "label".
+            The argument that names them: "text" or "label".
         names : iterable of str
-            The columns, if not all rows have the same.
+            The columns found, for JSON.
         """
         headed = self.names is not None and self.schema is None and self.options.header
-        hint = "; --no-header (header=False) reads a file without a header" if headed else ""
+        hint = "; for a file without a header, use --no-header (header=False)" if headed else ""
         check_columns(self.name, self.names or names, wanted, argument, hint)
 
     def skip(self, number: int, problem: str) -> None:
-        """Count a bad row, or raise a ValueError if such rows are not to be skipped."""
+        """Count a bad row as skipped, or raise a ValueError unless `skip_bad_rows` is set."""
         if not self.options.skip_bad_rows:
             hint = f"{QUOTING_HINT}; " if "quote" in problem else ""
             raise InvalidValueError(f"{self.unit} {number} {problem}; {hint}{SKIP_HINT}")
@@ -192,8 +190,9 @@ class Table:
         if self.names is None:
             return Chunk([*dict.fromkeys(name for row in rows for name in row)], numbers, rows)
         if self.options.header:
-            header = dict(zip(self.names, self.names, strict=True))
-            self.repeated_headers += [number for number, row in zip(numbers, rows, strict=True) if row == header]
+            self.repeated_headers += [
+                number for number, row in zip(numbers, rows, strict=True) if _is_header(row, self.names)
+            ]
         return Chunk(self.names, numbers, rows)
 
     def _read_batches(self) -> Iterator[Chunk]:
@@ -233,7 +232,7 @@ class Table:
         if not self._source.ended and len(sample) > 1 and not sample[-1].endswith(end):
             sample.pop()
         lines = split_lines(self._texts(), end)
-        declared = re.match(r'"?sep=(.)"?[\r\n]', beginning)  # Excel's own way to say it
+        declared = re.match(r'"?sep=(.)"?[\r\n]', beginning)  # how Excel declares it
         if declared:
             next(lines)
             del sample[0]
@@ -258,7 +257,7 @@ class Table:
         yield self._decoder.decode(b"", final=True)
 
     def _sniff(self, sample: Sequence[str], declared: str | None) -> tuple[Dialect, bool]:
-        """Return the dialect, and whether it is sure what quotes mean."""
+        """Return the dialect, and whether its quoting is certain."""
         self.unit = "line"
         usual = DELIMITERS[self.input_format]
         delimiter = self.options.delimiter or declared
@@ -278,7 +277,7 @@ class Table:
         return Dialect(delimiter, quoting), sure
 
     def _checked(self, records: Iterator[Record | None], sure: bool) -> Iterator[Record | None]:
-        """Hand on records, and note those of which it is in doubt whether they are one row."""
+        """Pass records through, and remark on rows of several lines that may be several rows."""
         merged = 0
         doubtful: list[int] = []
         width = 0
@@ -290,14 +289,14 @@ class Table:
                     doubtful.append(record.number)
             yield record
         if self.options.quoting is None and merged and (not sure or doubtful):
-            first = f"; that on line {doubtful[0]} could be several" if doubtful else ""
+            first = f" (the row on line {doubtful[0]} may be several)" if doubtful else ""
             self._remarks.append(
-                f"read {merged} line{'s' * (merged > 1)} as part of the row above, as quotes say{first}; "
-                "--quoting none reads a row from each line"
+                f"quotes join {merged} line{'s' * (merged > 1)} to the row above{first}; to read each line as a row, "
+                "use --quoting none"
             )
 
     def _set_rows(self, records: Iterator[Record | None]) -> None:
-        first = next((record for record in records if record and record.fields), None)
+        first = next((record for record in records if record and not record.is_empty), None)
         if first is None:
             return
         if first.problem:
@@ -312,8 +311,8 @@ class Table:
                 yield None
             elif record.problem:
                 yield NumberedRow(record.number, {}, problem=record.problem)
-            elif record.fields:
-                # In a table of one column an empty line is an empty cell, but for those at the end.
+            elif not record.is_empty:
+                # In a table of one column, an empty line is an empty cell, except at the end of the file.
                 yield from (NumberedRow(number, {names[0]: ""}) for number in empty)
                 empty = []
                 row = dict(zip(names, record.fields, strict=True))
@@ -323,22 +322,22 @@ class Table:
 
 
 def open_table(stream: BinaryIO, name: str, options: TableOptions | None = None) -> Table:
-    """Open a table; of CSV, TSV and JSON Lines nothing but the beginning is read before `Table.chunks`.
+    """Open a table. Of CSV, TSV and JSON Lines, only a sample is read before `Table.chunks`.
 
     Parameters
     ----------
     stream : binary file
-        A file or a pipe, compressed or not; whoever opened it closes it.
+        A file or a pipe, which may be compressed; the caller closes it.
     name : str
-        Its path, or what messages call it. Its ending tells the format, unless `options` or the contents do.
+        The path, or another name for messages. Its suffix gives the format, unless `options` or the contents do.
     options : TableOptions, optional
 
     Raises
     ------
     ValueError
-        If the format is not known, or the file is not of it. Messages begin with the name.
+        If the format is unknown or the file is not in it. The message begins with the name.
     MissingExtraError
-        If an Excel file is to be read without openpyxl.
+        If openpyxl, which reads Excel files, is not installed.
     """
     try:
         return Table(stream, name, options or TableOptions())
@@ -351,20 +350,23 @@ def _format_of(head: bytes, name: str, options: TableOptions) -> str:
         if head.startswith(magic):
             return found
     if head.startswith(b"\xd0\xcf\x11\xe0"):
-        raise InvalidValueError("is a workbook of an old Excel; save it as .xlsx or .csv")
+        raise InvalidValueError("is a workbook in the old format .xls; save it as .xlsx or .csv")
     found_by_name = options.input_format or format_named(name)
     if found_by_name is None:
-        raise InvalidValueError(
-            f"must end in one of {', '.join(SUFFIXES)}; --input-format (input_format=) names a format"
-        )
+        raise InvalidValueError(f"must end in one of {', '.join(SUFFIXES)}; or set --input-format (input_format=)")
     return found_by_name
+
+
+def _is_header(row: Row, names: list[str]) -> bool:
+    """Return whether a row repeats the header; where files were joined, a byte order mark may precede it."""
+    return row[names[-1]] == names[-1] and [*row.values()] in (names, ["\ufeff" + names[0], *names[1:]])
 
 
 def _readable(batches: Iterator[Any], kinds: tuple[type[Exception], ...]) -> Iterator[Any]:
     try:
         yield from batches
     except kinds as error:
-        raise InvalidValueError(f"is not a whole Parquet file: {error}") from error
+        raise InvalidValueError(f"is a damaged Parquet file: {error}") from error
 
 
 def _with_name(name: str, error: InvalidValueError) -> InvalidValueError:

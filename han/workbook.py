@@ -6,14 +6,16 @@ import datetime
 import warnings
 import zipfile
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, BinaryIO
 
 from han.delimited import Record
 from han.exceptions import InvalidValueError, MissingExtraError
+from han.validation import shown
 
 
 def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
-    """Read the first sheet of a workbook that has cells.
+    """Read the first sheet that is not empty.
 
     Parameters
     ----------
@@ -22,9 +24,9 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     Returns
     -------
     rows : iterator of Record
-        The rows that are not empty; each has as many cells as the first one, or more and a problem.
+        The rows that are not empty, padded to the length of the first one; longer ones are bad.
     note : str
-        Which sheet this is, if there are several.
+        The name of the sheet, if there are several.
 
     Raises
     ------
@@ -41,17 +43,21 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about styles and validation of cells that are not read
+            warnings.simplefilter("ignore")  # openpyxl warns of styles that it ignores
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise InvalidValueError(f"is not an Excel workbook: {error}") from error
     sheets = book.worksheets
-    note = f"read the sheet {sheets[0].title!r}, the first of {len(sheets)}" if len(sheets) > 1 else ""
-    return _rows(sheets[0]) if sheets else iter(()), note
+    for sheet in sheets:
+        rows = _rows(sheet)
+        if (first := next(rows, None)) is not None:
+            note = f"read the sheet {shown(sheet.title)}, one of {len(sheets)}" if len(sheets) > 1 else ""
+            return chain([first], rows), note
+    return iter(()), ""
 
 
 def _rows(sheet: Any) -> Iterator[Record]:
-    sheet.reset_dimensions()  # which some programs write wrongly
+    sheet.reset_dimensions()  # some programs write them wrongly
     width = 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
         texts = [_text(cell) for cell in cells]
@@ -64,9 +70,13 @@ def _rows(sheet: Any) -> Iterator[Record]:
 
 
 def _text(cell: Any) -> str:
-    """Return what a cell shows, as far as the file says."""
+    """Return the value of a cell as text."""
     if cell is None:
         return ""
+    if isinstance(cell, str):
+        from openpyxl.utils.escape import unescape
+
+        return str(unescape(cell))  # such as _x000D_, a carriage return
     if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell)

@@ -129,7 +129,7 @@ def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_cov
         (("train", "news.csv", "--config", "wrong.toml"), "wrong.toml must hold hyper-parameters (han train --help"),
         (("train", "news.csv", "--config", "broken.yaml"), "broken.yaml must hold YAML"),
         (("train", "news.csv", "--tokenizer", "str.split"), "tokenizer must be MODULE:FUNCTION, got 'str.split'"),
-        (("train",), "Missing argument 'SOURCE'"),
+        (("train",), "Missing argument 'SOURCE...'"),
         (("tarin",), "No such command 'tarin'"),
     ],
 )
@@ -514,3 +514,73 @@ def test_completion(shell, tmp_path):
         asked = f"{script}\nCOMP_WORDS=(han pre); COMP_CWORD=1; _han_completion {HAN}; echo ${{COMPREPLY[@]}}"
         result = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603, S607
         assert result.stdout.split() == ["predict"]
+
+
+SMALL = ["--units", "2", "--embedding-dim", "4", "--epochs", "1", "--quiet"]
+
+
+def test_tables_as_they_come_are_trained_on_and_evaluated(tmp_path):
+    """Two files as a spreadsheet writes them, with a title and a body, and a file to test on in another format."""
+    table = [(f"Film {n}", ("fine, " if n % 2 else "dull, ") + f"I say {n}", "ab"[n % 2]) for n in range(60)]
+    frame = pd.DataFrame(table, columns=["title", "body", "stars"])
+    excel = {"index": False, "sep": ";", "encoding": "cp1252", "lineterminator": "\r\n"}
+    frame[:30].to_csv(tmp_path / "january.csv", **excel)
+    frame[30:40].to_csv(tmp_path / "february.csv.gz", **excel)
+    with (tmp_path / "january.csv").open("ab") as file:
+        file.write(b"caf\xe9;no label;\r\n")
+    frame[38:].to_json(tmp_path / "march.json", orient="records")
+    columns = ["--text", "title", "--text", "body", "--label", "stars"]
+    command = ["train", "january.csv", "february.csv.gz", *columns, "--test", "march.json", *SMALL]
+    refused = run(*command, folder=tmp_path)
+    assert refused.returncode == 2
+    assert (
+        "january.csv 1 labels are missing, the first on line 32; to skip such rows, use --skip-bad-rows"
+        in refused.stderr
+    )
+    assert not (tmp_path / "models").exists()
+    result = run(*command, "--skip-bad-rows", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "22 test documents" in result.stdout
+    for said in (
+        "han: january.csv: assumed the delimiter ';'; see --delimiter",
+        "han: january.csv: read 1 byte that is not UTF-8 as Windows-1252",
+        "han: january.csv: skipped 1 bad row, on line 32; the first has no label",
+        "han: february.csv.gz: assumed the delimiter ';'; see --delimiter",
+        "han: 2 of 22 documents to test on are documents to train on too",
+    ):
+        assert said in result.stderr
+    result = run("evaluate", "models/january+1", "march.json", *columns, "--format", "json", folder=tmp_path)
+    assert json.loads(result.stdout)["documents"] == 22
+    assert HANClassifier.load(tmp_path / "models" / "january+1").n_samples_fit_ == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.csv", "--test", "nowhere.csv"], "got 'nowhere.csv': no such file"),
+        (["in.csv", "imdb"], "source must be files and folders, or one data set alone, got 'imdb'"),
+        (
+            ["in.csv", "--text", "txet"],
+            "got 'txet', did you mean 'text'? its columns are 'text', 'label'; to choose",
+        ),
+        (["in.csv", "--encoding", "utf-9"], "encoding must be a text encoding"),
+        (["in.csv", "--delimiter", ""], "delimiter must be one character"),
+        (["in.csv", "--no-header"], "got 'text'; its columns are '0', '1'; to choose another, use --text"),
+        (["in.csv", "--quoting", "all"], "'all' is not one of 'minimal', 'none', 'backslash'"),
+    ],
+)
+def test_options_of_tables_are_refused_before_training(arguments, message, tmp_path):
+    (tmp_path / "in.csv").write_text("text,label\n" + "".join(f"A text {n}.,{n % 2}\n" for n in range(20)))
+    result = run("train", *arguments, *SMALL, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_tsv_without_a_header_is_trained_on_by_position(tmp_path):
+    lines = [f'{"ab"[n % 2]}\t{"it said " * (n % 3)}"text {n}\n' for n in range(40)]
+    (tmp_path / "SMSSpamCollection").write_text("".join(lines))
+    command = ["train", "SMSSpamCollection", "--input-format", "tsv", "--no-header", "--text", "1", "--label", "0"]
+    result = run(*command, *SMALL, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert HANClassifier.load(tmp_path / "models" / "SMSSpamCollection").n_samples_fit_ == 32

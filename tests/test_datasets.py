@@ -90,7 +90,7 @@ def test_duplicates_are_left_out_before_splitting(tmp_path):
         ("text,label\na,1\nb,\n,2\n", {}, ValueError, "missing"),
         ("text,label\na,1\nb\n,2\n", {}, ValueError, "line 3 has 1 field, expected 2"),
         ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes: file: .* got one class, 1"),
-        ('text,label\n"a,1\n', {}, ValueError, r"file\.csv: line 2 opens a quote that is not closed"),
+        ('text,label\n"b","2"\n"a,1\n', {}, ValueError, r"file\.csv: line 3 opens a quote that is not closed"),
         ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"file\.csv: line 3 has 4 fields"),
         (
             "text,label\na,1\nb,2\n",
@@ -161,9 +161,13 @@ def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
     ("name", "content", "message"),
     [
         ("a.csv", b'text,label\n"a\nb",1\n"c\nd",2,3\n', r"a\.csv: line 4 has 3 fields, expected 2"),
-        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4 opens a quote that is not closed; --quoting"),
+        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4 opens a quote that is not closed; to change"),
         ("a.csv", b'text,label\n"a\nb",1\nc,\nd,\n', r"'label' of .*a\.csv 2 labels are missing, the first on line 4"),
-        ("a.csv", b'text,label\n"a\nb",1\n,2\n', r"'text' of .*a\.csv 1 texts .* on line 4; --skip-bad-rows"),
+        (
+            "a.csv",
+            b'text,label\n"a\nb",1\n,2\n',
+            r"'text' of .*a\.csv 1 texts .* on line 4; to skip such rows, use --skip-bad-rows",
+        ),
         (
             "a.jsonl",
             b'{"text": "a", "label": "1"}\n{"text": 7, "label": "2"}\n',
@@ -272,6 +276,9 @@ def test_several_files_are_one_data_set(tmp_path):
     pd.DataFrame(rows(40, 50), columns=["text", "label"]).to_json(tmp_path / "3.jsonl", orient="records", lines=True)
     dataset = load_dataset([*paths, tmp_path / "3.jsonl"])
     assert dataset.name == "one+2"
+    (tmp_path / "one.csv").rename(tmp_path / "reviews.v2.csv")
+    assert load_dataset(tmp_path / "reviews.v2.csv").name == "reviews.v2"
+    paths[0] = tmp_path / "reviews.v2.csv"
     assert dataset.duplicates == 5
     assert {*dataset.X_train, *dataset.X_test} == {text for text, _ in rows(0, 50)}
     texts, labels = load_labelled(paths)
@@ -328,6 +335,9 @@ def test_a_folder_that_is_split_is_taken_as_it_is(tmp_path):
     assert {*dataset.y_train} == {*dataset.y_test} == {"pos", "neg"}
     assert sorted(load_labelled(tmp_path)[0]) == sorted(dataset.X_test)
     assert len(load_dataset(tmp_path / "train").X_train) < 12
+    (tmp_path / "val").mkdir()
+    with pytest.warns(DataWarning, match="left out val, which is neither train nor test"):
+        load_dataset(tmp_path)
 
 
 def test_several_text_columns_are_joined(tmp_path):
@@ -351,9 +361,11 @@ def test_a_missing_column_is_named_with_the_nearest_and_nothing_is_dumped(tmp_pa
         ValueError, match=r"^text must be a column of .*file\.csv, got 'text', did you mean 'Text '\?"
     ) as text:
         load_dataset(path)
-    assert "and 294 more; --text names another; --no-header" in str(text.value)
+    assert "and 294 more; to choose another, use --text; for a file without a header, use --no-header" in str(
+        text.value
+    )
     assert len(str(text.value)) < 500
-    with pytest.raises(ValueError, match=r"^label must be .* got 'label', did you mean 'lable'\?.* --label names"):
+    with pytest.raises(ValueError, match=r"^label must be .* got 'label', did you mean 'lable'\?.* use --label"):
         load_dataset(path, text="Text ")
     path.write_text("x" * 5000 + ",a\n" + "y" * 5000 + ",b\n")  # no header
     with pytest.raises(ValueError, match="--no-header") as headless:
@@ -386,7 +398,7 @@ def test_bad_rows_are_skipped_counted_and_said(tmp_path):
 def test_a_header_that_is_repeated_is_warned_of_and_left_out(tmp_path):
     path = write(tmp_path, "file.csv", rows(0, 20))
     path.write_text(path.read_text() + path.read_text().replace("text ", "more "))
-    with pytest.warns(DataWarning, match=r"file\.csv: found the header 1 more time, first on line 22"):
+    with pytest.warns(DataWarning, match=r"file\.csv: the header is repeated 1 time, first on line 22"):
         dataset = load_dataset(path)
     assert dataset.class_count == 2
     assert len(dataset.X_train) + len(dataset.X_test) == 40
@@ -401,7 +413,7 @@ def test_what_was_assumed_is_warned_of(tmp_path):
         dataset = load_dataset(path, text="texté")
     assert [str(warning.message).removeprefix(f"{path}: ").partition(";")[0] for warning in warned] == [
         "assumed the delimiter '",
-        "read 21 bytes as Windows-1252, because this is not UTF-8, the first on line 1",
+        "read 21 bytes that are not UTF-8 as Windows-1252, the first on line 1",
     ]
     assert all(text.endswith("é") for text in dataset.X_train)
     assert load_dataset(path, text="texté", delimiter=";", encoding="cp1252").X_train == dataset.X_train

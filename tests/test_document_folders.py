@@ -24,8 +24,8 @@ def test_what_is_left_out_is_counted_and_said(tmp_path):
     texts, classes, notes = read_folder(tmp_path)
     assert (len(texts), classes) == (4, ["neg", "pos", "pos", "pos"])
     assert notes == [
-        f"{tmp_path}: found no documents in the folder none",
-        f"{tmp_path}: left out 4 files (2 of .pdf, 1 of .html, 1 of .md), the first neg/2.pdf",
+        f"{tmp_path}: the folder none has no documents",
+        f"{tmp_path}: left out 4 files (2 .pdf, 1 .html, 1 .md), the first neg/2.pdf",
     ]
 
 
@@ -33,7 +33,7 @@ def test_documents_in_nested_folders_are_of_the_class_of_the_outer_one(tmp_path)
     write(tmp_path, "pos/2023/may/1.txt", "pos/2.txt", "neg/2023/1.txt")
     texts, classes, notes = read_folder(tmp_path)
     assert (len(texts), classes) == (3, ["neg", "pos", "pos"])
-    assert notes == [f"{tmp_path}: took 2 documents in nested folders for ones of the class of the outer folder"]
+    assert notes == [f"{tmp_path}: 2 documents in nested folders belong to the class of the outermost"]
 
 
 def test_encodings_are_those_of_each_file(tmp_path):
@@ -43,10 +43,10 @@ def test_encodings_are_those_of_each_file(tmp_path):
     texts, _, notes = read_folder(tmp_path)
     assert texts == ["naïve\n", "naïve", "naïve", "naïve"]
     assert len(notes) == 1
-    assert notes[0].startswith(f"{tmp_path / 'a' / '2.txt'}: read 1 byte as Windows-1252")
-    assert notes[0].endswith("(and more of the kind in 1 other files)")
+    assert notes[0].startswith(f"{tmp_path / 'a' / '2.txt'}: read 1 byte that is not UTF-8 as Windows-1252")
+    assert notes[0].endswith("(and likewise in 1 other files)")
     write(tmp_path, "a/1.txt", content=("Очень хороший фильм. " * 5).encode("cp1251"))
-    with pytest.raises(InvalidValueError, match=r"1\.txt is not in UTF-8, nor"):
+    with pytest.raises(InvalidValueError, match=r"1\.txt is not in UTF-8, and"):
         read_folder(tmp_path)
 
 
@@ -59,6 +59,9 @@ def test_a_folder_without_documents_is_refused(tmp_path):
 def test_parts(tmp_path):
     write(tmp_path, "train/pos/1.txt", "train/urls.txt", "test/pos/1.txt")
     assert parts_of(tmp_path) == (tmp_path / "train", tmp_path / "test")
+    assert parts_of(tmp_path).notes() == []
     assert parts_of(tmp_path / "train") is None
+    write(tmp_path, "val/pos/1.txt", "README", ".DS_Store")
+    assert parts_of(tmp_path).notes() == [f"{tmp_path}: left out README, val, which are neither train nor test"]
     write(tmp_path, "classes/train/1.txt", "classes/test/1.txt")
     assert parts_of(tmp_path / "classes") is None  # two classes

@@ -89,7 +89,7 @@ def test_no_row_of_a_tsv_is_swallowed_by_quotes():
 
 def test_no_row_of_a_csv_is_swallowed_in_silence():
     content = b'text,label\n"Begins with a quote,a\nbetween,b\nends with one",a\nlast,b\n'
-    message = r"^in\.csv: line 2 opens a quote that is only closed on line 4, though each .* 2 fields; --quoting"
+    message = r"^in\.csv: line 2 opens a quote that is only closed on line 4, though each .* 2 fields; .*--quoting"
     with pytest.raises(InvalidValueError, match=message):
         read(content)
     assert [row["text"] for row in read(content, quoting="none")[0]] == [
@@ -99,14 +99,14 @@ def test_no_row_of_a_csv_is_swallowed_in_silence():
     # Where other rows show that quotes are more than text, it is said.
     rows, table = read(content + b'"a, ""b""",b\n')
     assert len(rows) == 3
-    assert "read 2 lines as part of the row above, as quotes say; that on line 2 could be several" in table.notes[0]
+    assert "quotes join 2 lines to the row above (the row on line 2 may be several)" in table.notes[0]
 
 
 def test_one_column_of_texts_over_several_lines_is_said():
     rows, table = read(b'text\n"one\ntwo"\nthree\n')
     assert rows == [{"text": "one\ntwo"}, {"text": "three"}]
     assert table.notes == [
-        "in.csv: read 1 line as part of the row above, as quotes say; --quoting none reads a row from each line"
+        "in.csv: quotes join 1 line to the row above; to read each line as a row, use --quoting none"
     ]
 
 
@@ -180,7 +180,7 @@ def test_compressed_files(ending, compress, rng):
     frame = io.BytesIO()
     FRAME.to_parquet(frame)
     assert [row["text"] for row in read(compress(frame.getvalue()), f"in.parquet{ending}")[0]] == TEXTS
-    with pytest.raises(InvalidValueError, match=rf"^in\.csv\{ending} is damaged, or not all of a \{ending} file"):
+    with pytest.raises(InvalidValueError, match=rf"^in\.csv\{ending} is a damaged or truncated \{ending} file"):
         read(compress(rng.bytes(300_000))[:-200_000], f"in.csv{ending}", encoding="latin-1")
 
 
@@ -212,14 +212,17 @@ def test_json_lists_in_objects_and_json_lines_by_another_name():
 
 
 def test_excel(tmp_path):
-    frame = FRAME.assign(text=[text.replace("\r\n", "\n") for text in TEXTS], when=pd.Timestamp("2024-03-01"))
+    # As Excel writes a carriage return.
+    written = [text.replace("\r", "_x000D_") for text in TEXTS]
+    frame = FRAME.assign(text=written, when=pd.Timestamp("2024-03-01"))
     with pd.ExcelWriter(tmp_path / "in.xlsx") as writer:
+        pd.DataFrame().to_excel(writer, sheet_name="nothing", index=False)
         frame.to_excel(writer, sheet_name="reviews", index=False)
         frame.head(1).to_excel(writer, sheet_name="more", index=False)
     rows, table = read((tmp_path / "in.xlsx").read_bytes(), "in.xlsx")
-    assert rows == cells(frame.assign(when="2024-03-01T00:00:00"))
+    assert rows == cells(FRAME.assign(when="2024-03-01T00:00:00"))
     assert table.unit == "row"
-    assert table.notes == ["in.xlsx: read the sheet 'reviews', the first of 2"]
+    assert table.notes == ["in.xlsx: read the sheet 'reviews', one of 3"]
     chunk = next(open_table(io.BytesIO((tmp_path / "in.xlsx").read_bytes()), "in.xlsx").chunks())
     assert chunk.numbers == [*range(2, 10)]  # as Excel numbers them
     assert read((tmp_path / "in.xlsx").read_bytes(), "in.csv")[0] == rows  # known by how it begins
@@ -235,10 +238,15 @@ def test_excel_needs_an_extra(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("in.xls", b"\xd0\xcf\x11\xe0 and more", r"^in\.xls is a workbook of an old Excel; save it as \.xlsx or \.csv"),
+        (
+            "in.xls",
+            b"\xd0\xcf\x11\xe0 and more",
+            r"^in\.xls is a workbook in the old format \.xls; save it as \.xlsx or \.csv",
+        ),
         ("in.xlsx", b"PK\x03\x04 and more", r"^in\.xlsx is not an Excel workbook"),
         ("in.parquet", b"a,b\n1,2\n", r"^in\.parquet is not a Parquet file"),
         ("in.doc", b"a,b\n1,2\n", r"^in\.doc must end in one of \.csv, .*--input-format"),
+        ("in.csv", b'"a,b\n1,"2"\n', r"^in\.csv: line 1 has text after the closing quote"),
         ("in.csv", b"a,a\n1,2\n", r"^in\.csv: the header names the column 'a' twice"),
     ],
 )
@@ -252,14 +260,14 @@ def test_what_is_no_table_is_refused(name, content, message):
     [
         ("in.csv", b"a,b\n1,2\n3,4,5\n6\n7,8\n", [3, 4], "line 3 has 3 fields, expected 2 as in the first row"),
         ("in.tsv", b"a\tb\n1\t2\n3\n7\t8\n", [3], "line 3 has 1 field, expected 2"),
-        ("in.csv", b'a,b\n1,"2"\n"3,4\n7,8\n', [3], "line 3 opens a quote that is not closed; --quoting"),
-        ("in.csv", b'a,b\n1,"2,2,2"\n"3"4,5\n7,",,"\n', [3], "line 3 has text behind the closing quote"),
+        ("in.csv", b'a,b\n1,"2"\n"3,4\n7,8\n', [3], "line 3 opens a quote that is not closed; to change"),
+        ("in.csv", b'a,b\n1,"2,2,2"\n"3"4,5\n7,",,"\n', [3], "line 3 has text after the closing quote"),
         ("in.jsonl", b'{"a": 1}\n\n{"a": \n[1]\n{"a": 7}\n', [3, 4], "line 3 is not JSON"),
         ("in.jsonl", b'{"a": 1}\n' + b"[" * 100_000 + b'\n{"a": 7}\n', [2], "line 2 is not JSON"),
     ],
 )
 def test_bad_rows_are_named_or_skipped_and_counted(name, content, bad, message):
-    with pytest.raises(InvalidValueError, match=f"^{name}: {message}.*; --skip-bad-rows"):
+    with pytest.raises(InvalidValueError, match=f"^{name}: {message}.*; to skip such rows, use --skip-bad-rows"):
         read(content, name)
     rows, table = read(content, name, skip_bad_rows=True)
     assert [str(row["a"]) for row in rows] == ["1", "7"]
@@ -300,10 +308,10 @@ def test_nothing_is_no_rows(name):
 
 def test_repeated_headers_are_said():
     content = FRAME.to_csv(index=False)
-    rows, table = read((content + content).encode())
+    rows, table = read((content + "\ufeff" + content).encode())
     assert len(rows) == 17
     assert table.repeated_headers == [12]
-    assert "in.csv: found the header 1 more time, first on line 12" in table.notes
+    assert "in.csv: the header is repeated 1 time, first on line 12" in table.notes
 
 
 def test_chunks_end_at_rows_and_at_sizes(monkeypatch):
@@ -376,3 +384,15 @@ def test_several_texts_are_joined_by_a_blank_line():
     assert joined_text([["split", "already"]]) == ["split", "already"]
     with pytest.raises(InvalidTypeError, match="that are joined must hold str, got 7"):
         joined_text(["title", 7])
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv"])
+def test_a_damaged_row_does_not_make_the_quotes_of_the_others_text(name):
+    delimiter = "," if name == "in.csv" else "\t"
+    lines = [f'"text {n}"{delimiter}"{"ab"[n % 2]}"\n' for n in range(20)]
+    content = "".join([f'"text"{delimiter}"label"\n', *lines[:10], f'"open{delimiter}a\n', *lines[10:]]).encode()
+    with pytest.raises(InvalidValueError, match="line 12 "):
+        read(content, name)
+    rows, table = read(content, name, skip_bad_rows=True)
+    assert [row["text"] for row in rows] == [f"text {n}" for n in range(20)]
+    assert table.skipped == [12]
