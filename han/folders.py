@@ -37,12 +37,12 @@ def check_writable(folder: Path) -> None:
     try:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         with _aside(nearest, _SAVING) as aside:
-            (aside / _NEW).mkdir()
-            with (aside / _NEW / "file").open("wb") as file:
+            (aside / "trial").mkdir()
+            with (aside / "trial" / "file").open("wb") as file:
                 file.write(bytes(TRIAL_BYTES))
                 flush(file)
             # Some file systems over a network cannot rename folders.
-            (aside / _NEW).rename(aside / _OLD)
+            (aside / "trial").rename(aside / "renamed")
     except OSError as error:
         raise DestinationError(f"no folder can be written at {str(folder)!r}: {error.strerror}") from error
 
@@ -51,13 +51,14 @@ def can_be_renamed(folder: Path) -> bool:
     """Tell whether a folder can be moved aside, or does not exist yet; found out by trying, without moving it."""
     if not folder.exists():
         return True
-    if Path.cwd().is_relative_to(folder):
-        return False
     try:
+        if Path.cwd().is_relative_to(folder):
+            return False
         with _aside(folder.parent, _beside(folder)) as aside:
-            (aside / _NEW / "file").mkdir(parents=True)
-            folder.rename(aside / _NEW)  # A folder with something in it is never replaced: this fails in any case.
-            (aside / _NEW).rename(folder)  # Unless the file system is at fault.
+            target = aside / "trial"
+            (target / "file").mkdir(parents=True)
+            folder.rename(target)  # A folder with something in it is never replaced: this fails in any case.
+            target.rename(folder)  # Unless the file system is at fault.
     except OSError as error:
         return error.errno in (errno.ENOTEMPTY, errno.EEXIST)
     return True

@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from han import HANClassifier
 from han.cli import cli, main
 from han.cli.hyperparameters import chosen
 from han.explanation import Explanation
+from tests.mounts import needs_mounts, run_with_mounts
 
 HAN = Path(sys.executable).with_name("han")
 
@@ -96,12 +98,25 @@ def test_train_saves_a_classifier_and_figures(trained):
             assert min(image.size) > 300
 
 
-def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_coverage(trained):
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_train_replaces_an_earlier_model_only_if_forced_and_reports_the_coverage_of_vectors(trained, monkeypatch):
     from han import HANClassifier
 
     (trained[0] / "vectors.txt").write_text("the 1 0\nof 0 1\n")
     command = ["train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet"]
-    result = run(*command, "--embeddings", "vectors.txt", "--calibrate", folder=trained[0])
+    command += ["--embeddings", "~/vectors.txt", "--calibrate"]  # the shell leaves it in settings.toml and behind "="
+    monkeypatch.setenv("HOME", str(trained[0]))
+    before = contents(trained[0])
+    result = run(*command, folder=trained[0])
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "han: models/news holds a classifier: replace it with --force, or write another folder with --output\n"
+    )
+    assert contents(trained[0]) == before
+    result = run(*command, "--force", folder=trained[0])
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     classifier = HANClassifier.load(trained[0] / "models" / "news")
@@ -125,6 +140,15 @@ def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_cov
             ("train", "news.csv", "--text", "article", "--label", "topic", "--cell", "rnn"),
             "cell must be one of 'lstm'",
         ),
+        (
+            ("train", "news.csv", "--output", "s3://bucket/model"),
+            "--output must be a path on this machine, got the URL",
+        ),
+        (("train", "https://example.org/news.csv"), "source must be a path on this machine, got the URL"),
+        (("train", "news.csv", "--output", "news.csv/model"), "no folder can be written at"),
+        (("train", "news.csv", "--tensorboard", "gs://logs"), "--tensorboard must be a path on this machine"),
+        (("predict", "s3://bucket/model", "news.csv"), "MODEL must be a path on this machine"),
+        (("export", "photos", "gs://bucket/x.onnx"), "PATH must be a path on this machine"),
         (("train", "news.csv", "--config", "settings.ini"), "config must end in .toml, .yaml or .yml"),
         (("train", "news.csv", "--config", "wrong.toml"), "wrong.toml must hold hyper-parameters (han train --help"),
         (("train", "news.csv", "--config", "broken.yaml"), "broken.yaml must hold YAML"),
@@ -402,7 +426,7 @@ def test_predict_of_text_files_is_a_row_for_each(saved):
     [
         ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are ['id', 'body']"),
         ("text,prediction\nx,1\n", [], "in.csv must not have a column 'prediction'"),
-        ("text\nx\n", ["--output", "nowhere/out.csv"], "output must be in a folder that there is"),
+        ("text\nx\n", ["--output", "nowhere/out.csv"], "no file can be written at"),
         ("text,id\nx,1\ny,2,3\n", [], "in.csv: line 3 has 3 fields, and the header 2"),
         ("text\nx\n", ["--output", "out.json"], "out.json must end in one of .csv, .tsv, .jsonl, .ndjson, .parquet"),
     ],
@@ -436,7 +460,7 @@ def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
     with subprocess.Popen([HAN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         wait_for(lambda: state.exists() and json.loads(state.read_text())["epoch"] >= 1, process)
         process.kill()
-    assert "holds an unfinished training: go on with it by --resume" in run_process(*command, folder=tmp_path).stderr
+    assert "holds an unfinished training: continue it with --resume" in run_process(*command, folder=tmp_path).stderr
     resumed = run_process(*command, "--resume", folder=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 1/6" not in resumed.stderr
@@ -450,10 +474,116 @@ def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
         wait_for((tmp_path / "ended.checkpoint" / "checkpoint").exists, process)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
     assert "han: Ctrl-C in epoch" in errors
-    assert "--resume goes on with the training in ended.checkpoint" in errors
+    assert "--resume continues the training in ended.checkpoint" in errors
     assert len(HANClassifier.load(tmp_path / "ended").history_["loss"]) < 1000
+
+
+@pytest.fixture
+def long_epochs(tmp_path):
+    """A file of documents, and options that make each epoch take ten seconds or more."""
+    lines = [f"The {('good', 'bad')[n % 2]} film of number {n}.,{n % 2}" for n in range(4000)]
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    return ["train", "films.csv", "--batch-size", "1", "--units", "2", "--embedding-dim", "4", "--epochs", "1000"]
+
+
+def stopped(command, folder, condition, number=signal.SIGINT):
+    """Send a command a signal on a condition, and return its code and what it printed."""
+    with subprocess.Popen(  # noqa: S603
+        [HAN, *command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(condition, process)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_classifier_that_is_tested(long_epochs, tmp_path):
+    command = [*long_epochs, "--output", "model", "--tensorboard", "logs"]
+    code, output, errors = stopped(command, tmp_path, lambda: [*tmp_path.glob("logs/train/*")])
+    assert code == 130, errors
+    assert "han: Ctrl-C in epoch 1 of 1000: training has stopped, the weights of epoch 1 are kept" in errors
+    assert errors.splitlines()[-1] == "--resume has nothing to continue, for no epoch was completed"
+    assert "800 test documents" in output
+    assert "TF-IDF + logistic regression" in output
+    folder = tmp_path / "model"
+    assert {"training_curve.png", "confusion_matrix.png", "reliability.png"} <= {path.name for path in folder.iterdir()}
+    assert 'type: "accuracy"' in (folder / "README.md").read_text(encoding="utf-8")
+    assert len(HANClassifier.load(folder).history_["loss"]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films.csv", "logs", "model"]
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(long_epochs, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "def split(text):\n    pathlib.Path('begun').touch()\n    time.sleep(0.1)\n    return text.split()\n"
+    )
+    command = [*long_epochs, "--tokenizer", "slow:split", "--quiet"]
+    code, output, errors = stopped(command, tmp_path, (tmp_path / "begun").exists)
+    assert (code, output) == (130, "")
+    assert errors.splitlines()[-3:] == [
+        "--resume has nothing to continue, for no epoch was completed",
+        "",
+        "han: interrupted",
+    ]
+    assert not {path.name for path in tmp_path.iterdir()} & {"models", "model"}
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_ctrl_c_while_testing_loses_nothing(long_epochs, tmp_path):
+    command = [*long_epochs, "--output", "model", "--checkpoint-steps", "5"]
+    state, model = tmp_path / "model.checkpoint" / "checkpoint", tmp_path / "model" / "manifest.json"
+    code, output, errors = stopped(command, tmp_path, state.exists, signal.SIGTERM)
+    assert (code, output) == (143, "")
+    assert errors.splitlines()[-4:] == [
+        "the classifier is saved in model, but not fully tested",
+        "--resume continues the training in model.checkpoint",
+        "",
+        "han: terminated",
+    ]
+    assert len(HANClassifier.load(tmp_path / "model").history_["loss"]) == 1
+
+    shutil.rmtree(tmp_path / "model")
+    shutil.rmtree(tmp_path / "model.checkpoint")
+    command = [*long_epochs, "--output", "model", "--batch-size", "64", "--epochs", "2"]
+    code, _, errors = stopped(command, tmp_path, model.exists)
+    assert code == 130, errors
+    assert errors.splitlines()[-4:] == [
+        "the classifier is saved in model, but not fully tested",
+        "--resume continues the training in model.checkpoint",
+        "",
+        "han: interrupted",
+    ]
+    resumed = run(*command, "--resume", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/2" not in resumed.stderr
+    assert "800 test documents" in resumed.stdout
+    assert not (tmp_path / "model.checkpoint").exists()
+
+
+@needs_mounts
+def test_train_writes_to_a_volume_in_a_read_only_folder(trained, tmp_path):
+    (tmp_path / "volume").mkdir()
+    command = [
+        HAN, "train", trained[0] / "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet",
+        "--units", "2", "--embedding-dim", "4", "--output", "volume",
+    ]  # fmt: skip
+    mounts = (
+        'mkdir -p "$1/kept" && mount --bind "$1" "$1" && mount --bind "$1/kept" "$1/volume" '
+        '&& mount -o remount,ro,bind "$1" && cd "$1"'
+    )
+    run = run_with_mounts(mounts, *command, paths=[tmp_path])
+    assert run.returncode == 0, run.stderr
+    files = [path.name for path in (tmp_path / "kept").iterdir()]
+    assert {"manifest.json", "training_curve.png"} <= {*files}
+    assert not [name for name in files if name.startswith(".")]
+    assert HANClassifier.load(tmp_path / "kept").classes_.tolist() == ["business", "sports"]
+    # A training that was not finished is on the volume too.
+    (tmp_path / "kept" / ".checkpoint" / "checkpoint").mkdir(parents=True)
+    run = run_with_mounts(mounts, *command, paths=[tmp_path])
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "volume/.checkpoint holds an unfinished training" in run.stderr
 
 
 def test_ctrl_c_leaves_no_half_written_output(saved, table, tmp_path):
@@ -503,6 +633,13 @@ def test_info_and_export(saved, tmp_path):
     assert (result.returncode, result.stdout) == (0, "wrote model.onnx, model.tokenizer.json\n")
     result = run("export", str(saved / "model"), "served", folder=tmp_path)
     assert result.stdout == "wrote served, served/assets.extra/tokenizer.json\n"
+    result = run("export", str(saved / "model"), "model.onnx", folder=tmp_path)
+    assert result.returncode == 2
+    assert "model.onnx' exists; overwrite=True (han export --force) replaces it" in result.stderr
+    assert run("export", str(saved / "model"), "model.onnx", "--force", folder=tmp_path).returncode == 0
+    result = run("export", str(saved / "model"), "out.xyz", folder=tmp_path)
+    assert (result.returncode, (tmp_path / "out.xyz").exists()) == (2, False)
+    assert "path must end in .onnx for an ONNX file" in result.stderr
     assert (tmp_path / "served" / "saved_model.pb").is_file()
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from gensim.models import KeyedVectors
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
@@ -38,6 +39,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
 from han.backend import keras
+from han.exceptions import TrainingWarning
 
 QUICK = {
     "embedding_dim": 16,
@@ -256,6 +258,70 @@ def test_copies_share_nothing(quick, articles):
 def test_pickle_before_fit():
     classifier = HANClassifier(**QUICK, tokenizer=str.split)
     assert pickle.loads(pickle.dumps(classifier)).get_params() == classifier.get_params()  # noqa: S301
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    """Word vectors of 2 MB, of which the classifiers here need a few."""
+    words = ["the", "of", "market", "goal", *(f"rare{number}" for number in range(30_000))]
+    return dict(zip(words, np.random.default_rng(0).normal(size=(len(words), 16)).astype(np.float32), strict=True))
+
+
+@pytest.fixture(scope="module")
+def began_with_vectors(vectors, articles):
+    return HANClassifier(**QUICK, embeddings=vectors).fit(*articles)
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+def test_a_pickle_carries_no_word_vectors(dump, began_with_vectors, articles):
+    stream = io.BytesIO()
+    dump(make_pipeline(began_with_vectors), stream)
+    assert len(stream.getvalue()) < 500_000
+    assert b"rare29999" not in stream.getvalue()
+    stream.seek(0)
+    loaded = joblib.load(stream)[-1]
+    assert loaded.embeddings is None
+    assert loaded.embedding_coverage_ == began_with_vectors.embedding_coverage_
+    np.testing.assert_allclose(
+        loaded.predict_proba(articles[0]), began_with_vectors.predict_proba(articles[0]), atol=1e-6
+    )
+
+
+def test_training_anew_without_the_vectors_that_were_there_is_told(began_with_vectors, vectors, articles, tmp_path):
+    began_with_vectors.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    pickled = pickle.loads(pickle.dumps(began_with_vectors))  # noqa: S301
+    pickled.partial_fit(*articles)  # goes on with the network, which has them
+    for classifier in (loaded, clone(pickle.loads(pickle.dumps(clone(pickled))))):  # noqa: S301
+        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with before are not"):
+            classifier.fit(*articles)
+        classifier.fit(*articles)  # it was not fitted with vectors before
+    pickled.set_params(embeddings=vectors).fit(*articles)
+    assert pickled.embedding_coverage_ == began_with_vectors.embedding_coverage_
+
+
+def test_before_fit_a_pickle_keeps_the_word_vectors(vectors):
+    loaded = pickle.loads(pickle.dumps(HANClassifier(embeddings=vectors)))  # noqa: S301
+    assert loaded.embeddings.keys() == vectors.keys()
+    np.testing.assert_array_equal(loaded.embeddings["goal"], vectors["goal"])
+
+
+def test_clones_and_copies_share_the_word_vectors(began_with_vectors, vectors, articles):
+    keyed = KeyedVectors(2)
+    keyed.add_vectors(["the", "of"], np.eye(2, dtype=np.float32))
+    for source in (vectors, keyed):
+        new = HANClassifier(**QUICK, embeddings=source, class_weight={"business": 2.0, "sports": 1.0})
+        for copied in (clone(new), copy.deepcopy(new), copy.copy(new), clone(make_pipeline(new))[-1]):
+            assert copied is not new
+            assert copied.embeddings is source
+            assert copied.get_params() == new.get_params()
+        assert clone(new).class_weight is not new.class_weight
+    for copied in (copy.deepcopy(began_with_vectors), copy.copy(began_with_vectors)):
+        assert copied.embeddings is vectors
+        assert copied.model_ is not began_with_vectors.model_
+    assert not hasattr(clone(began_with_vectors), "model_")
+    results = cross_validate(clone(began_with_vectors), *articles, cv=2, return_estimator=True)
+    assert all(estimator.embeddings is vectors for estimator in results["estimator"])
 
 
 def test_pickle_keeps_functions_that_can_be_imported(articles):

@@ -161,14 +161,31 @@ def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path, monkeypatch):
+def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("text")
-    with pytest.raises(DestinationError, match=r"can be written, got '.*model', but not so '.*file'"):
+    with pytest.raises(DestinationError, match=r"no folder can be written at '.*model': Not a directory"):
         check_destination(tmp_path / "file" / "model")
+
+
+def test_the_working_folder_is_a_place_for_a_classifier(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").unlink()
-    with pytest.raises(DestinationError, match="where this process stands"):
-        check_destination(".")
+    (tmp_path / "lost+found").mkdir()  # as at the top of a new volume
+    for random_state in (0, 1):
+        HANClassifier(**{**SMALL, "random_state": random_state}).fit(TEXTS, LABELS).save(".")
+        (tmp_path / "notes.txt").write_text("mine")
+        assert HANClassifier.load(".").random_state == random_state
+    expected = ["README.md", "lost+found", "manifest.json", "model.keras", "notes.txt", "settings.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*expected, "vocabulary.json"]
+
+
+def test_a_version_that_was_not_put_in_its_place_is_loaded(small, tmp_path):
+    small.save(tmp_path / "model")
+    HANClassifier(**{**SMALL, "random_state": 1}).fit(TEXTS, LABELS).save(tmp_path / "newer")
+    (tmp_path / "newer").rename(tmp_path / "model" / ".complete")  # as a process leaves it that is killed just then
+    assert HANClassifier.load(tmp_path / "model").random_state == 1
+    small.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").random_state == 0
+    assert not (tmp_path / "model" / ".complete").exists()
 
 
 def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
