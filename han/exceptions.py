@@ -21,6 +21,7 @@ __all__ = [
     "MissingFileError",
     "ModelFileError",
     "TrainingWarning",
+    "UnknownClassWarning",
 ]
 
 
@@ -74,3 +75,7 @@ class MemoryLimitWarning(UserWarning):
 
 class TrainingWarning(UserWarning):
     """Training went on, or ended, otherwise than was asked for."""
+
+
+class UnknownClassWarning(UserWarning):
+    """Test documents have classes that the classifier was not trained on; they count as wrong."""

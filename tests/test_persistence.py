@@ -269,7 +269,7 @@ def test_settings_that_no_classifier_has(changes, small, tmp_path):
     [
         ({"classes": [["bad"], ["good"]]}, "classes that are no labels"),
         ({"classes": [1.5, 2.5], "classes_dtype": "|O"}, "classes that are no labels"),
-        ({"classes_dtype": "<f8"}, "classes_dtype '<f8'"),
+        ({"classes_dtype": "<c8"}, "classes_dtype '<c8'"),
         ({"attributes": {"class_count": [10]}}, "class_count that are not one for each class"),
     ],
 )
