@@ -41,7 +41,10 @@ def to_array(values: Any) -> npt.NDArray[Any] | None:
     if isinstance(values, pd.DataFrame) and values.shape[1] == 1:
         values = values.iloc[:, 0]
     if isinstance(values, np.ma.MaskedArray):
-        array = values.data if not values.mask.any() else values.astype(object).filled(None)
+        array = values.data
+        if np.ma.is_masked(values):
+            array = array.astype(object)
+            array[values.mask] = None
     elif hasattr(values, "__array__"):
         array = np.asarray(values)
     elif isinstance(values, Sequence | KeysView | ValuesView):

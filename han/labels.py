@@ -69,7 +69,7 @@ class LabelForm(NamedTuple):
         return cls(classes, kind)
 
     @classmethod
-    def expect(cls, classes: object, labels: object, documents: int) -> LabelForm:
+    def expect(cls, classes: Any, labels: Any, documents: int) -> LabelForm:
         """Return the form of labels of which more are to come, when all classes that there will be are given.
 
         Raises
@@ -92,7 +92,7 @@ class LabelForm(NamedTuple):
             raise InvalidValueError(f"classes must name the {columns} columns of y, got {len(names)} of them")
         return cls(names, kind)
 
-    def encode(self, labels: object, documents: int, name: str = "y", texts_name: str = "X") -> npt.NDArray[Any]:
+    def encode(self, labels: Any, documents: int, name: str = "y", texts_name: str = "X") -> npt.NDArray[Any]:
         """Return targets: the index of each document's class, int64 [documents], or float32 [documents, classes].
 
         The columns of a DataFrame are taken by their names, if `classes` are such; a column that it lacks is all zeros.
@@ -130,7 +130,7 @@ class LabelForm(NamedTuple):
         return matrix
 
     def encode_test(
-        self, labels: object, documents: int, name: str = "y", texts_name: str = "X"
+        self, labels: Any, documents: int, name: str = "y", texts_name: str = "X"
     ) -> tuple[LabelForm, npt.NDArray[Any]]:
         """Encode the labels of test documents, some of which may have classes that there were not in training.
 
@@ -247,11 +247,12 @@ def _matrix(labels: Any) -> npt.NDArray[Any] | None:
         return None
     if array.ndim == 2 and array.shape[1] != 1:
         return array
-    rows = [to_array(row) for row in array.flat] if array.size and to_array(array.flat[0]) is not None else []
-    if not rows or rows[0] is None or len(rows[0]) < 2:
+    first = to_array(array.flat[0]) if array.size else None
+    if first is None or len(first) < 2:
         return None
-    equal = all(row is not None and row.shape == (len(rows[0]),) for row in rows)
-    return np.array(rows) if equal and all(_is_0_or_1(value) for row in rows for value in row) else None
+    rows = [row for cell in array.flat if (row := to_array(cell)) is not None and row.shape == (len(first),)]
+    zeros_and_ones = len(rows) == array.size and all(_is_0_or_1(value) for row in rows for value in row)
+    return np.array(rows) if zeros_and_ones else None
 
 
 def _is_0_or_1(value: Any) -> bool:

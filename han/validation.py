@@ -98,7 +98,7 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     if len(kinds) > 1 or None in kinds:
         odd = next((label for label in array if kind_of(label) is None), array[0])
         if isinstance(odd, float | np.floating) and kind_of(odd) is None:
-            raise InvalidValueError(f"{expected}, got {shown(odd)}: continuous numbers are no classes")
+            raise InvalidValueError(f"{expected}, got {float(odd)}: continuous numbers are not classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
@@ -210,9 +210,9 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
             )
         weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float64)
     if targets.ndim == 1:
-        return weights[targets].astype(np.float32)
+        return np.asarray(weights[targets], np.float32)
     labels = targets.sum(axis=1)
-    return np.where(labels > 0, targets @ weights / np.maximum(labels, 1), 1.0).astype(np.float32)
+    return np.asarray(np.where(labels > 0, targets @ weights / np.maximum(labels, 1), 1.0), np.float32)
 
 
 def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:

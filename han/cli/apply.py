@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -52,7 +54,8 @@ def evaluate(
     """Measure the classifier in the folder MODEL on SOURCE, documents whose classes are known.
 
     SOURCE is a .csv, .tsv, .jsonl or .parquet file, or a folder of <class>/*.txt files, of which every document counts;
-    or "imdb" or "bbc-news", of which the test part does.
+    or "imdb" or "bbc-news", of which the test part does. Documents of a class that there was not in training count as
+    wrong, with a warning.
 
     \b
     Examples:
@@ -79,13 +82,34 @@ def evaluate(
 def _in_form(labels: Any, form: LabelForm) -> Any:
     """Return labels from a file as the classifier was given them: with its classes' types, as a matrix or as lists."""
     classes = form.classes.tolist()
-    if not form.multi_label:
-        return [label if isinstance(label, list) else class_named(str(label), classes) for label in labels]
-    sets = [
-        [class_named(str(label), classes) for label in labels_] if isinstance(labels_, list) else labels_
-        for labels_ in labels
-    ]
-    return form.decode(form._replace(kind="list").encode(sets, len(sets)) > 0)
+
+    def named(label: Any) -> Any:
+        return [named(value) for value in label] if isinstance(label, list) else _class_written(label, classes)
+
+    found = [named(label) for label in labels]
+    if form.kind not in ("indicator", "sparse"):
+        return found
+    import pandas as pd
+
+    with warnings.catch_warnings(action="ignore"):  # whoever measures warns of classes that are not known
+        form, targets = form._replace(kind="list").encode_test(found, len(found))
+    return pd.DataFrame(targets, columns=form.classes.tolist())
+
+
+def _class_written(label: Any, classes: list[Any]) -> Any:
+    """Return the class that a label in a file stands for; the label itself if there is none."""
+    from han.validation import kind_of
+
+    if label in classes:
+        return label
+    found = class_named(str(label), classes)
+    if found in classes or kind_of(classes[0]) is not int:
+        return found
+    try:  # 1 where the classifier has 1.0, or the other way round
+        number = Decimal(str(label))
+    except InvalidOperation:
+        return label
+    return next((name for name in classes if name == number), label)
 
 
 @click.command()
