@@ -121,7 +121,16 @@ def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel
 
 
 def _write_files(folder: Path, saved: SavedModel) -> None:
-    settings = {
+    write_json(folder / SETTINGS, _to_settings(saved))
+    write_json(folder / VOCABULARY, saved.vocabulary.words)
+    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
+    write_network(folder / MODEL, saved.model)
+    write_manifest(folder, FORMAT_VERSION)
+
+
+def _to_settings(saved: SavedModel) -> dict[str, Any]:
+    """Return what JSON can hold, and what `_from_settings` reads, besides the vocabulary."""
+    return {
         "format_version": FORMAT_VERSION,
         "parameters": _for_json(saved.parameters),
         "functions": saved.functions,
@@ -129,11 +138,6 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
         "classes": saved.classes.tolist(),
         "classes_dtype": saved.classes.dtype.str,
     }
-    write_json(folder / SETTINGS, settings)
-    write_json(folder / VOCABULARY, saved.vocabulary.words)
-    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    write_network(folder / MODEL, saved.model)
-    write_manifest(folder, FORMAT_VERSION)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:

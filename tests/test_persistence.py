@@ -6,6 +6,7 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from sklearn.model_selection import cross_validate
 from han import HANClassifier
 from han.cli import cli
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files import write_manifest
+from han.files import read_json, write_json, write_manifest
 from han.labels import LabelForm
-from han.persistence import FORMAT_VERSION, check_destination
+from han.persistence import FORMAT_VERSION, _from_settings, _to_settings, check_destination
 
 SAVED = Path(__file__).parent / "saved"
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -95,14 +96,6 @@ def test_classes_keep_their_type(labels, tmp_path):
     assert loaded.predict(TEXTS).tolist() == classifier.predict(TEXTS).tolist()
 
 
-def with_classes_of(classifier, y):
-    """Return a copy with the classes that `fit` would learn from labels: the network does not know what they are."""
-    relabelled = copy.copy(classifier)
-    relabelled.label_form_ = LabelForm.learn(y, len(y))
-    relabelled.classes_ = relabelled.label_form_.classes
-    return relabelled
-
-
 @pytest.mark.parametrize(
     "y",
     [
@@ -118,20 +111,17 @@ def with_classes_of(classifier, y):
         pd.Series([np.array(["a"]), np.array(["a", "b"])]),
     ],
 )  # fmt: skip
-def test_whatever_fit_takes_for_labels_comes_back(small, y, tmp_path):
-    classifier = with_classes_of(small, y)
-    classifier.save(tmp_path / "model")
-    predicted = classifier.predict(TEXTS[:2])
-    for loaded in (HANClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(classifier))):  # noqa: S301
-        assert loaded.classes_.dtype == classifier.classes_.dtype
-        assert loaded.classes_.tolist() == classifier.classes_.tolist()
-        assert [*map(type, loaded.classes_.tolist())] == [*map(type, classifier.classes_.tolist())]
-        again = loaded.predict(TEXTS[:2])
-        assert type(again) is type(predicted)
-        if isinstance(predicted, np.ndarray):
-            assert again.dtype == predicted.dtype
-            again, predicted = again.tolist(), predicted.tolist()
-        assert again == predicted
+def test_classes_of_whatever_fit_takes_for_labels_come_back(small, y, tmp_path):
+    form = LabelForm.learn(y, len(y))
+    # The network does not know what its classes are called.
+    saved = replace(small._saved(), classes=form.classes)
+    write_json(tmp_path / "settings.json", _to_settings(saved))
+    read = _from_settings(read_json(tmp_path / "settings.json", dict), small.vocabulary_)["classes"]
+    assert read.dtype == form.classes.dtype
+    assert read.tolist() == form.classes.tolist()
+    assert [*map(type, read.tolist())] == [*map(type, form.classes.tolist())]
+    targets = np.eye(2, dtype=int) if form.multi_label else np.arange(2)
+    assert repr(form._replace(classes=read).decode(targets)) == repr(form.decode(targets))
 
 
 def test_a_column_of_floats_after_dropna(tmp_path):
