@@ -10,11 +10,12 @@ from sklearn.utils import check_random_state
 
 from han import forked
 from han.checkpoint import Checkpoint, describe
+from han.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
 from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.fitting import check_previous, fit_network
 from han.incremental import IncrementalClassifier
-from han.labels import LabelForm, check_validation_data, class_count
+from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
 from han.text import Splitter
@@ -25,6 +26,7 @@ from han.validation import (
     check_sample_weight,
     check_texts,
     check_words,
+    class_count,
 )
 
 
@@ -102,8 +104,8 @@ class HANClassifier(IncrementalClassifier):
         Where a document may have several classes, predict each from that probability on that gives it the highest F1 on
         the held-out documents, instead of a half; see `han.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
-        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together.
-        Not for documents of several classes.
+        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together. A
+        document with several classes has the mean of their weights, and one without any has 1.
     min_count : int, default 2
         Words seen less often in the training documents are unknown words.
     max_vocabulary : int or None, default 30000
@@ -262,12 +264,13 @@ class HANClassifier(IncrementalClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
-            A document may also be a list of sentences, or a list of lists of words, which are left as they are.
-        y : array-like of str, int or bool [documents]
-            A class for each document. For any number of classes for each: zeros and ones [documents, classes], as an
-            array, a DataFrame or a sparse matrix, or a list of lists, tuples or sets of labels. `predict` returns the
-            same form.
+        X : array-like of str [documents]
+            A list or any other sequence, an array, or a column or one-column frame of pandas, polars or pyarrow. A
+            document may also be a sequence of sentences, or of sequences of words, which are left as they are.
+        y : array-like of str, int, bool or whole-number float [documents]
+            A class for each document, in any of these containers. For any number of classes for each: zeros and ones
+            [documents, classes], as an array, a frame or a sparse matrix, or a sequence of lists, tuples, sets or
+            arrays of labels. `predict` returns the same form, lists for arrays.
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
@@ -308,8 +311,9 @@ class HANClassifier(IncrementalClassifier):
         Warns
         -----
         TrainingWarning
-            If documents with the same text and a weight have different labels; or if the word vectors that the
-            classifier was fitted with before are not there any more, because it was loaded.
+            If documents with the same text and a weight have different labels; if classes look the same, or like
+            lists that were written as text; if each document has exactly one class where several are allowed; or if
+            the word vectors that the classifier was fitted with are no longer there, because it was loaded.
         """
         forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
@@ -330,6 +334,9 @@ class HANClassifier(IncrementalClassifier):
             self._warn_of_lost_vectors()
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         check_words(texts, self.document_splitter())
+        if previous is None:
+            warn_of_doubtful_classes(form)
+            warn_of_one_hot(form, targets)
         counted = np.flatnonzero(weights > 0)
         warn_of_conflicts(
             [texts[index] for index in counted],

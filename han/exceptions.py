@@ -22,6 +22,7 @@ __all__ = [
     "MissingFileError",
     "ModelFileError",
     "TrainingWarning",
+    "UnknownClassWarning",
 ]
 
 
@@ -79,3 +80,7 @@ class MemoryLimitWarning(UserWarning):
 
 class TrainingWarning(UserWarning):
     """Training went on, or ended, otherwise than was asked for."""
+
+
+class UnknownClassWarning(UserWarning):
+    """Test documents have classes that the classifier was not trained on; they count as wrong."""

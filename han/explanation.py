@@ -67,6 +67,8 @@ class Explanation:
     completeness_error : float or None
         Of integrated gradients: by how much the sum of the word scores misses the difference in probability that they
         share out (Sundararajan et al. 2017, proposition 1).
+    thresholds : tuple of float [classes] or None
+        Where a document may have several classes, the probability from which on each is predicted.
 
     Examples
     --------
@@ -93,11 +95,19 @@ class Explanation:
     word_scores: Float32
     sentence_scores: Float32
     completeness_error: float | None = None
+    thresholds: tuple[float, ...] | None = None
 
     @property
     def predicted(self) -> Any:
         """The most probable class."""
         return self.classes[int(np.argmax(self.probabilities))]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The classes that are predicted: the most probable one; or, with `thresholds`, all that reach theirs."""
+        if self.thresholds is None:
+            return [self.predicted]
+        return [self.classes[index] for index in np.flatnonzero(self.probabilities >= np.array(self.thresholds))]
 
     def combined_scores(self, scaling: Scaling = "sqrt") -> Float32:
         """Return how much each word counts in the document [words].
@@ -137,6 +147,7 @@ class Explanation:
             "predicted": self.predicted,
             "target": self.target,
             "completeness_error": self.completeness_error,
+            "thresholds": None if self.thresholds is None else list(self.thresholds),
             "sentences": [
                 {**sentence._asdict(), "words": [word._asdict() for word in sentence.words]}
                 for sentence in self.sentences
@@ -166,8 +177,10 @@ class Explanation:
                 word_scores=np.array([word["score"] for word in words], np.float32),
                 sentence_scores=np.array([sentence["score"] for sentence in values["sentences"]], np.float32),
                 completeness_error=values["completeness_error"],
+                # Those of earlier versions have none.
+                thresholds=None if values.get("thresholds") is None else tuple(values["thresholds"]),
             )
-            same = explanation.to_dict() == values
+            same = explanation.to_dict() == {"thresholds": None, **values}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InvalidValueError(f"values must be what to_dict returns, got something else: {error!r}") from error
         if not same:

@@ -29,7 +29,7 @@ from han.folders import check_writable, is_empty, replacing_folder, settled
 from han.model import HierarchicalAttentionNetwork
 from han.paths import local_path
 from han.stand_in import MODEL, read_network, write_network
-from han.validation import Labels
+from han.validation import Labels, kind_of
 from han.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
@@ -124,7 +124,16 @@ def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel
 
 
 def _write_files(folder: Path, saved: SavedModel) -> None:
-    settings = {
+    write_json(folder / SETTINGS, _to_settings(saved))
+    write_json(folder / VOCABULARY, saved.vocabulary.words)
+    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
+    write_network(folder / MODEL, saved.model)
+    write_manifest(folder, FORMAT_VERSION)
+
+
+def _to_settings(saved: SavedModel) -> dict[str, Any]:
+    """Return what JSON can hold, and what `_from_settings` reads, besides the vocabulary."""
+    return {
         "format_version": FORMAT_VERSION,
         "parameters": _for_json(saved.parameters),
         "functions": saved.functions,
@@ -132,11 +141,6 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
         "classes": saved.classes.tolist(),
         "classes_dtype": saved.classes.dtype.str,
     }
-    write_json(folder / SETTINGS, settings)
-    write_json(folder / VOCABULARY, saved.vocabulary.words)
-    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    write_network(folder / MODEL, saved.model)
-    write_manifest(folder, FORMAT_VERSION)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
@@ -200,11 +204,12 @@ def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[
     parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
     if isinstance(parameters["class_weight"], list):
         parameters["class_weight"] = dict(parameters["class_weight"])
-    # Strings of 10,000 characters at most: NumPy reserves that for each.
-    if not re.fullmatch(r"[<>|=]?([biu?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
+    # Strings as long as `check_labels` leaves in NumPy's own type, which reserves that for each.
+    if not re.fullmatch(r"[<>|=]?([biuf?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
         raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
     classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
-    if classes.ndim != 1 or not all(isinstance(label, str | int) for label in classes.tolist()):
+    kinds = {kind_of(label) for label in classes.flat}
+    if classes.ndim != 1 or None in kinds or len(kinds) > 1 or classes.tolist() != settings["classes"]:
         raise ValueError("classes that are no labels")
     for name in PER_CLASS:
         if name in attributes and np.array(attributes[name], float).shape != classes.shape:

@@ -16,12 +16,14 @@ import pandas as pd
 import pytest
 import sklearn
 from gensim.models import KeyedVectors
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
@@ -39,7 +41,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
 from han.backend import keras
-from han.exceptions import TrainingWarning
+from han.exceptions import TrainingWarning, UnknownClassWarning
+from han.labels import LabelForm
 
 QUICK = {
     "embedding_dim": 16,
@@ -404,7 +407,58 @@ def test_what_began_with_word_vectors_goes_on_without_them(articles, tmp_path):
 
 def test_score_counts_labels_that_were_not_there_as_wrong(quick, articles):
     labels = np.where(np.arange(80) % 4 == 0, "politics", quick.predict(articles[0]))
-    assert quick.score(articles[0], labels) == 0.75
+    message = r"20 of 80 documents in y have classes that .* not trained on, \['politics'\]: they count as wrong"
+    with pytest.warns(UnknownClassWarning, match=message) as told:
+        assert quick.score(articles[0], labels) == accuracy_score(labels, quick.predict(articles[0])) == 0.75
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("kind", ["list", "set"])
+def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kind):
+    classifier = copy.copy(quick)
+    classifier.label_form_, classifier.thresholds_ = LabelForm(quick.classes_, kind), np.full(2, 0.5)
+    labels = classifier.predict(articles[0])
+    assert classifier.score(articles[0], labels) == 1.0
+    for index in range(0, 80, 4):
+        labels[index] = type(labels[index])([*labels[index], "politics"])
+    with pytest.warns(UnknownClassWarning, match=r"20 of 80 documents .*\['politics'\]"):
+        assert classifier.score(articles[0], labels) == 0.75
+    weights = np.where(np.arange(80) % 4 == 0, 3.0, 1.0)
+    with pytest.warns(UnknownClassWarning, match="20 of 80"):
+        assert classifier.score(articles[0], labels, sample_weight=weights) == pytest.approx(0.5)
+
+
+def test_decisions_and_log_probabilities_of_two_classes(quick, articles):
+    probabilities = quick.predict_proba(articles[0])
+    decisions = quick.decision_function(articles[0])
+    assert decisions.shape == (80,)
+    np.testing.assert_allclose(expit(decisions), probabilities[:, 1], atol=1e-6)
+    np.testing.assert_array_equal(quick.classes_[(decisions > 0).astype(int)], quick.predict(articles[0]))
+    np.testing.assert_allclose(np.exp(quick.predict_log_proba(articles[0])), probabilities, atol=1e-6)
+
+
+def test_decisions_of_classes_that_exclude_each_other_and_of_others(articles):
+    texts, topics = articles[0][:30], [*"abc"] * 10
+    single = HANClassifier(**{**QUICK, "epochs": 1, "validation_fraction": 0.2}, calibrate=True).fit(texts, topics)
+    assert single.temperature_ != 1.0
+    decisions = single.decision_function(texts)
+    assert decisions.shape == (30, 3)
+    np.testing.assert_allclose(softmax(decisions, axis=1), single.predict_proba(texts), atol=1e-6)
+    labels = [["a"], ["a", "b"], []] * 10
+    several = HANClassifier(**{**QUICK, "epochs": 1}, class_weight="balanced").fit(texts, labels)
+    decisions = several.decision_function(texts)
+    assert decisions.shape == (30, 2)  # also of two classes
+    np.testing.assert_allclose(expit(decisions), several.predict_proba(texts), atol=1e-6)
+
+
+def test_confident_documents_have_finite_logarithms(quick, articles):
+    sure = copy.deepcopy(quick)
+    sure.model_.weigh(1e6, 1e6)
+    assert sure.predict_proba(articles[0]).min() == 0.0
+    assert np.isfinite(sure.predict_log_proba(articles[0])).all()
+    decisions = sure.decision_function(articles[0])
+    assert np.isfinite(decisions).all()
+    np.testing.assert_array_equal(decisions > 0, quick.decision_function(articles[0]) > 0)
 
 
 def test_parameters_that_are_set_after_fit_hinder_no_saving():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,7 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
 
     SOURCE is one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, compressed or not, or folders of
     <class>/*.txt files, of which every document counts; or "imdb" or "bbc-news", of which the test part does.
+    Documents of a class that the classifier does not know count as wrong, with a warning.
 
     \b
     Examples:
@@ -61,10 +64,31 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
 def _in_form(labels: Any, form: LabelForm) -> Any:
     """Return labels from a file as the classifier was given them: with its classes' types, as a matrix or as lists."""
     classes = form.classes.tolist()
-    if not form.multi_label:
-        return [label if isinstance(label, list) else class_named(str(label), classes) for label in labels]
-    sets = [
-        [class_named(str(label), classes) for label in labels_] if isinstance(labels_, list) else labels_
-        for labels_ in labels
-    ]
-    return form.decode(form._replace(kind="list").encode(sets, len(sets)) > 0)
+
+    def named(label: Any) -> Any:
+        return [named(value) for value in label] if isinstance(label, list) else _class_written(label, classes)
+
+    found = [named(label) for label in labels]
+    if form.kind not in ("indicator", "sparse"):
+        return found
+    import pandas as pd
+
+    with warnings.catch_warnings(action="ignore"):  # `evaluate` warns of unknown classes itself
+        form, targets = form._replace(kind="list").encode_test(found, len(found))
+    return pd.DataFrame(targets, columns=form.classes.tolist())
+
+
+def _class_written(label: Any, classes: list[Any]) -> Any:
+    """Return the class that a label in a file stands for; the label itself if there is none."""
+    from han.validation import kind_of
+
+    if label in classes:
+        return label
+    found = class_named(str(label), classes)
+    if found in classes or kind_of(classes[0]) is not int:
+        return found
+    try:  # 1 where the classifier has 1.0, or the other way round
+        number = Decimal(str(label))
+    except InvalidOperation:
+        return label
+    return next((name for name in classes if name == number), label)
