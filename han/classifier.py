@@ -14,6 +14,7 @@ from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.fitting import check_previous, fit_network
 from han.incremental import IncrementalClassifier
+from han.isolation import isolated
 from han.labels import LabelForm, check_validation_data, class_count
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
@@ -348,20 +349,21 @@ class HANClassifier(IncrementalClassifier):
             training = Labelled(texts, targets, weights)
             validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
 
-        fitted = fit_network(
-            training,
-            validation,
-            more,
-            classes=len(classes),
-            splitter=self.document_splitter(),
-            parameters=parameters,
-            seed=seed,
-            rng=rng,
-            callbacks=called,
-            learn_validation=held_out is None,
-            previous=previous,
-            checkpoint=checkpoint,
-        )
+        with isolated():
+            fitted = fit_network(
+                training,
+                validation,
+                more,
+                classes=len(classes),
+                splitter=self.document_splitter(),
+                parameters=parameters,
+                seed=seed,
+                rng=rng,
+                callbacks=called,
+                learn_validation=held_out is None,
+                previous=previous,
+                checkpoint=checkpoint,
+            )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form
         self.classes_ = classes

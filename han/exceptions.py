@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointError",
     "DestinationError",
     "DivergenceError",
+    "ExecutionModeError",
     "ForkedProcessError",
     "HANError",
     "InvalidTypeError",
@@ -54,6 +55,10 @@ class CheckpointError(InvalidValueError):
 
 class DivergenceError(HANError, ArithmeticError):
     """The loss became infinite or undefined before there were weights worth keeping."""
+
+
+class ExecutionModeError(HANError, RuntimeError):
+    """TensorFlow's eager execution, which all work needs, is disabled in this process."""
 
 
 class MemoryLimitError(HANError, MemoryError):

@@ -9,6 +9,7 @@ from typing import Any
 
 from han.backend import tf
 from han.exceptions import DestinationError
+from han.isolation import isolated
 from han.model import HierarchicalAttentionNetwork
 from han.packing import unpad
 
@@ -48,4 +49,5 @@ def _save(path: Path, model: HierarchicalAttentionNetwork) -> None:
         documents, _, _ = unpad(block)
         return {"probabilities": model.read(*model.project_distinct(documents))[0]}
 
-    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    with isolated():
+        tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
