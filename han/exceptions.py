@@ -58,7 +58,7 @@ class DivergenceError(HANError, ArithmeticError):
 
 
 class ExecutionModeError(HANError, RuntimeError):
-    """TensorFlow's eager execution, which all work needs, is disabled in this process."""
+    """The network works eagerly and on one device, which TensorFlow is set not to do."""
 
 
 class MemoryLimitError(HANError, MemoryError):

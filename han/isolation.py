@@ -34,6 +34,7 @@ SETTINGS = (
     # Around the recurrence nearly every batch has shapes of its own, for which all would be compiled anew.
     _Setting(tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, ""),
 )
+NUMPY_DEFAULTS: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _lock = Lock()
 _active = 0
 _before: list[Any] = []
@@ -41,23 +42,29 @@ _before: list[Any] = []
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Run the block with default settings; calls may be nested, and run in several threads at once.
-
-    The block is outside any graph, gradient tape and control dependency that the caller is in.
+    """Run the block with default settings, eagerly; calls may be nested, and run in several threads at once.
 
     Raises
     ------
     ExecutionModeError
-        If TensorFlow's eager execution has been disabled for the whole process.
+        If the behaviour of TensorFlow 2 is disabled in this process, or within the scope of a
+        `tf.distribute.Strategy`.
     """
+    if not tf.__internal__.tf2.enabled():
+        raise ExecutionModeError(
+            "han needs the behaviour of TensorFlow 2, which tf.compat.v1.disable_v2_behavior has turned off in this "
+            "process; remove that call"
+        )
+    if tf.distribute.has_strategy():
+        raise ExecutionModeError(
+            "han works on one device, outside the scope of any tf.distribute.Strategy, got "
+            f"{type(tf.distribute.get_strategy()).__name__}"
+        )
     _enter()
     try:
-        with tf.init_scope(), np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
-            if not tf.executing_eagerly():
-                raise ExecutionModeError(
-                    "han needs eager execution, which tf.compat.v1.disable_eager_execution or disable_v2_behavior has "
-                    "turned off in this process; remove that call"
-                )
+        # Some programs predict inside `with graph.as_default()`, as TensorFlow 1 asked for, which `tf.init_scope` does
+        # not leave.
+        with tf.__internal__.eager_context.eager_mode(), np.errstate(**NUMPY_DEFAULTS):
             yield
     finally:
         _leave()

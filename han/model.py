@@ -252,6 +252,10 @@ class HierarchicalAttentionNetwork(keras.Model):
             input_signature = [keras.InputSpec(shape=(None, None, None), dtype="int32", name="word_ids")]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """Raise a NotImplementedError: the word vectors are read, and the recurrence is compiled, in float32."""
+        raise NotImplementedError("a HierarchicalAttentionNetwork cannot be quantized: it computes in float32")
+
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
         distinct, index = tf.unique(documents.word_ids)

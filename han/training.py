@@ -16,6 +16,7 @@ from han.callbacks import (
     BestWeights,
     CheckpointSaver,
     EmbeddingDelay,
+    LearningRate,
     StatefulCallback,
     WeightAveraging,
     first_interrupt_ends,
@@ -43,6 +44,8 @@ MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "m
 MIN_STEPS, MIN_STEPS_OF_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
 # Documents on which a network is tried out.
 PROBED = 64
+# Callbacks that are there to set the learning rate: with one of them there is no schedule of the project's own.
+RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 ADVICE = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
 
 
@@ -114,13 +117,7 @@ def train(
     epochs = _epochs(settings.epochs, steps, model.classifier.units)
     patience = -(-3 * epochs // 10) if settings.patience == "auto" else int(settings.patience or epochs)
     warmup = max(round(settings.warmup * steps), 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 100,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(epochs * steps - warmup, 1),
-    )
-    optimizer = _compile(model, schedule, settings, targets)
+    optimizer = _compile(model, settings, targets)
     order = EpochOrder(corpus, settings.batch_size, rng)
     held_out = probabilities = None
     monitored: tuple[str | None, str] = (None, "min")
@@ -132,7 +129,9 @@ def train(
     else:
         probabilities = _probabilities(model, corpus, settings.plan)
     best = BestWeights(*monitored, patience, probabilities)
-    parts: dict[str, StatefulCallback] = {"best": best}
+    taken_over = any(isinstance(callback, RATE_CALLBACKS) for callback in callbacks)
+    rate = LearningRate(settings.learning_rate, warmup, epochs * steps, taken_over)
+    parts: dict[str, StatefulCallback] = {"best": best, "rate": rate}
     if settings.averaging:
         parts["averaging"] = WeightAveraging(settings.averaging)
     if settings.embedding_delay:
@@ -233,7 +232,7 @@ class Stream:
             If the loss or the probabilities became no numbers. The network is as it was before.
         """
         if self.optimizer is None:
-            self.optimizer = _compile(self.model, settings.learning_rate, settings, targets)
+            self.optimizer = _compile(self.model, settings, targets)
         self.optimizer.learning_rate = settings.learning_rate
         order = EpochOrder(corpus, settings.batch_size, rng)
         steps = -(-len(corpus) // settings.batch_size)
@@ -257,19 +256,14 @@ class Stream:
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 
-def _compile(
-    model: HierarchicalAttentionNetwork,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    settings: TrainingSettings,
-    targets: Targets,
-) -> LazyAdam:
+def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
     """Make a network ready for targets like these, and return its optimizer."""
     multi_label, classes = targets.ndim == 2, model.classifier.units
     metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
     metrics = [metric("accuracy")]
     if settings.monitor == "macro_f1":
         metrics.append(MacroF1(classes, multi_label))
-    optimizer = LazyAdam(learning_rate, global_clipnorm=settings.clipnorm)
+    optimizer = LazyAdam(float(settings.learning_rate), global_clipnorm=settings.clipnorm)
     model.compile(
         optimizer=optimizer,
         loss=Crossentropy(settings.label_smoothing, multi_label),
