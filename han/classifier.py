@@ -148,7 +148,8 @@ class HANClassifier(IncrementalClassifier):
         From which probability on a class is predicted, where a document may have several; 0.5 without
         `tune_thresholds`.
     history_ : dict of lists
-        Training and validation loss and accuracy of each epoch.
+        Training and validation loss and accuracy of each epoch, and what `callbacks` added to them, such as
+        `learning_rate`.
     model_ : keras.Model
         The network, a `HierarchicalAttentionNetwork`.
 
@@ -274,7 +275,9 @@ class HANClassifier(IncrementalClassifier):
             Documents for early stopping, calibration and the weight of `ngram_evidence`, which nothing else is learned
             from; without it `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
-            Called while the network trains, as by `keras.Model.fit`.
+            Called while the network trains, as by `keras.Model.fit`. One that sets the learning rate takes over from
+            `warmup` and the cosine. `BackupAndRestore` and `SwapEMAWeights` are refused: use `checkpoint_dir` and
+            `averaging`.
         unlabelled : list, tuple, ndarray or Series of str, optional
             Further documents for `embeddings="word2vec"`, whose words are known too.
         checkpoint_dir : path, optional
@@ -300,6 +303,8 @@ class HANClassifier(IncrementalClassifier):
             If the checkpoint is of another training, or damaged.
         DivergenceError
             If the loss or the probabilities are not finite in the first epoch.
+        ExecutionModeError
+            Where the behaviour of TensorFlow 2 is disabled, or in the scope of a `tf.distribute.Strategy`.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
         MemoryLimitError
