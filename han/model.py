@@ -12,6 +12,7 @@ from han.exceptions import InvalidValueError
 from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
+from han.variables import unnamed_variables
 
 
 class Projection(NamedTuple):
@@ -90,6 +91,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     TensorShape([2, 2])
     """
 
+    @unnamed_variables()
     def __init__(
         self,
         vocabulary_size: int,
@@ -148,6 +150,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9])
         self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
 
+    @unnamed_variables()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on the shape of the input."""
         states = (None, 2 * self._arguments["units"])
