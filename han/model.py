@@ -13,6 +13,7 @@ from han.exceptions import InvalidValueError
 from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
+from han.variables import unnamed_variables
 
 
 class Projection(NamedTuple):
@@ -91,6 +92,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     TensorShape([2, 2])
     """
 
+    @unnamed_variables()
     def __init__(
         self,
         vocabulary_size: int,
@@ -168,6 +170,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         )
         self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the word ids
 
+    @unnamed_variables()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on the shape of the input."""
         words = (None, None, self._arguments["embedding_dim"])

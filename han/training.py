@@ -29,8 +29,10 @@ from han.losses import Crossentropy, MacroF1
 from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
+from han.pipeline import generated_dataset
 from han.prediction import classify
 from han.progress import Progress
+from han.variables import unnamed_variables
 
 # Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
 Targets = npt.NDArray[Any]
@@ -256,6 +258,7 @@ class Stream:
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 
+@unnamed_variables()
 def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
     """Make a network ready for targets like these, and return its optimizer."""
     multi_label, classes = targets.ndim == 2, model.classifier.units
@@ -302,11 +305,7 @@ def _dataset(
         tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
         tf.TensorSpec([None], tf.float32),
     )
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    options = tf.data.Options()
-    # There is nothing to tune, and every other epoch would begin with a second's wait for the tuning thread to stop.
-    options.autotune.enabled = False
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2).with_options(options)
+    return generated_dataset(generate, signature, steps)
 
 
 def _epochs(epochs: int | str, steps: int, classes: int) -> int:
