@@ -11,6 +11,7 @@ import numpy.typing as npt
 from han import forked
 from han.corpus import MAX_BATCH_WORDS, Corpus, Documents, Int64, consecutive, prediction_batches, ranges
 from han.explanation import Explanation
+from han.isolation import isolated
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import CHUNK, divide
 from han.text import DocumentSplitter
@@ -69,10 +70,11 @@ def attribute(
     if forked.was_forked():
         return forked.ask(attribute, model, corpus, method, targets, n_steps, max_words)
     size = max_words if method == "attention" else min(max_words // GRADIENT_COST, BATCH_WORDS)
-    parts = [
-        METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
-        for part in prediction_batches(corpus, max_words=size)
-    ]
+    with isolated():
+        parts = [
+            METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
+            for part in prediction_batches(corpus, max_words=size)
+        ]
     return Scores(*(np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)))
 
 

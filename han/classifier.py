@@ -15,6 +15,7 @@ from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.fitting import check_previous, fit_network
 from han.incremental import IncrementalClassifier
+from han.isolation import isolated
 from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
@@ -150,7 +151,8 @@ class HANClassifier(IncrementalClassifier):
         From which probability on a class is predicted, where a document may have several; 0.5 without
         `tune_thresholds`.
     history_ : dict of lists
-        Training and validation loss and accuracy of each epoch.
+        Training and validation loss and accuracy of each epoch, and what `callbacks` added to them, such as
+        `learning_rate`.
     model_ : keras.Model
         The network, a `HierarchicalAttentionNetwork`.
 
@@ -277,7 +279,9 @@ class HANClassifier(IncrementalClassifier):
             Documents for early stopping, calibration and the weight of `ngram_evidence`, which nothing else is learned
             from; without it `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
-            Called while the network trains, as by `keras.Model.fit`.
+            Called while the network trains, as by `keras.Model.fit`. One that sets the learning rate takes over from
+            `warmup` and the cosine. `BackupAndRestore` and `SwapEMAWeights` are refused: use `checkpoint_dir` and
+            `averaging`.
         unlabelled : list, tuple, ndarray or Series of str, optional
             Further documents for `embeddings="word2vec"`, whose words are known too.
         checkpoint_dir : path, optional
@@ -303,6 +307,8 @@ class HANClassifier(IncrementalClassifier):
             If the checkpoint is of another training, or damaged.
         DivergenceError
             If the loss or the probabilities are not finite in the first epoch.
+        ExecutionModeError
+            Where the behaviour of TensorFlow 2 is disabled, or in the scope of a `tf.distribute.Strategy`.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
         MemoryLimitError
@@ -358,20 +364,21 @@ class HANClassifier(IncrementalClassifier):
             training = Labelled(texts, targets, weights)
             validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
 
-        fitted = fit_network(
-            training,
-            validation,
-            more,
-            classes=len(classes),
-            splitter=self.document_splitter(),
-            parameters=parameters,
-            seed=seed,
-            rng=rng,
-            callbacks=called,
-            learn_validation=held_out is None,
-            previous=previous,
-            checkpoint=checkpoint,
-        )
+        with isolated():
+            fitted = fit_network(
+                training,
+                validation,
+                more,
+                classes=len(classes),
+                splitter=self.document_splitter(),
+                parameters=parameters,
+                seed=seed,
+                rng=rng,
+                callbacks=called,
+                learn_validation=held_out is None,
+                previous=previous,
+                checkpoint=checkpoint,
+            )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form
         self.classes_ = classes

@@ -81,6 +81,10 @@ class NgramEvidence(keras.layers.Layer):
         """Return the logits [documents, columns]."""
         return self.add_up(self.shares(inputs), inputs)
 
+    def compute_output_shape(self, input_shape: Any = None) -> tuple[int | None, int]:
+        """Return [documents, columns]."""
+        return (None, self.columns)
+
     def add_up(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
         """Return the logits [documents, columns] for what each word says [words, columns]."""
         _, document_of = _owners(documents)

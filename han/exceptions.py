@@ -12,6 +12,7 @@ __all__ = [
     "DataWarning",
     "DestinationError",
     "DivergenceError",
+    "ExecutionModeError",
     "ForkedProcessError",
     "HANError",
     "InvalidTypeError",
@@ -56,6 +57,10 @@ class CheckpointError(InvalidValueError):
 
 class DivergenceError(HANError, ArithmeticError):
     """The loss became infinite or undefined before there were weights worth keeping."""
+
+
+class ExecutionModeError(HANError, RuntimeError):
+    """The network works eagerly and on one device, which TensorFlow is set not to do."""
 
 
 class MemoryLimitError(HANError, MemoryError):

@@ -12,6 +12,7 @@ from han.backend import tf
 from han.exceptions import DestinationError, InvalidValueError
 from han.files import check_output, replacing
 from han.folders import check_writable, is_empty, replacing_folder
+from han.isolation import isolated
 from han.model import HierarchicalAttentionNetwork
 from han.packing import unpad
 from han.paths import local_path
@@ -103,4 +104,5 @@ def _save(path: Path, model: HierarchicalAttentionNetwork) -> None:
         documents, _, _ = unpad(block)
         return {"probabilities": model.read(*model.project_distinct(documents))[0]}
 
-    tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
+    with isolated():
+        tf.saved_model.save(module, str(path), signatures={"serving_default": serve})

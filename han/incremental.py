@@ -13,6 +13,7 @@ from han.doubtful_labels import warn_of_doubtful_classes
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
 from han.fitting import check_previous, network_of, start_network, training_settings
+from han.isolation import isolated
 from han.labels import LabelForm
 from han.memory import find_limit, plan_training
 from han.parameters import ALLOWED, check_parameters
@@ -107,10 +108,11 @@ class IncrementalClassifier(TrainedClassifier):
         seed = int(check_random_state(self.random_state).randint(2**24))
 
         if first:
-            start = start_network(
-                texts, classes=len(form.classes), multi_label=form.multi_label, splitter=self.document_splitter(),
-                parameters=parameters, seed=seed,
-            )  # fmt: skip
+            with isolated():
+                start = start_network(
+                    texts, classes=len(form.classes), multi_label=form.multi_label, splitter=self.document_splitter(),
+                    parameters=parameters, seed=seed,
+                )  # fmt: skip
             model, vocabulary, corpus = start.model, start.vocabulary, start.corpus
             coverage, history = start.coverage(), {}
         else:
@@ -125,7 +127,8 @@ class IncrementalClassifier(TrainedClassifier):
             network_of(model), corpus, corpus.take([]), batch_size=parameters["batch_size"], evidence=False,
             limit=find_limit(parameters["memory_limit"]),
         )  # fmt: skip
-        learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
+        with isolated():
+            learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
         if first:
             self.label_form_ = form
             self.classes_ = form.classes

@@ -128,7 +128,7 @@ def _numbers(numbers: list[Any], expected: str) -> Labels:
 
 
 def check_callbacks(callbacks: object) -> list[Any]:
-    """Return callbacks as a list, empty for None; a TypeError if there is anything but Keras callbacks."""
+    """Return callbacks as a list, empty for None; an error if there is anything but Keras callbacks that work here."""
     if callbacks is None:
         return []
     from han.backend import keras  # here, so that evaluation and data sets come without TensorFlow
@@ -139,6 +139,13 @@ def check_callbacks(callbacks: object) -> list[Any]:
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise InvalidTypeError(f"{expected}, got one with {shown(callback)} in it")
+        # Neither works with what `fit` does itself: the average, and the order of documents, would be lost.
+        for kind, parameter in (
+            (keras.callbacks.SwapEMAWeights, "averaging of HANClassifier"),
+            (keras.callbacks.BackupAndRestore, "checkpoint_dir of fit"),
+        ):
+            if isinstance(callback, kind):
+                raise InvalidValueError(f"callbacks must not hold {kind.__name__}: use {parameter} instead")
     return list(callbacks)
 
 

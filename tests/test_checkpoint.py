@@ -317,3 +317,26 @@ def test_functions_and_vectors_are_told_by_their_names():
         "random_state": "RandomState",
         "patience": "None",
     }
+
+
+def halving():
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+
+
+def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_path):
+    expected = train(callbacks=[halving()])
+    with pytest.raises(PowerCutError):
+        train(callbacks=[halving(), At(2 * STEPS + 4, cut_power)], checkpoint_dir=tmp_path, checkpoint_steps=2)
+    resumed = train(callbacks=[halving()], checkpoint_dir=tmp_path)
+    assert_same(resumed, expected)
+    assert len(resumed.history_["learning_rate"]) == 4
+
+
+def test_a_checkpoint_of_an_earlier_format_is_refused(tmp_path):
+    with pytest.raises(PowerCutError):
+        train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    write_manifest(tmp_path / "checkpoint", 1)
+    with pytest.raises(
+        CheckpointError, match=r"format_version must be 2, got 1; remove .* to train from the beginning"
+    ):
+        train(checkpoint_dir=tmp_path)
