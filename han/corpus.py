@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han.normalization import normalize
 from han.text import DocumentSplitter
 from han.vocabulary import Vocabulary
 
@@ -96,7 +97,7 @@ class Corpus:
         corpus = cls._from_texts(texts, splitter.split, lambda words: [*map(spellings.__getitem__, words)])
         counts: Counter[str] = Counter()
         for spelling, count in zip(spellings, np.bincount(corpus.word_ids).tolist(), strict=True):
-            counts[spelling.lower()] += count
+            counts[normalize(spelling)] += count
         vocabulary = Vocabulary.from_counts(counts, min_count, max_words)
         ids = np.array(vocabulary.encode(spellings), np.int32)
         return replace(corpus, word_ids=ids[corpus.word_ids]), vocabulary

@@ -76,7 +76,8 @@ def check_source(source: Any) -> None:
 def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
     """Return the vectors of a vocabulary's words.
 
-    A word's vector is that of its spelling in lower case, and failing that of the first spelling that comes.
+    A word's vector is that of its normalised spelling (see `han.normalization`), and failing that the first one of a
+    spelling that is looked up as that word, such as "Paris" for "paris" or "couldn’t" for "couldn't".
 
     Parameters
     ----------
@@ -190,11 +191,15 @@ def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVe
 
 
 def _looked_up(source: Any, vocabulary: Vocabulary) -> Iterator[tuple[str, Any]]:
+    """Yield the vectors of words in the usual spellings, then those of the source's own spellings of them."""
     for word in vocabulary:
         for spelling in (word, word.capitalize(), word.upper()):
             if spelling in source:
                 yield spelling, source[spelling]
                 break
+    for spelling in getattr(source, "key_to_index", source):
+        if spelling in vocabulary:
+            yield spelling, source[spelling]
 
 
 def _glove() -> Iterator[tuple[str, Float32]]:

@@ -18,6 +18,7 @@ from han.exceptions import ModelFileError
 from han.export import FORMATS, export
 from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
+from han.normalization import INVISIBLE, PLAIN, SHAPES
 from han.parameters import ALLOWED, Choice, check_parameters
 from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
 from han.text import WORD_PATTERN, Splitter
@@ -133,6 +134,7 @@ class StoredClassifier(BaseEstimator):
             **{name: function and function_name(function) for name, function in functions.items()},
             **({} if self.tokenizer else {"word_pattern": WORD_PATTERN}),
             "lower_case": True,
+            "normalization": {"invisible": INVISIBLE, "shapes": SHAPES, "plain": PLAIN},
             "padding_id": PADDING_ID,
             "unknown_id": UNKNOWN_ID,
             "first_word_id": FIRST_WORD_ID,

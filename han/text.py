@@ -12,6 +12,7 @@ import regex
 import sentencex
 
 from han.exceptions import InvalidTypeError, InvalidValueError
+from han.normalization import APOSTROPHES, INVISIBLE, plain_punctuation
 
 T = TypeVar("T")
 Span = tuple[int, int]
@@ -19,19 +20,20 @@ Splitter = Callable[[str], Iterable[str]]
 
 _SENTENCE_END = re.compile("[.!?。！？।॥؟۔]")
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
-_ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
-# The same for all scripts: marks belong to the letter before them (Hindi's vowels), joiners to the word they are in.
-# What stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not
-# set apart by spaces, each letter (but for Japanese loanwords, in katakana).
+_ASCII_WORD = re.compile(r"\w+(?:['`]\w+)*|\S")
+# The same for all scripts: marks (Hindi's vowels) and invisible characters belong to the letter before them. What stands
+# alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not set apart by
+# spaces, each letter (but for Japanese loanwords, in katakana).
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_LETTER = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]]"
-_LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\u200c\u200d]]*"
+# Some apostrophes are letters to Unicode.
+_LETTER = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}{APOSTROPHES}]--{INVISIBLE}]"
+_LETTERS = rf"{_LETTER}[{_LETTER}||\p{{M}}||{INVISIBLE}]*"
 # What Python takes for white space is more than `regex` does.
-WORD_PATTERN = rf"{_LETTERS}(?:['’]{_LETTERS})*|(?![\s\x1c-\x1f])\X"
+WORD_PATTERN = rf"{_LETTERS}(?:[{APOSTROPHES}]{INVISIBLE}*{_LETTERS})*|(?!{INVISIBLE}|[\s\x1c-\x1f])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
-# Line breaks that are read as "\n" is.
+# Line breaks that are read as "\n" is; and what is skipped to find sentences, as the first half of "\r\n" is.
 _OTHER_BREAKS = ("\r", "\u2028", "\u2029")
-_OTHER_BREAK = re.compile("\r\n|[" + "".join(_OTHER_BREAKS) + "]")
+_SKIPPED = re.compile(rf"{INVISIBLE[:-1]}\r](?<!\r(?!\n))")
 _SPACE = re.compile(r"\s")
 # A text of twice as many characters is split in one go, longer ones in pieces, so that what is cut need not be read:
 # where nothing stands between words, finding sentences takes time with the square of the length.
@@ -65,28 +67,34 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 def iterate_sentences(text: str, language: str = "en") -> Iterator[str]:
     """Yield what `split_sentences` returns, without reading much more of a long text than is asked for.
 
-    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs.
-    Paragraphs of more than 50,000 characters are read in pieces, and a quotation that goes on from one into the next
-    does not hold its sentences together.
+    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs. So are
+    a keyboard's quotes, apostrophes and dashes and their typographic variants; invisible characters are skipped.
+    Paragraphs of more than 50,000 characters are read in pieces, and a quotation that continues from one piece into the
+    next does not hold its sentences together.
     """
-    if any(mark in text for mark in _OTHER_BREAKS):
-        return _with_breaks_of(text, _OTHER_BREAK.sub("\n", text), language)
-    return _iterate(text, language)
+    if text.isascii() and "\r" not in text and "`" not in text:
+        return _iterate(text, language)
+    return _iterate_plain(text, language)
 
 
-def _with_breaks_of(text: str, plain: str, language: str) -> Iterator[str]:
-    """Yield the sentences of a text as they are in it, found in the same with plain line breaks."""
-    # Each pair of "\r" and "\n" moves what comes after it by one.
-    pairs = (match.start() for match in re.finditer("\r\n", text))
-    pair, before, end = next(pairs, len(text)), 0, 0
+def _iterate_plain(text: str, language: str) -> Iterator[str]:
+    """Yield the sentences of a text, found in its plain form: plain line breaks and quotes, nothing invisible."""
+    plain = plain_punctuation(_SKIPPED.sub("", text))
+    for mark in _OTHER_BREAKS:
+        plain = plain.replace(mark, "\n")
+    skipped = (match.start() for match in _SKIPPED.finditer(text))
+    skip, before = next(skipped, len(text)), 0
+    start = plain_end = 0
     for piece in _iterate(plain, language):
-        offsets = []
-        for position in (start := plain.index(piece, end), end := start + len(piece)):
-            while pair - before < position:
-                before += 1
-                pair = next(pairs, len(text))
-            offsets.append(position + before)
-        yield text[slice(*offsets)]
+        plain_end += len(piece)
+        while skip - before < plain_end:
+            before += 1
+            skip = next(skipped, len(text) + before)
+        end = plain_end + before if plain_end < len(plain) else len(text)
+        yield text[start:end]
+        start = end
+    if start < len(text):  # nothing in it is visible
+        yield text[start:]
 
 
 def _iterate(text: str, language: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from han.explanation import Explanation
-from tests.test_text import DOCUMENTS
+from tests.test_text import DOCUMENTS, visible
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -33,8 +33,8 @@ def test_attention_of_any_text(fitted, text):
         assert sentence.text == text[sentence.start : sentence.end]
         words += sentence.words
     assert [text[word.start : word.end] for word in words] == [word.text for word in words]
-    # All that is not white space has been read: nothing of these texts is cut.
-    assert "".join(word.text for word in words) == "".join(text.split())
+    # All that is visible has been read: nothing of these texts is cut.
+    assert visible("".join(word.text for word in words)) == visible(text)
     assert Explanation.from_json(explanation.to_json()) == explanation
     np.testing.assert_allclose(explanation.probabilities, fitted.predict_proba([text])[0], atol=1e-5)
 
