@@ -23,6 +23,8 @@ Int64 = npt.NDArray[np.int64]
 # That fills the lanes of the sentences' recurrence; and the accuracy on BBC News varies half as much from seed to seed
 # as with batches of any lengths, at the same validation loss.
 POOL_BATCHES = 32
+# The offsets of a word whose place in the text is not known.
+NO_PLACE = (-1, -1)
 # Larger batches predict no faster.
 MAX_BATCH_WORDS = 131_072
 MAX_BATCH_DOCUMENTS = 2048
@@ -75,17 +77,23 @@ class Corpus:
     @classmethod
     def encode_with_offsets(
         cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary
-    ) -> tuple[Corpus, Int32]:
-        """Do as `encode`, and also return where each word starts and ends in its text, [words, 2]."""
+    ) -> tuple[Corpus, list[str], Int32]:
+        """Do as `encode`, and also return the words, and where each starts and ends in its text [words, 2].
+
+        A word whose place is not known has -1 and -1.
+        """
+        words: list[str] = []
         offsets = array("i")
 
         def split(text: str) -> tuple[list[list[str]], bool]:
-            spans, was_cut = splitter.split_spans(text)
-            offsets.extend(chain.from_iterable(chain.from_iterable(spans)))
-            return [[text[start:end] for start, end in sentence] for sentence in spans], was_cut
+            located, was_cut = splitter.split_located(text)
+            for word, place in chain.from_iterable(located):
+                words.append(word)
+                offsets.extend(place or NO_PLACE)
+            return [[word for word, _ in sentence] for sentence in located], was_cut
 
         corpus = cls._from_texts(texts, split, vocabulary.encode)
-        return corpus, np.array(offsets, np.int32).reshape(-1, 2)
+        return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
 
     @classmethod
     def learn(

@@ -17,11 +17,13 @@ import unicodedata
 import regex
 
 # Unicode's default ignorable characters (soft hyphens, zero-width spaces and joiners, variation selectors, directional
-# marks), except the tags that distinguish the flag of Scotland from that of Wales.
-INVISIBLE = (
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff]"
+# marks), except the tags that distinguish the flag of Scotland from that of Wales; first those of the basic plane, which
+# `re` finds three times as fast.
+INVISIBLE_BMP = (
+    "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8"
 )
+INVISIBLE = f"[{INVISIBLE_BMP}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff]"
 # Other shapes of letters, digits, spaces and punctuation, which become their normal form KC. Superscripts, fractions,
 # circled numbers and most symbols are not among them.
 SHAPES = (
@@ -35,6 +37,7 @@ _VARIANTS = {"'": APOSTROPHES, '"': "“”„‟″‶〝〞〟״＂", "-": "�
 # Each variant of a quote, an apostrophe or a dash, and what replaces it.
 PLAIN = {variant: plain for plain, variants in _VARIANTS.items() for variant in variants if variant != plain}
 
+_INVISIBLE_BMP = re.compile(f"[{INVISIBLE_BMP}]")
 _INVISIBLE = re.compile(INVISIBLE)
 _SHAPES = regex.compile(SHAPES, regex.VERSION1)
 _PLAIN = str.maketrans(PLAIN)
@@ -51,7 +54,9 @@ def normalize(word: str) -> str:
     """
     if word.isascii():
         return word.lower().replace("`", "'")
-    word = _INVISIBLE.sub("", word)
+    word = _INVISIBLE_BMP.sub("", word)
+    if max(word, default="") > "\uffff":
+        word = _INVISIBLE.sub("", word)
     if not unicodedata.is_normalized("NFKC", word):
         # Marks may stand on a letter of another shape.
         word = _SHAPES.sub(_nfkc, unicodedata.normalize("NFD", word))

@@ -99,7 +99,10 @@ class _Spellings(dict[str, int]):
         self._ids = ids
 
     def __missing__(self, word: str) -> int:
-        id_ = self._ids.get(word.lower()) or self._ids.get(normalize(word), UNKNOWN_ID)
+        lower = word.lower()
+        id_ = self._ids.get(lower, UNKNOWN_ID)
+        if id_ == UNKNOWN_ID and (not lower.isascii() or "`" in lower):  # or else it is normalised
+            id_ = self._ids.get(normalize(word), UNKNOWN_ID)
         if id_ != UNKNOWN_ID:
             self[word] = id_
         return id_

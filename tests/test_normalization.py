@@ -68,7 +68,8 @@ def test_invisible_characters_change_nothing(learned, insertions):
     [
         ("ﬁlm", "film"), ("ＦＩＬＭ", "film"), ("𝐅𝐢𝐥𝐦", "film"), ("ﻡﺭﺤﺒﺎ", "مرحبا"), ("ｶﾞﾑ", "ガム"), ("⼈", "人"),
         ("cafe\u0301", "café"), ("İSTANBUL", "istanbul"), ("i\u0307stanbul", "istanbul"), ("STRAẞE", "straße"),
-        ("New\u00a0York", "new york"), ("ϒ\u0301", "ύ"), ("ŉ", "'n"), ("！", "!"), ("❤\ufe0f", "❤"), ("10\u2011year", "10-year"),
+        ("New\u00a0York", "new york"), ("ϒ\u0301", "ύ"), ("ŉ", "'n"), ("！", "!"), ("❤\ufe0f", "❤"),
+        ("10\u2011year", "10-year"),
     ],
 )  # fmt: skip
 def test_shapes_of_the_same_letters_are_the_same(variant, word):

@@ -37,7 +37,8 @@ def test_variants_of_a_word_have_its_id():
 
 def test_a_vocabulary_that_was_not_normalised_keeps_its_words():
     vocabulary = Vocabulary(["couldn’t", "couldn't", "ﬁlm"])  # as of classifiers that were saved earlier
-    assert vocabulary.encode(["Couldn’t", "couldn't", "couldn`t", "couldn\u00ad’t", "ﬁlm", "film"]) == [2, 3, 3, 3, 4, 4]
+    words = ["Couldn’t", "couldn't", "couldn`t", "couldn\u00ad’t", "ﬁlm", "film"]
+    assert vocabulary.encode(words) == [2, 3, 3, 3, 4, 4]
     assert vocabulary.words == ["couldn’t", "couldn't", "ﬁlm"]
 
 
