@@ -3,9 +3,10 @@
 A piece has a place only where there is evidence for it, by the first of these that applies:
 
 1. The pieces are the text, in order, without some of its white space.
-2. The pieces hold all letters and digits of the text, in order, whatever became of case, width, accents and punctuation.
+2. The pieces hold all letters and digits of the text, in order, whatever happened to case, width, accents and
+   punctuation.
 3. The function makes the same of a part of the text alone: of what stands between white space, then of a word. That
-   places stems, lemmas and numbers, and tells which words a tokenizer leaves out.
+   places stems, lemmas and masked numbers, and shows which words a tokenizer leaves out.
 4. Between two pieces that have places, the pieces occur as whole words in exactly one way.
 """
 

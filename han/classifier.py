@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from han import forked
+from han.alignment import Splitter
 from han.checkpoint import Checkpoint, describe
 from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
@@ -17,7 +18,6 @@ from han.incremental import IncrementalClassifier
 from han.labels import LabelForm, check_validation_data, class_count
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
-from han.text import Splitter
 from han.validation import (
     check_callbacks,
     check_checkpoint,

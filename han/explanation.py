@@ -23,7 +23,7 @@ Int32 = npt.NDArray[np.int32]
 class Word(NamedTuple):
     """A word of an explained document, as the network read it.
 
-    Its offsets are those of what the word was made from, or None where that is not known: a tokenizer may have changed it.
+    Its offsets are those of what the word was made from; None if a tokenizer changed it beyond recognition.
     """
 
     text: str
@@ -126,7 +126,7 @@ class Explanation:
     def sentences(self) -> list[Sentence]:
         """The sentences with their words."""
         words = [
-            Word(word, *((None, None) if start < 0 else (start, end)), score, combined)
+            Word(word, None if start < 0 else start, None if start < 0 else end, score, combined)
             for word, (start, end), score, combined in zip(
                 self._words(),
                 self.offsets.tolist(),

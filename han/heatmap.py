@@ -187,7 +187,7 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
 def _parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, list[tuple[str, float]]]]:
     """Yield each sentence with its text in parts, and each part's strength: its share of the strongest score, or 0.
 
-    The parts are the whole text in order. Words without a place in it stand in brackets after the word before them. What
+    The parts are the whole text in order. Words without a place in it stand in brackets after the preceding word. What
     follows the last sentence that was read comes with None.
     """
     strongest = float(np.abs(explanation.combined_scores()).max(initial=0.0)) or 1.0

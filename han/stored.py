@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from han import forked
+from han.alignment import Splitter
 from han.card import model_card
 from han.exceptions import ModelFileError
 from han.export import FORMATS, export
@@ -21,7 +22,7 @@ from han.model import HierarchicalAttentionNetwork
 from han.normalization import INVISIBLE, PLAIN, SHAPES
 from han.parameters import ALLOWED, Choice, check_parameters
 from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
-from han.text import WORD_PATTERN, Splitter
+from han.text import WORD_PATTERN
 from han.validation import Labels
 from han.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 

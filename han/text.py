@@ -20,9 +20,9 @@ T = TypeVar("T")
 _SENTENCE_END = re.compile("[.!?。！？।॥؟۔]")
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
 _ASCII_WORD = re.compile(r"\w+(?:['`]\w+)*|\S")
-# The same for all scripts: marks (Hindi's vowels) and invisible characters belong to the letter before them. What stands
-# alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not set apart by
-# spaces, each letter (but for Japanese loanwords, in katakana).
+# The same for all scripts: marks (Hindi's vowels) and invisible characters belong to the letter before them. What
+# stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not set
+# apart by spaces, each letter (but for Japanese loanwords, in katakana).
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 # To Unicode, some apostrophes and some invisible characters are letters.
 _NO_LETTER = r"\u02b9\u02bb-\u02bd\ua78c\u115f\u1160\u3164\uffa0"
@@ -31,9 +31,8 @@ _LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\p{{DI}}]]*"
 # What Python takes for white space is more than `regex` does.
 WORD_PATTERN = rf"{_LETTERS}(?:[{APOSTROPHES}]\p{{DI}}*{_LETTERS})*|(?![\s\x1c-\x1f\p{{DI}}])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
-# Line breaks that are read as "\n" is; and what is skipped to find sentences, as the first half of "\r\n" is. Invisible
-# characters outside the basic plane belong to others (ideographs, musical notes), and looking for them takes three times
-# as long.
+# Line breaks that are read as "\n" is; and what is skipped when sentences are found, as is the first half of "\r\n".
+# Invisible characters outside the basic multilingual plane are not: they stand within words, and take long to look for.
 _OTHER_BREAKS = ("\r", "\u2028", "\u2029")
 _SKIPPED = re.compile(rf"[{INVISIBLE_BMP}\r](?<!\r(?!\n))")
 _SPACE = re.compile(r"\s")
@@ -69,8 +68,8 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 def iterate_sentences(text: str, language: str = "en") -> Iterator[str]:
     """Yield what `split_sentences` returns, without reading much more of a long text than is asked for.
 
-    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs. So are
-    a keyboard's quotes, apostrophes and dashes and their typographic variants; invisible characters are skipped.
+    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs. So
+    are a keyboard's quotes, apostrophes and dashes and their typographic variants; invisible characters are skipped.
     Paragraphs of more than 50,000 characters are read in pieces, and a quotation that continues from one piece into the
     next does not hold its sentences together.
     """

@@ -16,14 +16,14 @@ class Vocabulary(Mapping[str, int]):
     """The known words, each with an id from 2 up; id 0 is padding and id 1 any unknown word.
 
     A word is looked up in lower case and, where that is not known, in its normalised form (see `han.normalization`), so
-    that "Couldn’t" finds "couldn't".
+    that any apostrophe will do in "couldn't".
 
     Parameters
     ----------
     words : iterable of str
-        Distinct words in lower case; their ids follow their order. They need not be normalised: those of classifiers that
-        an earlier version saved are not. Of several words with the same normalised form, the first stands for variants
-        that are not known themselves.
+        Distinct words in lower case; their ids follow their order. They need not be normalised: those of classifiers
+        that an earlier version saved are not. Of several words with the same normalised form, the first has the id of
+        variants that are not known themselves.
 
     Raises
     ------

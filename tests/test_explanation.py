@@ -120,7 +120,7 @@ def test_words_that_a_tokenizer_changed(stemming, method):
     assert frame.to_json()
 
 
-def test_words_without_any_place_have_scores(stemming):
+def test_words_without_any_place_have_scores():
     (explanation,) = train(settings={"tokenizer": lambda sentence: [f"w{len(sentence)}", "x"]}).explain(
         ["So good! Yes."]
     )
