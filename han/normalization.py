@@ -66,13 +66,5 @@ def normalize(word: str) -> str:
     return unicodedata.normalize("NFC", word).translate(_PLAIN)
 
 
-def plain_punctuation(text: str) -> str:
-    """Return a text of the same length with the quotes, apostrophes and dashes of a keyboard."""
-    for variant, plain in PLAIN.items():
-        if variant in text:  # far faster than `str.translate`, which looks up every character
-            text = text.replace(variant, plain)
-    return text
-
-
 def _nfkc(match: regex.Match[str]) -> str:
     return unicodedata.normalize("NFKC", match.group())

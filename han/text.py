@@ -13,7 +13,7 @@ import sentencex
 
 from han.alignment import Place, Span, Splitter, align
 from han.exceptions import InvalidTypeError
-from han.normalization import APOSTROPHES, INVISIBLE_BMP, plain_punctuation
+from han.normalization import APOSTROPHES, INVISIBLE_BMP, PLAIN
 
 T = TypeVar("T")
 
@@ -31,10 +31,9 @@ _LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\p{{DI}}]]*"
 # What Python takes for white space is more than `regex` does.
 WORD_PATTERN = rf"{_LETTERS}(?:[{APOSTROPHES}]\p{{DI}}*{_LETTERS})*|(?![\s\x1c-\x1f\p{{DI}}])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
-# Line breaks that are read as "\n" is; and what is skipped when sentences are found, as is the first half of "\r\n".
-# Invisible characters outside the basic multilingual plane are not: they stand within words, and take long to look for.
-_OTHER_BREAKS = ("\r", "\u2028", "\u2029")
-_SKIPPED = re.compile(rf"[{INVISIBLE_BMP}\r](?<!\r(?!\n))")
+# What is read as another character when sentences are found, or skipped, as is the first half of "\r\n". Invisible characters outside the basic multilingual plane are not: they stand within words, and take long to look for.
+_READ_AS = {**PLAIN, **dict.fromkeys("\r\u2028\u2029", "\n")}
+_NOT_PLAIN = re.compile(f"[{INVISIBLE_BMP}{''.join(_READ_AS)}]")
 _SPACE = re.compile(r"\s")
 # A text of twice as many characters is split in one go, longer ones in pieces, so that what is cut need not be read:
 # where nothing stands between words, finding sentences takes time with the square of the length.
@@ -73,17 +72,16 @@ def iterate_sentences(text: str, language: str = "en") -> Iterator[str]:
     Paragraphs of more than 50,000 characters are read in pieces, and a quotation that continues from one piece into the
     next does not hold its sentences together.
     """
-    if text.isascii() and "\r" not in text and "`" not in text:
-        return _iterate(text, language)
-    return _iterate_plain(text, language)
+    is_plain = "\r" not in text and "`" not in text if text.isascii() else not _NOT_PLAIN.search(text)
+    return _iterate(text, language) if is_plain else _iterate_plain(text, language)
 
 
 def _iterate_plain(text: str, language: str) -> Iterator[str]:
     """Yield the sentences of a text, found in its plain form: plain line breaks and quotes, nothing invisible."""
-    skipped = [match.start() for match in _SKIPPED.finditer(text)]
-    plain = plain_punctuation(_SKIPPED.sub("", text) if skipped else text)
-    for mark in _OTHER_BREAKS:
-        plain = plain.replace(mark, "\n")
+    plain = _NOT_PLAIN.sub(_plain, text)
+    skipped = []
+    if len(plain) < len(text):
+        skipped = [match.start() for match in _NOT_PLAIN.finditer(text) if not _plain(match)]
     before = end = 0
     for piece in _iterate(plain, language):
         offsets = []
@@ -96,6 +94,12 @@ def _iterate_plain(text: str, language: str) -> Iterator[str]:
         yield text[slice(*offsets)]
     if text and not plain:  # nothing in it is visible
         yield text
+
+
+def _plain(match: re.Match[str]) -> str:
+    if match.group() == "\r" and match.string.startswith("\n", match.end()):
+        return ""
+    return _READ_AS.get(match.group(), "")
 
 
 def _iterate(text: str, language: str) -> Iterator[str]:
