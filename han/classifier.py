@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from han import forked
+from han.alignment import Splitter
 from han.checkpoint import Checkpoint, describe
 from han.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
 from han.duplicates import warn_of_conflicts
@@ -19,7 +20,6 @@ from han.isolation import isolated
 from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
-from han.text import Splitter
 from han.validation import (
     check_callbacks,
     check_checkpoint,

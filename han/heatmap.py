@@ -205,17 +205,25 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
 def _parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, list[tuple[str, float]]]]:
     """Yield each sentence with its text in parts, and each part's strength: its share of the strongest score, or 0.
 
-    The parts are the whole text in order. What follows the last sentence that was read comes with None.
+    The parts are the whole text in order. Words without a place in it stand in brackets after the preceding word. What
+    follows the last sentence that was read comes with None.
     """
     strongest = float(np.abs(explanation.combined_scores()).max(initial=0.0)) or 1.0
     text, cursor = explanation.text, 0
     sentences = explanation.sentences
+    starts = [sentence.start for sentence in sentences]
     for number, sentence in enumerate(sentences):
         parts = []
         for word in sentence.words:
-            parts += [(text[cursor : word.start], 0.0), (word.text, word.combined_score / strongest)]
-            cursor = word.end
-        following = sentences[number + 1].start if number + 1 < len(sentences) else cursor
+            strength = word.combined_score / strongest
+            if word.start is None or word.end is None:
+                parts += [(" ", 0.0), (f"[{word.text}]", strength), (" ", 0.0)]
+            else:
+                parts += [(text[cursor : word.start], 0.0), (text[word.start : word.end], strength)]
+                cursor = word.end
+        following = starts[number + 1] if number + 1 < len(starts) else None
+        if following is None:  # where the next sentence starts is not known, or there is none
+            following = cursor
         yield sentence, [*parts, (text[cursor:following], 0.0)]
         cursor = following
     if text[cursor:].strip():

@@ -15,14 +15,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from han import forked
+from han.alignment import Splitter
 from han.card import model_card
 from han.exceptions import ModelFileError, TrainingWarning
 from han.export import FORMATS, check_export, export
 from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
+from han.normalization import INVISIBLE, PLAIN, SHAPES
 from han.parameters import ALLOWED, Choice, check_parameters
 from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
-from han.text import WORD_PATTERN, Splitter
+from han.text import WORD_PATTERN
 from han.validation import Labels
 from han.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 
@@ -151,6 +153,7 @@ class StoredClassifier(BaseEstimator):
             **{name: function and function_name(function) for name, function in functions.items()},
             **({} if self.tokenizer else {"word_pattern": WORD_PATTERN}),
             "lower_case": True,
+            "normalization": {"invisible": INVISIBLE, "shapes": SHAPES, "plain": PLAIN},
             "padding_id": PADDING_ID,
             "unknown_id": UNKNOWN_ID,
             "first_word_id": FIRST_WORD_ID,

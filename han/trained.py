@@ -173,8 +173,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text, a method or class that does not exist, attention of a network without it,
-            or a tokenizer whose words are not in the text.
+            For documents that are not text, a method or class that does not exist, or attention of a network without
+            it.
 
         Examples
         --------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import onnx
@@ -90,9 +92,19 @@ def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
     assert settings["classes"] == ["business", "sports"]
     ids = {word: settings["first_word_id"] + index for index, word in enumerate(settings["words"])}
     pattern = regex.compile(settings["word_pattern"], regex.VERSION1)
+    rules = settings["normalization"]
+
+    def normalize(word):
+        word = unicodedata.normalize("NFD", re.sub(rules["invisible"], "", word))
+        word = regex.sub(rules["shapes"], lambda shape: unicodedata.normalize("NFKC", shape[0]), word, flags=regex.V1)
+        word = unicodedata.normalize("NFC", word).lower().replace("i\u0307", "i")
+        return "".join(rules["plain"].get(letter, letter) for letter in unicodedata.normalize("NFC", word))
+
+    texts = [*texts, "He couldn’t say “ﬁrst” — the GAME\u00ad was over.", "ＩＴ İS ＮＯＴ 10²."]
     for text, row in zip(texts, fitted.encode(texts), strict=True):
         found = [id_ for sentence in row for id_ in sentence if id_ != settings["padding_id"]]
-        assert found == [ids.get(word.lower(), settings["unknown_id"]) for word in pattern.findall(text)]
+        assert found == [ids.get(normalize(word), settings["unknown_id"]) for word in pattern.findall(text)]
+    assert found[:3] == [ids["it"], ids["is"], ids["not"]]
 
 
 def test_encode_is_what_the_network_reads(fitted, texts):
