@@ -62,8 +62,9 @@ kills: install  ## Kill processes that save and train, and see what is left (25 
 corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 minutes)
 	@$(BIN)/python benchmarks/corruptions.py $(ARGS)
 
-generated: install  ## Give 10,000 generated inputs to fit, predict and explain (half an hour)
+generated: install  ## Give 10,000 generated inputs to fit, predict and explain, and 2,000 tables to `han predict` (an hour)
 	@$(BIN)/python benchmarks/generated.py $(ARGS)
+	@$(BIN)/python benchmarks/generated_tables.py
 
 mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour and a half; stop and go on as you like)
 	@$(BIN)/python benchmarks/mutation.py --session .venv/mutation.jsonl $(ARGS)

@@ -89,12 +89,15 @@ class OutputTable:
             self._writer.discard()
 
     def keep(self, output: Path | None) -> str:
-        """Close the table at an error, and return what is to be said of the rows before it.
+        """Write the rows before an error, and return what is to be said of them.
 
         Those for the file `output` are copied to one with ".part" in its name.
         """
+        if not self.written:
+            self.discard()
+            return ""
         self.close()
-        if output is None or not self.written:
+        if output is None or not Path(self._stream.name).is_file():
             return ""
         kept = output.with_name(f"{output.stem}.part{output.suffix}")
         shutil.copyfile(self._stream.name, kept)
