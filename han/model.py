@@ -12,7 +12,7 @@ from han.exceptions import InvalidValueError
 from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
-from han.variables import unnamed_variables
+from han.variables import shared_kernels
 
 
 class Projection(NamedTuple):
@@ -91,7 +91,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     TensorShape([2, 2])
     """
 
-    @unnamed_variables()
+    @shared_kernels()
     def __init__(
         self,
         vocabulary_size: int,
@@ -150,11 +150,12 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9])
         self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
 
-    @unnamed_variables()
+    @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on the shape of the input."""
         states = (None, 2 * self._arguments["units"])
-        self.embedding.build((None,))
+        with shared_kernels(any_rows=True):
+            self.embedding.build((None,))
         self.word_encoder.build((None, self._arguments["embedding_dim"]))
         self.word_pooling.build(states)
         self.sentence_encoder.build(states)

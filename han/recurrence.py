@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from han.backend import tf
 
@@ -194,11 +194,42 @@ def recurrence(
     """
     units = kernel.shape[0]
     way = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
-    if not differentiable:
-        return _forward(cell, units, False)(table, slots, carry, way, kernel, biases)[0]
-
-    outputs: tf.Tensor = _differentiable(cell, units)(table, slots, carry, way, kernel, biases)
+    inputs = (table, slots, carry, way, kernel, biases)
+    outputs: tf.Tensor = (
+        _differentiable(cell, units)(*inputs) if differentiable else _launch(_forward(cell, units, False), *inputs)[0]
+    )
     return outputs
+
+
+def _launch(compiled: Any, *arguments: Any) -> State:
+    """Run a function that XLA compiles.
+
+    In a graph this is the operation that a call would become when the graph is made ready to run. TensorFlow reads the
+    function's body for each such call, and keeps it as long as the process lives: a megabyte for each network.
+    """
+    if tf.executing_eagerly():
+        results: State = compiled(*arguments)
+        return results
+    function = compiled.get_concrete_function()
+    graph = tf.compat.v1.get_default_graph()
+    function.add_to_graph(graph)
+    inputs = tf.nest.flatten(arguments)
+    attributes = {
+        "Targs": {"list": {"type": [tensor.dtype.as_datatype_enum for tensor in inputs]}},
+        "Tconstants": {"list": {}},
+        "Nresources": {"i": 0},
+        "Tresults": {"list": {"type": [tensor.dtype.as_datatype_enum for tensor in function.outputs]}},
+        "function": {"func": {"name": function.name}},
+    }
+    launch = graph.create_op(
+        "XlaLaunch",
+        inputs,
+        [tensor.dtype for tensor in function.outputs],
+        attrs={name: tf.compat.v1.AttrValue(**value) for name, value in attributes.items()},
+    )
+    for result, output in zip(launch.outputs, function.outputs, strict=True):
+        result.set_shape(output.shape)
+    return tuple(launch.outputs)
 
 
 @cache
@@ -218,12 +249,20 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
             # No tape is to go through the loop, which it cannot: neither from the arguments nor, as a tape does that
             # might be asked for a second derivative, from what is kept for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            found = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
+            found = _launch(_forward(cell, units, True), table, slots, carry, way, kernel, biases)
             *states, kept = (tf.stop_gradient(part) for part in found)
 
             def gradient(at_outputs: tf.Tensor) -> State:
-                sums: State = _backward(cell, units)(
-                    tf.zeros_like(table), slots, carry, way, kernel, tuple(states), kept, at_outputs
+                sums: State = _launch(
+                    _backward(cell, units),
+                    tf.zeros_like(table),
+                    slots,
+                    carry,
+                    way,
+                    kernel,
+                    tuple(states),
+                    kept,
+                    at_outputs,
                 )
                 return sums
 
