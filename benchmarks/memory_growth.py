@@ -86,7 +86,7 @@ def run(kind: str, count: int) -> None:
 def table(stored: dict[str, Any]) -> list[str]:
     """Return the results in Markdown."""
     lines = [
-        f"`{stored['command']}`, {stored['date']}, {stored['machine']}: MB that a process holds, each row's of its own.",
+        f"`{stored['command']}`, {stored['date']}, {stored['machine']}: MB that a process holds, one for each row.",
         "",
         f"| | {' | '.join(f'after {number}' for number in AFTER)} | from the 10th to the last |",
         f"|---|{'---|' * len(AFTER)}---|",

@@ -18,9 +18,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from han.backend import tf
+from han.compiled import launch
 
 State = tuple[tf.Tensor, ...]
 
@@ -196,40 +197,9 @@ def recurrence(
     way = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
     inputs = (table, slots, carry, way, kernel, biases)
     outputs: tf.Tensor = (
-        _differentiable(cell, units)(*inputs) if differentiable else _launch(_forward(cell, units, False), *inputs)[0]
+        _differentiable(cell, units)(*inputs) if differentiable else launch(_forward(cell, units, False), *inputs)[0]
     )
     return outputs
-
-
-def _launch(compiled: Any, *arguments: Any) -> State:
-    """Run a function that XLA compiles.
-
-    In a graph this is the operation that a call would become when the graph is made ready to run. TensorFlow reads the
-    function's body for each such call, and keeps it as long as the process lives: a megabyte for each network.
-    """
-    if tf.executing_eagerly():
-        results: State = compiled(*arguments)
-        return results
-    function = compiled.get_concrete_function()
-    graph = tf.compat.v1.get_default_graph()
-    function.add_to_graph(graph)
-    inputs = tf.nest.flatten(arguments)
-    attributes = {
-        "Targs": {"list": {"type": [tensor.dtype.as_datatype_enum for tensor in inputs]}},
-        "Tconstants": {"list": {}},
-        "Nresources": {"i": 0},
-        "Tresults": {"list": {"type": [tensor.dtype.as_datatype_enum for tensor in function.outputs]}},
-        "function": {"func": {"name": function.name}},
-    }
-    launch = graph.create_op(
-        "XlaLaunch",
-        inputs,
-        [tensor.dtype for tensor in function.outputs],
-        attrs={name: tf.compat.v1.AttrValue(**value) for name, value in attributes.items()},
-    )
-    for result, output in zip(launch.outputs, function.outputs, strict=True):
-        result.set_shape(output.shape)
-    return tuple(launch.outputs)
 
 
 @cache
@@ -249,11 +219,11 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
             # No tape is to go through the loop, which it cannot: neither from the arguments nor, as a tape does that
             # might be asked for a second derivative, from what is kept for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            found = _launch(_forward(cell, units, True), table, slots, carry, way, kernel, biases)
+            found = launch(_forward(cell, units, True), table, slots, carry, way, kernel, biases)
             *states, kept = (tf.stop_gradient(part) for part in found)
 
             def gradient(at_outputs: tf.Tensor) -> State:
-                sums: State = _launch(
+                sums: State = launch(
                     _backward(cell, units),
                     tf.zeros_like(table),
                     slots,
