@@ -20,6 +20,7 @@ import numpy.typing as npt
 from han.backend import keras, tf
 from han.checkpoint import Checkpoint, EpochOrder
 from han.optimizer import LazyAdam
+from han.variables import shared_kernels
 
 # Averages are brought up to date after so many steps: it costs as much as the update of all rows of the embedding.
 AVERAGE_EVERY = 4
@@ -54,8 +55,9 @@ class WeightAveraging(StatefulCallback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin with the weights as they are."""
         self.weights = [variable.value for variable in self.model.trainable_variables]
-        self.averages = [tf.Variable(weight) for weight in self.weights]
-        self.updates = tf.Variable(0.0)
+        with shared_kernels(any_rows=True):
+            self.averages = [tf.Variable(weight) for weight in self.weights]
+            self.updates = tf.Variable(0.0)
         self.averaged = False
         self.step = 0
 

@@ -13,7 +13,7 @@ from han.exceptions import InvalidValueError
 from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
-from han.variables import unnamed_variables
+from han.variables import shared_kernels
 
 
 class Projection(NamedTuple):
@@ -92,7 +92,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     TensorShape([2, 2])
     """
 
-    @unnamed_variables()
+    @shared_kernels()
     def __init__(
         self,
         vocabulary_size: int,
@@ -170,7 +170,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         )
         self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the word ids
 
-    @unnamed_variables()
+    @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on the shape of the input."""
         words = (None, None, self._arguments["embedding_dim"])
@@ -179,7 +179,8 @@ class HierarchicalAttentionNetwork(keras.Model):
             layer.build(words)
         for layer in (self.word_pooling, self.sentence_dropout, self.sentence_encoder, self.sentence_pooling):
             layer.build(states)
-        self.embedding.build((None, None))
+        with shared_kernels(any_rows=True):
+            self.embedding.build((None, None))
         for layer in (self.document_dropout, self.classifier):
             layer.build((None, states[-1]))
         if self.evidence is not None:

@@ -32,7 +32,7 @@ from han.optimizer import LazyAdam
 from han.pipeline import generated_dataset
 from han.prediction import classify
 from han.progress import Progress
-from han.variables import unnamed_variables
+from han.variables import shared_kernels
 
 # Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
 Targets = npt.NDArray[Any]
@@ -258,7 +258,7 @@ class Stream:
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 
-@unnamed_variables()
+@shared_kernels()
 def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
     """Make a network ready for targets like these, and return its optimizer."""
     multi_label, classes = targets.ndim == 2, model.classifier.units
