@@ -1,4 +1,4 @@
-"""A hierarchical attention network in PyTorch, written as its users write it well: the yardstick of `make bench`.
+"""A hierarchical attention network in idiomatic PyTorch: the yardstick of `make bench NAME=speed`.
 
 Embedding, packed bidirectional LSTM and masked attention, on both levels. Sentences go through `pack_padded_sequence`,
 so that the recurrence spends nothing on padding; embedding and attention do. Adam is PyTorch's fused one. Batches are
@@ -12,7 +12,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import torch
-from rivals import (
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+from benchmarks.speed.contender import (
     BATCH_SIZE,
     CLIPNORM,
     DROPOUT,
@@ -23,9 +26,6 @@ from rivals import (
     WORD_DROPOUT,
     Network,
 )
-from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
-
 from han.corpus import Corpus
 from han.vocabulary import Vocabulary
 

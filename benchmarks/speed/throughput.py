@@ -1,4 +1,4 @@
-"""The project's speed and memory beside other classifiers', on IMDB: `make bench`.
+"""The project's speed and memory beside other classifiers', on IMDB: `make bench NAME=speed`.
 
 Every contender is a process of its own, started once, and takes its turn in every round: all meet the same machine in
 the same state, and what is reported is a ratio within rounds. Writes `results/speed.json`, `results/speed.png` and the
@@ -18,11 +18,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from arithmetic import ceiling, matrix_product_rate
-from environment import RESULTS, describe, peak_memory, store
 from matplotlib.figure import Figure
-from rivals import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, Han, contender, seconds
 
+from benchmarks.reporting import RESULTS, describe, peak_memory, store
+from benchmarks.speed.arithmetic import ceiling, matrix_product_rate
+from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, seconds
+from benchmarks.speed.rivals import Han, contender
 from han import load_dataset
 from han.text import DocumentSplitter
 
@@ -51,7 +52,7 @@ def main() -> None:
 
     path = RESULTS / "speed.json"
     results: dict[str, Any] = json.loads(path.read_text()) if arguments.only else {}
-    results |= {"command": "make bench", **describe("torch", "floret", "scikit-learn")}
+    results |= {"command": "make bench NAME=speed", **describe("torch", "floret", "scikit-learn")}
     sections = {
         "rounds": lambda: side_by_side(arguments.rounds, arguments.documents),
         "memory": memory,
@@ -114,7 +115,7 @@ class Worker:
         self.name = name
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, __file__, "--turn", name, "--documents", str(documents)],
+            [sys.executable, "-m", "benchmarks.speed.throughput", "--turn", name, "--documents", str(documents)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,

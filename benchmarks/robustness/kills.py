@@ -1,4 +1,4 @@
-"""Processes killed by SIGKILL while they save a classifier, and while they train with checkpoints: `make kills`.
+"""Processes killed while they save a classifier or train with checkpoints: `make bench NAME=kills`.
 
 After each kill, what is on the disk is read. A model counts as lost if there is none where there had been one, and as
 unreadable if `load` refuses it or it is neither of the two that were being written. A training that was killed is gone
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from environment import describe, store
 
+from benchmarks.reporting import describe, store
 from han import HANClassifier
 from han.checkpoint import Checkpoint, has_checkpoint
 
@@ -60,7 +60,7 @@ def main() -> None:
             f"| {result['afterwards']} |"
         )
     setting = {"setting": f"seed {arguments.seed}", "spread": "one run"}
-    store("kills", {"command": "make kills", **describe("h5py"), **setting, **results}, lines)
+    store("kills", {"command": "make bench NAME=kills", **describe("h5py"), **setting, **results}, lines)
 
 
 def documents(count: int) -> tuple[list[str], list[str]]:

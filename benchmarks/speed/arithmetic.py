@@ -11,8 +11,8 @@ from functools import cache
 from statistics import median
 
 import numpy as np
-from rivals import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY
 
+from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY
 from han import load_dataset
 from han.corpus import Corpus, training_batches
 from han.text import DocumentSplitter
@@ -46,7 +46,7 @@ def proportions() -> tuple[float, float, float]:
 
 def operations(form: str, action: str) -> float:
     """Return the operations that one word costs in training ("train") or at prediction ("predict")."""
-    from keras_han import MAX_SENTENCES, MAX_WORDS
+    from benchmarks.speed.keras_han import MAX_SENTENCES, MAX_WORDS
 
     distinct, sentences, documents = proportions()
     sentence = encoder() + projection(2 * UNITS)

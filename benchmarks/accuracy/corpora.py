@@ -20,7 +20,7 @@ from han import load_dataset
 from han.labels import LabelForm
 from han.splits import strata, stratified_split
 
-SHARED = Path(os.environ.get("HAN_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SHARED = Path(os.environ.get("HAN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILES = {
     "movie-polarity-2000": "movie-polarity-2000.jsonl.xz",
     "amazon-multidomain": "amazon-multidomain.jsonl.xz",

@@ -1,4 +1,4 @@
-"""How faithful the explanations of a classifier trained on IMDB are, and what they cost: `make explanations`.
+"""How faithful explanations are, and what they cost, on IMDB: `make bench NAME=explanations`.
 
 The classifier has the settings that it comes with; the documents are from the test part. Writes
 `results/explanations.json`, `results/faithfulness.png` and the table in the README.
@@ -12,9 +12,9 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from environment import RESULTS, describe, store
-from rivals import seconds
 
+from benchmarks.reporting import RESULTS, describe, store
+from benchmarks.speed.contender import seconds
 from han import HANClassifier, load_dataset
 from han.faithfulness import MEASURES, faithfulness
 from han.plots import faithfulness_figure
@@ -44,7 +44,7 @@ def main() -> None:
     measured = faithfulness(classifier, texts, random_state=SEED)
     summary = measured.summary()
     results: dict[str, Any] = {
-        "command": "make explanations",
+        "command": "make bench NAME=explanations",
         **describe(),
         "setting": f"IMDB, {len(texts):,} test documents, seed {SEED}",
         "documents": len(texts),

@@ -14,7 +14,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 # Cosmic Ray replaces each operator by every other one. Here it is by its opposite, and a comparison by its neighbour
 # too: what survives one of the others, as `%` in place of `+`, nearly always survives these.
 OPPOSITES = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul BitOr_BitAnd BitAnd_BitOr RShift_LShift"

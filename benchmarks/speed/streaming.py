@@ -1,4 +1,4 @@
-"""`han predict` on a gigabyte of JSON Lines: peak memory, order, speed, and what Ctrl-C leaves: `make streaming`.
+"""`han predict` on 1 GB of JSON Lines: memory, order, speed and Ctrl-C: `make bench NAME=streaming`.
 
 The file repeats the test documents of IMDB, each with a number; the classifier is trained on a few of the others.
 """
@@ -16,8 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from environment import describe, store
-
+from benchmarks.reporting import describe, store
 from han import HANClassifier, load_dataset
 
 HAN = str(Path(sys.executable).with_name("han"))
@@ -41,7 +40,8 @@ def main() -> None:
         f"| rows in order | {'yes' if results['in_order'] else 'NO'} |",
         f"| after Ctrl-C: exit code, files left | {after['rc']}, {', '.join(after['left']) or 'none'} |",
     ]
-    store("streaming", {"command": "make streaming", **describe("pandas"), "spread": "one run", **results}, lines)
+    head = {"command": "make bench NAME=streaming", **describe("pandas"), "spread": "one run"}
+    store("streaming", {**head, **results}, lines)
 
 
 def measure(folder: Path, size: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Test accuracy beside honest baselines, and what each setting is worth: `make accuracy`.
+"""Test accuracy beside honest baselines, and what each setting is worth: `make bench NAME=accuracy`.
 
 Every run is appended to `results/accuracy.jsonl` when it ends, and is not done again: stop and go on as you like. A run
 is known by its data, its repeat, its method and the method's settings; change a default (or, for what no setting shows,
@@ -21,7 +21,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from contenders import (
+from matplotlib.figure import Figure
+from sklearn.metrics import f1_score, log_loss
+
+from benchmarks.accuracy.contenders import (
     ABLATION,
     EVIDENCE,
     HAN,
@@ -36,11 +39,8 @@ from contenders import (
     Contender,
     halves,
 )
-from corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
-from environment import RESULTS, describe, store
-from matplotlib.figure import Figure
-from sklearn.metrics import f1_score, log_loss
-
+from benchmarks.accuracy.corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
+from benchmarks.reporting import RESULTS, describe, source, store
 from han import HANClassifier
 from han.calibration import reliability
 
@@ -184,7 +184,7 @@ def draw() -> None:
     lines += ["", "![Accuracy of each method on each data set](benchmarks/results/accuracy.png)"]
     figure(test, names).savefig(RESULTS / "accuracy.png", dpi=110)
     head = {
-        "command": "make accuracy",
+        "command": "make bench NAME=accuracy",
         **describe("scikit-learn", "gensim", "floret"),
         # Of the runs, not of the drawing.
         "machine": " and ".join(sorted(set(frame["machine"]))),
@@ -223,9 +223,7 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
     for method in [method for method in ABLATION if method in set(runs["method"])]:
         cells = [_cell(runs, method, name, value, ".4f") for name in names for value in ("accuracy", "log_loss")]
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    versions = ", ".join(f"{package} {version}" for package, version in head["versions"].items())
-    lines += ["", f"`make accuracy`, {head['date']}, {head['machine']}, {versions}; mean ± standard deviation over "
-              f"{SEEDS} seeds."]  # fmt: skip
+    lines += ["", f"{source(head)}; mean ± standard deviation over {SEEDS} seeds."]
     (RESULTS / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

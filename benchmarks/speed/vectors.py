@@ -1,4 +1,4 @@
-"""Time and memory that it takes to read a file of a million word vectors: `make vectors`.
+"""Time and memory that it takes to read a file of a million word vectors: `make bench NAME=vectors`.
 
 Each file is read in a process of its own, for a vocabulary of 30,000 of its words. Writes `results/vectors.md`.
 """
@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from environment import RESULTS, describe, peak_memory
 
+from benchmarks.reporting import RESULTS, describe, peak_memory, source
 from han.embeddings import find_vectors
 from han.vocabulary import Vocabulary
 
@@ -32,15 +32,13 @@ def main() -> None:
              "| file | size | time | memory at its peak, above what it was before |", "|---|---|---|---|"]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         for path in write(Path(folder)):
-            child = [sys.executable, __file__, str(path)]
+            child = [sys.executable, "-m", "benchmarks.speed.vectors", str(path)]
             result = json.loads(subprocess.run(child, capture_output=True, text=True, check=True).stdout)  # noqa: S603
             size = path.stat().st_size / 1e6
             lines.append(
                 f"| {path.name} | {size:,.0f} MB | {result['seconds']:.1f} s | {result['megabytes']:,.0f} MB |"
             )
-    head = describe()
-    versions = ", ".join(f"{package} {version}" for package, version in head["versions"].items())
-    lines += ["", f"`make vectors`, {head['date']}, {head['machine']}, {versions}; one run each."]
+    lines += ["", f"{source({'command': 'make bench NAME=vectors', **describe()})}; one run each."]
     (RESULTS / "vectors.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""What `make accuracy` compares: `HANClassifier` in many settings, and what others would use instead.
+"""What `make bench NAME=accuracy` compares: `HANClassifier` in many settings, and what others would use instead.
 
 Every contender has scikit-learn's `fit` and `predict`, and a fixed setting, the same for all data.
 """
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rivals import fasttext_line
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
+from benchmarks.speed.rivals import fasttext_line
 from han import HANClassifier
 from han.corpus import Corpus, prediction_batches
 from han.evaluation import baselines

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from rivals import (
+
+from benchmarks.speed.contender import (
     BATCH_SIZE,
     CLIPNORM,
     DROPOUT,
@@ -18,7 +19,6 @@ from rivals import (
     WORD_DROPOUT,
     Network,
 )
-
 from han.backend import keras
 from han.corpus import Corpus
 from han.layers import AttentionPooling

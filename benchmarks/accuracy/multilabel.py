@@ -1,4 +1,4 @@
-"""Documents of several classes: Reuters-21578's 90 topics, beside one-vs-rest linear models: `make multilabel`.
+"""Multi-label classification of Reuters-21578, beside one-vs-rest linear models: `make bench NAME=multilabel`.
 
 A fifth of the training part of the ModApte split is tested on, as everywhere in this project. Every method's thresholds
 are tuned on what it was trained on: the linear models' by cross-validation in five folds, the network's on the tenth of
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from corpora import REUTERS, SHARED, Split, divided, reuters
-from environment import RESULTS, describe, store
 from sklearn.metrics import f1_score
 from sklearn.model_selection import KFold, cross_val_predict
 
+from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, divided, reuters
+from benchmarks.reporting import RESULTS, describe, store
 from han import HANClassifier
 from han.calibration import fit_thresholds
 from han.evaluation import baselines
@@ -140,7 +140,7 @@ def write() -> None:
         ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
         records.append({"method": method, "runs": len(values), **values.mean().round(5).to_dict()})
-    head = {"command": "make multilabel", **describe("scikit-learn"), "date": runs["date"].max()}
+    head = {"command": "make bench NAME=multilabel", **describe("scikit-learn"), "date": runs["date"].max()}
     store("multilabel", {**head, "spread": f"mean ± standard deviation over {SEEDS} seeds", "methods": records}, lines)
 
 

@@ -1,4 +1,4 @@
-"""Mutation testing: whether the tests see small changes of the code: `make mutation`.
+"""Mutation testing: whether the tests see small changes of the code: `make bench NAME=mutation`.
 
 Cosmic Ray's operators change a module in one place at a time, in a copy of the repository, and the tests that mirror
 the module run on it. A change that they let pass has survived: `mutation_survivors.toml` says why, for each.
@@ -29,9 +29,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environment import RESULTS, describe
 from hypothesis import settings
-from mutants import ROOT, Mutant, mutants
+
+from benchmarks.reporting import RESULTS, describe, source
+from benchmarks.robustness.mutants import ROOT, Mutant, mutants
 
 # Each module is tested by what mirrors it; the examples in its documentation belong to that.
 MODULES = {
@@ -46,6 +47,7 @@ MODULES = {
 # Imported before the fork, so that no mutant waits for them. None of them starts a thread when it is imported alone,
 # or runs an operation of TensorFlow's.
 HEAVY = ("tensorflow", "keras", "h5py", "pandas", "scipy.sparse", "sklearn.pipeline", "regex", "sentencex")
+SESSION = ROOT / ".venv" / "mutation.jsonl"  # where it is not copied with the repository
 MEMORY = 8 * 2**30  # bytes that a mutant may take
 WAIT = 0.02  # seconds from one look at a mutant to the next
 
@@ -70,7 +72,7 @@ def main() -> None:
     """Test the mutants that are not yet tested, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", default=[*MODULES], help=f"of {', '.join(MODULES)}")
-    parser.add_argument("--session", type=Path, required=True, help="file of the results so far, outside of here")
+    parser.add_argument("--session", type=Path, default=SESSION, help="file of the results so far")
     parser.add_argument("--again", action="store_true", help="test the survivors once more")
     parser.add_argument("--sample", type=int, default=10**6, help="mutants of each module, at random")
     parser.add_argument("--seed", type=int, default=0, help="of the order in which mutants are tested")
@@ -208,11 +210,9 @@ def report(done: dict[str, dict[str, Any]], seed: int) -> None:
         table.append(_row(module, results[module]))
         listed += [f"\n## `han/{module}.py`"] if entries else []
         listed += [_paragraph(module, entry) for entry in entries]
-    head = {"command": "make mutation", **describe("cosmic-ray"), "seed": seed}
+    head = {"command": "make bench NAME=mutation", **describe("cosmic-ray"), "seed": seed}
     (RESULTS / "mutation.json").write_text(json.dumps({**head, "modules": results}, indent=1) + "\n", encoding="utf-8")
-    versions = ", ".join(f"{package} {version}" for package, version in head["versions"].items())
-    source = f"`{head['command']}`, {head['date']}, {head['machine']}, {versions}; seed {seed}."
-    text = "\n".join([HEAD, *table, "", source, *listed])
+    text = "\n".join([HEAD, *table, "", f"{source(head)}; seed {seed}.", *listed])
     (RESULTS / "mutation.md").write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,9 +1,9 @@
-"""Where a training step and a prediction spend their time: `make profile`.
+"""Where a training step and a prediction spend their time: `make bench NAME=profile`.
 
 TensorFlow's profiler watches a second `fit` and a second `predict`, when all is compiled. The time that operations take
 is summed up by their kind; of operations that run side by side each counts, and the last line says how long there was
 any. `--han FOLDER` profiles the `han` of another checkout, so that a change can be seen from both sides:
-`git worktree add ../before COMMIT`, then `make profile ARGS="--han ../before --label before"`.
+`git worktree add ../before COMMIT`, then `make bench NAME=profile ARGS="--han ../before --label before"`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from environment import RESULTS, describe
+from benchmarks.reporting import RESULTS, describe
 
 DOCUMENTS = 1280
 BATCH_SIZE = 64
@@ -67,7 +67,7 @@ def main() -> None:
     }
     path = RESULTS / "profile.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    stored["command"] = "make profile"
+    stored["command"] = "make bench NAME=profile"
     stored["setting"] = f"IMDB, {len(texts)} documents, batch {BATCH_SIZE}, embedding 200"
     stored[arguments.label] = {**describe(), **profiles}
     path.write_text(json.dumps(stored, indent=1) + "\n")

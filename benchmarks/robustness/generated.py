@@ -1,4 +1,4 @@
-"""Inputs that a generator makes up, given to `fit`, `predict_proba` and `explain`: `make generated`.
+"""Inputs that a generator makes up, given to `fit`, `predict_proba` and `explain`: `make bench NAME=generated`.
 
 Hypothesis makes documents, labels, weights and hyper-parameters, right ones and wrong ones. Each call must give a right
 result, or raise an error of the project's own, within ten seconds; and `fit` that fails must leave the classifier as it
@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from environment import describe, peak_memory, store
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from benchmarks.reporting import describe, peak_memory, store
 from han import HANClassifier
 from han.backend import keras
 from han.exceptions import HANError
@@ -188,7 +188,7 @@ def main() -> None:
         numbers = " | ".join(f"{number:,}" for number in ends)
         lines.append(f"| `{name}` | {numbers} | {found['slowest_seconds']:.1f} s |")
     setting = {"setting": f"seed {arguments.seed}", "spread": "one run"}
-    store("generated", {"command": "make generated", **describe("hypothesis"), **setting, **results}, lines)
+    store("generated", {"command": "make bench NAME=generated", **describe("hypothesis"), **setting, **results}, lines)
 
 
 def fit_calls(fitted: HANClassifier, counts: Counts) -> Callable[[], None]:

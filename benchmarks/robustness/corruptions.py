@@ -1,4 +1,4 @@
-"""Saved classifiers that are damaged in thousands of ways, and what `load` says of each: `make corruptions`.
+"""Saved classifiers that are damaged in thousands of ways, and what `load` says of each: `make bench NAME=corruptions`.
 
 A file of the folder has bits flipped, is cut, has two stretches swapped or is deleted. A third of the damage is left as
 it is; of a third, the manifest is made anew, as somebody would who means harm; and a third is done within the archive
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from environment import describe, store
 
+from benchmarks.reporting import describe, store
 from han import HANClassifier
 from han.exceptions import HANError
 from han.files import MANIFEST, write_manifest
@@ -52,7 +52,7 @@ def main() -> None:
         )
     lines.append(f"\nThe slowest took {results['slowest_seconds']:.1f} s.")
     setting = {"setting": f"seed {arguments.seed}; flips, cuts, swaps and deletions by turns", "spread": "one run"}
-    store("corruptions", {"command": "make corruptions", **describe("h5py"), **setting, **results}, lines)
+    store("corruptions", {"command": "make bench NAME=corruptions", **describe("h5py"), **setting, **results}, lines)
 
 
 def measure(folder: Path, corruptions: int, rng: random.Random) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""The picture in the README: what a classifier trained by `make train` looked at in a review. `make picture`."""
+"""The README's picture: a review explained by the classifier of `make train`. `make bench NAME=picture`."""
 
 from __future__ import annotations
 
-from environment import RESULTS
-
+from benchmarks.reporting import RESULTS
 from han import HANClassifier
 from han.heatmap import figure
 
