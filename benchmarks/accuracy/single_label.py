@@ -17,6 +17,7 @@ import hashlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,14 @@ from benchmarks.accuracy.contenders import (
     halves,
 )
 from benchmarks.accuracy.corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
-from benchmarks.reporting import RESULTS, describe, source, store
+from benchmarks.reporting import RESULTS, describe, fill, source, store
 from han import HANClassifier
 from han.calibration import reliability
 
 FILE = RESULTS / "accuracy.jsonl"
 SEEDS = 3
+# The rows of the README's table.
+SUMMARY = ("TF-IDF + logistic regression", "NB-SVM", "fastText", NETWORK, EVIDENCE, HAN)
 # What `measure` finds only of some methods, and `draw` needs.
 MEASURED = ["log_loss", "calibration_error", "calibration_error_before", "accuracy_network", "accuracy_evidence"]
 SMALL = ("bbc-news", "amazon-multidomain")
@@ -167,11 +170,7 @@ def draw() -> None:
         half = whole[["data", "repeat", column]].rename(columns={column: "accuracy"}).assign(method=method)
         test = pd.concat([test, half], ignore_index=True)
     names = [name for name in NAMES if name in set(test["data"])]
-    lines = [f"| method | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
-    for method in [method for method in TABLE if method in set(test["method"])]:
-        cells = [_cell(test, method, name, "accuracy", ".3f") for name in names]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    lines += comparison(test, names)
+    lines = [*accuracies(test, TABLE, names), *comparison(test, names)]
     lines += ["", f"| calibration error, log loss | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, method, measured in (
         ("TF-IDF + logistic regression, error", "TF-IDF + logistic regression", "calibration_error"),
@@ -181,7 +180,7 @@ def draw() -> None:
         (f"{HAN}, log loss", HAN, "log_loss"),
     ):
         lines.append(f"| {label} | {' | '.join(_cell(test, method, name, measured, '.3f') for name in names)} |")
-    lines += ["", "![Accuracy of each method on each data set](benchmarks/results/accuracy.png)"]
+    lines += ["", "![Accuracy of each method on each data set](../benchmarks/results/accuracy.png)"]
     figure(test, names).savefig(RESULTS / "accuracy.png", dpi=110)
     head = {
         "command": "make bench NAME=accuracy",
@@ -194,9 +193,19 @@ def draw() -> None:
     summary = test.groupby(["data", "method"], sort=False)[["accuracy", "macro_f1", "log_loss", "seconds"]]
     results = {**head, "test": _records(summary.agg(["mean", "std", "count"]))}
     store("accuracy", results, lines)
+    fill("accuracy-summary", [*accuracies(test, SUMMARY, names), "", f"{source(results)}; {results['spread']}."])
     ablated = frame[frame["part"] == "development"]
     if len(ablated):
         store_ablation(head, ablated)
+
+
+def accuracies(runs: pd.DataFrame, methods: Sequence[str], names: list[str]) -> list[str]:
+    """Return a table of the accuracy of each method on each data set."""
+    lines = [f"| test accuracy | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for method in [method for method in methods if method in set(runs["method"])]:
+        cells = [_cell(runs, method, name, "accuracy", ".3f") for name in names]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return lines
 
 
 def comparison(runs: pd.DataFrame, names: list[str]) -> list[str]:

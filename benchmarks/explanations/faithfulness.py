@@ -1,7 +1,7 @@
 """How faithful explanations are, and what they cost, on IMDB: `make bench NAME=explanations`.
 
 The classifier has the settings that it comes with; the documents are from the test part. Writes
-`results/explanations.json`, `results/faithfulness.png` and the table in the README.
+`results/explanations.json`, `results/faithfulness.png` and the table in `docs/faithfulness.md`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def table(results: dict[str, Any]) -> list[str]:
         "",
         f"Explaining {results['documents']:,} documents by attention took {cost} times as long as predicting them.",
         "",
-        "![The three measures of each method](benchmarks/results/faithfulness.png)",
+        "![The three measures of each method](../benchmarks/results/faithfulness.png)",
     ]
 
 

@@ -51,7 +51,7 @@ def main() -> None:
             for kind in kinds
         ]
         results = dict(zip(("save", "train"), (part.result() for part in parts), strict=True))
-    names = {"save": "`save`, over another model", "train": "`han train`, gone on with by `--resume`"}
+    names = {"save": "`save`, over another model", "train": "`han train`, resumed with `--resume`"}
     lines = ["| killed by SIGKILL | kills | while files were written | lost | unreadable | afterwards |"]
     lines.append("|---|---|---|---|---|---|")
     for name, result in results.items():
@@ -151,7 +151,7 @@ def kill_trainings(base: Path, kills: int, rng: random.Random) -> dict[str, Any]
         except ValueError as error:
             print(f"kill {done}: {error}", file=sys.stderr)
             unreadable += 1
-    finished = f"{same} of {ended} trainings that came to their end are equal to the bit to one that nobody killed"
+    finished = f"{same} of {ended} finished trainings are bit-for-bit identical to an uninterrupted one"
     return {"kills": done, "writing": writing, "lost": lost, "unreadable": unreadable, "afterwards": finished}
 
 

@@ -2,7 +2,7 @@
 
 Every contender is a process of its own, started once, and takes its turn in every round: all meet the same machine in
 the same state, and what is reported is a ratio within rounds. Writes `results/speed.json`, `results/speed.png` and the
-tables in the README.
+tables in `docs/speed.md` and the README.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmarks.reporting import RESULTS, describe, peak_memory, store
+from benchmarks.reporting import RESULTS, describe, fill, peak_memory, source, store
 from benchmarks.speed.arithmetic import ceiling, matrix_product_rate
 from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, seconds
 from benchmarks.speed.rivals import Han, contender
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--documents", type=int, default=1280, help="training documents in a round")
     parser.add_argument("--only", choices=("rounds", "memory", "sizes"), help="measure this anew, keep the rest")
+    parser.add_argument("--draw", action="store_true", help="only draw the tables and the figure")
     parser.add_argument("--turn", help="what a contender's process is started with")
     arguments = parser.parse_args()
     if arguments.turn:
@@ -51,18 +52,20 @@ def main() -> None:
         return
 
     path = RESULTS / "speed.json"
-    results: dict[str, Any] = json.loads(path.read_text()) if arguments.only else {}
-    results |= {"command": "make bench NAME=speed", **describe("torch", "floret", "scikit-learn")}
+    results: dict[str, Any] = json.loads(path.read_text()) if arguments.only or arguments.draw else {}
+    if not arguments.draw:
+        results |= {"command": "make bench NAME=speed", **describe("torch", "floret", "scikit-learn")}
     sections = {
         "rounds": lambda: side_by_side(arguments.rounds, arguments.documents),
         "memory": memory,
         "sizes": sizes,
     }
     for name, section in sections.items():
-        if arguments.only in (None, name):
+        if arguments.only in (None, name) and not arguments.draw:
             results |= section()
             path.write_text(json.dumps(results, indent=1) + "\n")
     store("speed", results, table(results))
+    fill("speed-summary", [*rate_table(results), "", f"{source(results)}; {results['setting']}; {results['spread']}."])
     draw(results)
 
 
@@ -241,8 +244,8 @@ def ceilings(rounds: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def table(results: dict[str, Any]) -> list[str]:
-    """Return the results as Markdown."""
+def rate_table(results: dict[str, Any]) -> list[str]:
+    """Return a table of each contender's words a second."""
     lines = [
         "| words a second | training | times PyTorch | prediction, text in | times PyTorch |",
         "|---|---|---|---|---|",
@@ -255,6 +258,12 @@ def table(results: dict[str, Any]) -> list[str]:
             cells.append(f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})")
             cells.append(f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})")
         lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
+def table(results: dict[str, Any]) -> list[str]:
+    """Return the results as Markdown."""
+    lines = rate_table(results)
     ceiling_ = results["ceiling"]
     lines += [
         "",
@@ -281,7 +290,7 @@ def table(results: dict[str, Any]) -> list[str]:
         f"{SIZES[0]:,} documents came first, in a new process, where all had to be compiled for the first step. The",
         "rates are of the second epoch, of 250,000 documents of the first.",
     ]
-    lines += ["", "![Words a second of each contender, in training and in prediction](benchmarks/results/speed.png)"]
+    lines += ["", "![Words a second of each contender, in training and in prediction](../benchmarks/results/speed.png)"]
     return lines
 
 
