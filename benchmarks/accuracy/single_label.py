@@ -41,7 +41,7 @@ from benchmarks.accuracy.contenders import (
     halves,
 )
 from benchmarks.accuracy.corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
-from benchmarks.reporting import RESULTS, describe, fill, source, store
+from benchmarks.reporting import MEASUREMENTS, RESULTS, describe, fill, source, store
 from han import HANClassifier
 from han.calibration import reliability
 
@@ -223,7 +223,7 @@ def comparison(runs: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
-    """Write `results/ablation.md`: what each setting is worth on the development splits."""
+    """Write `docs/measurements/ablation.md`: what each setting is worth on the development splits."""
     names = [name for name in ABLATED if name in set(runs["data"])]
     lines = ["# What each setting is worth", "", "Accuracy and log loss on development splits, a fifth of the training",
              "parts; one setting changed at a time.", "",
@@ -233,7 +233,7 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
         cells = [_cell(runs, method, name, value, ".4f") for name in names for value in ("accuracy", "log_loss")]
         lines.append(f"| {method} | {' | '.join(cells)} |")
     lines += ["", f"{source(head)}; mean ± standard deviation over {SEEDS} seeds."]
-    (RESULTS / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (MEASUREMENTS / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def figure(runs: pd.DataFrame, names: list[str]) -> Figure:

@@ -31,7 +31,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from benchmarks.reporting import RESULTS, describe, source
+from benchmarks.reporting import MEASUREMENTS, RESULTS, describe, source
 from benchmarks.robustness.mutants import ROOT, Mutant, mutants
 
 # Each module is tested by what mirrors it; the examples in its documentation belong to that.
@@ -213,7 +213,7 @@ def report(done: dict[str, dict[str, Any]], seed: int) -> None:
     head = {"command": "make bench NAME=mutation", **describe("cosmic-ray"), "seed": seed}
     (RESULTS / "mutation.json").write_text(json.dumps({**head, "modules": results}, indent=1) + "\n", encoding="utf-8")
     text = "\n".join([HEAD, *table, "", f"{source(head)}; seed {seed}.", *listed])
-    (RESULTS / "mutation.md").write_text(text + "\n", encoding="utf-8")
+    (MEASUREMENTS / "mutation.md").write_text(text + "\n", encoding="utf-8")
 
 
 HEAD = """# Mutation testing

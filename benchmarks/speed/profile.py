@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reporting import RESULTS, describe
+from benchmarks.reporting import MEASUREMENTS, RESULTS, describe
 
 DOCUMENTS = 1280
 BATCH_SIZE = 64
@@ -71,7 +71,7 @@ def main() -> None:
     stored["setting"] = f"IMDB, {len(texts)} documents, batch {BATCH_SIZE}, embedding 200"
     stored[arguments.label] = {**describe(), **profiles}
     path.write_text(json.dumps(stored, indent=1) + "\n")
-    (RESULTS / "profile.md").write_text("\n".join(table(stored)) + "\n")
+    (MEASUREMENTS / "profile.md").write_text("\n".join(table(stored)) + "\n")
     print("\n".join(table(stored)))
 
 
@@ -131,6 +131,8 @@ def table(stored: dict[str, Any]) -> list[str]:
     """Return the profiles side by side as Markdown."""
     labels = [label for label, value in stored.items() if isinstance(value, dict)]
     lines = [
+        "# Where the time goes",
+        "",
         f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was",
         "one loop on both cores, and is now two loops with a core each. The last line says how long any operation ran.",
     ]

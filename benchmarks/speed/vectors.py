@@ -1,6 +1,7 @@
 """Time and memory that it takes to read a file of a million word vectors: `make bench NAME=vectors`.
 
-Each file is read in a process of its own, for a vocabulary of 30,000 of its words. Writes `results/vectors.md`.
+Each file is read in a process of its own, for a vocabulary of 30,000 of its words. Writes
+`docs/measurements/vectors.md`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.reporting import RESULTS, describe, peak_memory, source
+from benchmarks.reporting import MEASUREMENTS, describe, peak_memory, source
 from han.embeddings import find_vectors
 from han.vocabulary import Vocabulary
 
@@ -39,7 +40,7 @@ def main() -> None:
                 f"| {path.name} | {size:,.0f} MB | {result['seconds']:.1f} s | {result['megabytes']:,.0f} MB |"
             )
     lines += ["", f"{source({'command': 'make bench NAME=vectors', **describe()})}; one run each."]
-    (RESULTS / "vectors.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (MEASUREMENTS / "vectors.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
