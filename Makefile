@@ -21,7 +21,7 @@ install: .venv/installed  ## Make .venv from the lock file; quick when nothing c
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder with TEXT= and LABEL=
+train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder with TEXT= and LABEL=; again: ARGS=--force
 	@$(BIN)/han train "$(DATASET)" --text "$(TEXT)" --label "$(LABEL)" $(ARGS)
 
 test: install  ## Run the tests, in two processes, and print which share of the branches they reach

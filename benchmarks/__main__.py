@@ -28,6 +28,8 @@ BENCHMARKS = {
     "kills": Benchmark("robustness.kills", "what SIGKILL during saving and training leaves behind", "25 minutes"),
     "corruptions": Benchmark("robustness.corruptions", "loading 5,000 damaged classifiers", "20 minutes"),
     "generated": Benchmark("robustness.generated", "10,000 generated inputs of the Python API", "30 minutes"),
+    "tables": Benchmark("robustness.tables", "2,000 generated tables, through `han predict`", "25 minutes"),
+    "memory_growth": Benchmark("robustness.memory_growth", "memory after 100 fits and 100 loads", "20 minutes"),
     "mutation": Benchmark("robustness.mutation", "which small code changes no test detects", "90 minutes, resumable"),
 }
 # Accuracy is measured in many processes, one after another: each would compile the same programs again.

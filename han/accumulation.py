@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
-from han.backend import tf
+from han.backend import keras, tf
 from han.corpus import Documents
 from han.layers import Tables
 from han.model import HierarchicalAttentionNetwork
+from han.packing import unpad
 
 Gradients = tuple[tf.Tensor, ...]
 # From where and to where, and the results so far, to the results with it.
@@ -87,8 +88,9 @@ def _train_step(model: HierarchicalAttentionNetwork, parts: Parts, data: tuple[A
 
 def _test_step(model: HierarchicalAttentionNetwork, parts: Parts | None, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
     """Do as `keras.Model.test_step`, with the sentences read in groups if they are to be."""
-    inputs, targets, weights = data
-    documents = Documents(*inputs)
+    # A callback may evaluate the network on blocks, and without weights.
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    documents = Documents(*inputs) if isinstance(inputs, tuple) else unpad(tf.cast(inputs, tf.int32))[0]
     distinct, index = tf.unique(documents.word_ids)
     tables, rows = model.project_words(distinct), documents._replace(word_ids=index)
     if parts is None or parts.most_grouped is None:
@@ -98,7 +100,7 @@ def _test_step(model: HierarchicalAttentionNetwork, parts: Parts | None, data: t
     evidence = model.said(documents)
     probabilities, _ = model.conclude(vectors, documents.document_lengths, evidence, differentiable=False)
     loss = model.loss(targets, probabilities, sample_weight=weights)
-    return _reported(model, tf.add_n([loss, *model.losses]), data, probabilities)
+    return _reported(model, tf.add_n([loss, *model.losses]), (documents, targets, weights), probabilities)
 
 
 def _reported(

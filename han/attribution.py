@@ -11,6 +11,7 @@ import numpy.typing as npt
 from han import forked
 from han.corpus import MAX_BATCH_WORDS, Corpus, Documents, Int64, consecutive, prediction_batches, ranges
 from han.explanation import Explanation
+from han.isolation import isolated
 from han.model import HierarchicalAttentionNetwork
 from han.prediction import CHUNK, divide
 from han.text import DocumentSplitter
@@ -69,10 +70,11 @@ def attribute(
     if forked.was_forked():
         return forked.ask(attribute, model, corpus, method, targets, n_steps, max_words)
     size = max_words if method == "attention" else min(max_words // GRADIENT_COST, BATCH_WORDS)
-    parts = [
-        METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
-        for part in prediction_batches(corpus, max_words=size)
-    ]
+    with isolated():
+        parts = [
+            METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
+            for part in prediction_batches(corpus, max_words=size)
+        ]
     return Scores(*(np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)))
 
 
@@ -221,14 +223,14 @@ def explain(
     """
     explanations, cut = [], 0
     for start, end in divide([len(text) for text in texts], CHUNK):
-        corpus, offsets = Corpus.encode_with_offsets(texts[start:end], splitter, vocabulary)
+        corpus, words, offsets = Corpus.encode_with_offsets(texts[start:end], splitter, vocabulary)
         cut += corpus.cut
         scores = attribute(model, corpus, method, None if targets is None else targets[start:end], n_steps, max_words)
         chosen = scores.probabilities.argmax(axis=1) if targets is None else targets[start:end]
         for document, text in enumerate(texts[start:end]):
             sentences = slice(*corpus.document_starts[document : document + 2])
             starts = corpus.sentence_starts[sentences.start : sentences.stop + 1]
-            words = slice(starts[0], starts[-1])
+            own = slice(starts[0], starts[-1])
             error = float(scores.completeness_errors[document]) if method == "integrated_gradients" else None
             explanations.append(
                 # Copies: a view of a chunk would keep the chunk.
@@ -238,9 +240,10 @@ def explain(
                     classes=tuple(classes),
                     probabilities=scores.probabilities[document].copy(),
                     target=classes[chosen[document]],
-                    offsets=offsets[words].copy(),
+                    words=tuple(words[own]),
+                    offsets=offsets[own].copy(),
                     sentence_starts=(starts - starts[0]).astype(np.int32),
-                    word_scores=scores.word_scores[words].copy(),
+                    word_scores=scores.word_scores[own].copy(),
                     sentence_scores=scores.sentence_scores[sentences].copy(),
                     completeness_error=error,
                 )

@@ -56,3 +56,6 @@ else:
     with _standard_error_held():
         import keras
         import tensorflow as tf
+
+if BACKEND is None:  # other programs that this process starts choose for themselves
+    del os.environ["KERAS_BACKEND"]

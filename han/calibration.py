@@ -17,11 +17,16 @@ PRIOR = 10.0
 MIN_POSITIVES = 5
 
 
+def log_probabilities(probabilities: npt.ArrayLike) -> Float64:
+    """Return the logarithms of probabilities, also of those that float32 has rounded to 0."""
+    return np.log(np.clip(np.asarray(probabilities, np.float64), np.finfo(np.float32).tiny, None))
+
+
 def to_logits(probabilities: npt.ArrayLike, multi_label: bool = False) -> Float64:
     """Return what a softmax, or of several classes at once a sigmoid, makes the probabilities of."""
-    clipped = np.clip(np.asarray(probabilities, np.float64), 1e-30, None)
+    logits = log_probabilities(probabilities)
     # 1 - p of a float32 has no more than seven digits.
-    return np.log(clipped) - (np.log(np.clip(1.0 - clipped, 1e-8, None)) if multi_label else 0.0)
+    return logits - np.log(np.clip(1.0 - np.asarray(probabilities, np.float64), 1e-8, None)) if multi_label else logits
 
 
 def to_probabilities(logits: Float64, multi_label: bool = False) -> Float64:

@@ -6,6 +6,7 @@ with.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from han.backend import keras, tf
 from han.checkpoint import Checkpoint, EpochOrder
 from han.optimizer import LazyAdam
+from han.variables import shared_kernels
 
 # Averages are brought up to date after so many steps: it costs as much as the update of all rows of the embedding.
 AVERAGE_EVERY = 4
@@ -53,8 +55,9 @@ class WeightAveraging(StatefulCallback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin with the weights as they are."""
         self.weights = [variable.value for variable in self.model.trainable_variables]
-        self.averages = [tf.Variable(weight) for weight in self.weights]
-        self.updates = tf.Variable(0.0)
+        with shared_kernels(any_rows=True):
+            self.averages = [tf.Variable(weight) for weight in self.weights]
+            self.updates = tf.Variable(0.0)
         self.averaged = False
         self.step = 0
 
@@ -109,6 +112,58 @@ class WeightAveraging(StatefulCallback):
                 weight.assign(average)
                 average.assign(value)
             self.averaged = averaged
+
+
+class LearningRate(StatefulCallback):
+    """Raise the learning rate to its peak, then let it fall along a cosine to zero (Loshchilov & Hutter 2017).
+
+    A callback that sets the optimizer's learning rate takes over: the rate is left to it from then on.
+
+    Parameters
+    ----------
+    peak : float
+    warmup : int
+        Steps until the peak is reached, from a hundredth of it.
+    steps : int
+        Steps in all.
+    taken_over : bool, default False
+        Whether another callback is to set the rate from the start. Until it does, the rate is the peak.
+    """
+
+    def __init__(self, peak: float, warmup: int, steps: int, taken_over: bool = False) -> None:
+        super().__init__()
+        self.peak, self.warmup, self.decay = peak, warmup, max(steps - warmup, 1)
+        self.taken_over = taken_over
+        self.step = 0
+        self.last: float | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Remember the rate, so as to notice when another callback changes it."""
+        self.last = float(self.model.optimizer.learning_rate)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Set the rate of the step."""
+        optimizer = self.model.optimizer
+        self.taken_over = self.taken_over or float(optimizer.learning_rate) != self.last
+        if not self.taken_over:
+            optimizer.learning_rate = self._rate()
+            self.last = float(optimizer.learning_rate)
+        self.step += 1
+
+    def state(self) -> State:
+        """Return how far the schedule has come; the rate itself is stored with the optimizer."""
+        return {"step": self.step, "taken_over": self.taken_over, "last": self.last}
+
+    def restore(self, state: State) -> None:
+        """Resume the schedule where it was."""
+        self.step, self.last = state["step"], state["last"]
+        self.taken_over = self.taken_over or state["taken_over"]
+
+    def _rate(self) -> float:
+        if self.step < self.warmup:
+            return self.peak * (0.01 + 0.99 * self.step / self.warmup)
+        share = min((self.step - self.warmup) / self.decay, 1.0)
+        return self.peak * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
 class EmbeddingDelay(StatefulCallback):
@@ -239,6 +294,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.checkpoint, self.order, self.best, self.parts, self.epochs = checkpoint, order, best, parts, epochs
         self.history: dict[str, list[float]] = {}
         self.metrics: list[npt.NDArray[Any]] = []
+        self.rate: float | None = None
         self.done = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -252,13 +308,16 @@ class CheckpointSaver(keras.callbacks.Callback):
             part.restore(state["parts"][name])
         self.history = {name: [*values] for name, values in state["history"].items()}
         self.done = state["step"]
-        self.metrics = state["metrics"] if self.done else []
+        if self.done:
+            self.metrics, self.rate = state["metrics"], float(self.model.optimizer.learning_rate)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Go on with the sums of an epoch that was begun."""
+        """Resume an epoch that was begun: its sums, and the learning rate that other callbacks set when it began."""
         for variable, value in zip(self.model.metrics_variables, self.metrics, strict=False):
             variable.assign(value)
-        self.metrics = []
+        if self.rate is not None:
+            self.model.optimizer.learning_rate = self.rate
+        self.metrics, self.rate = [], None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Store the state in the middle of an epoch."""

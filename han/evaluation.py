@@ -39,7 +39,8 @@ class Evaluation:
     per_class : DataFrame
         Precision, recall, F1 and number of test documents of each class.
     confusion : int array [true classes, predicted classes] or None
-        None where a document may have several classes, or there are more than 1,000 of them.
+        In the order of `per_class`. None where a document may have several classes, or there are more than 1,000 of
+        them.
     reliability : Reliability
         Confidence beside accuracy; its `error` is the expected calibration error. Where a document may have several
         classes, of each yes or no.
@@ -68,6 +69,9 @@ class Evaluation:
 def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     """Measure a fitted classifier on documents with known labels.
 
+    Classes that the classifier was not trained on have the probability 0, which is never right; in the log loss it
+    counts as the least that a float can add to 1.
+
     Parameters
     ----------
     classifier : estimator
@@ -78,32 +82,40 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     Returns
     -------
     Evaluation
+        Classes that the classifier was not trained on come last.
 
     Raises
     ------
     TypeError, ValueError
-        If the labels have another form, or are not of the classifier's classes.
+        If the labels have another form.
+
+    Warns
+    -----
+    UnknownClassWarning
+        If documents have classes that the classifier was not trained on.
     """
-    classes = classifier.classes_
     kind = "indicator" if getattr(labels, "ndim", 1) == 2 else "single"
-    form = getattr(classifier, "label_form_", LabelForm(classes, kind))
-    targets = form.encode(labels, len(texts))
+    known = getattr(classifier, "label_form_", LabelForm(classifier.classes_, kind))
+    form, targets = known.encode_test(labels, len(texts))
+    unknown = [(0, 0), (0, len(form.classes) - len(known.classes))]
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)
     if form.multi_label:
-        predicted = probabilities >= getattr(classifier, "thresholds_", 0.5)
+        predicted = np.pad(probabilities >= getattr(classifier, "thresholds_", 0.5), unknown)
+        probabilities = np.pad(probabilities, unknown)
         # Each yes or no is a decision between two.
         decisions = np.stack([1.0 - probabilities, probabilities], axis=-1).reshape(-1, 2)
         calibrated = reliability(decisions, targets.ravel())
         loss = log_loss(targets.ravel(), decisions, labels=[0, 1])
     else:
+        probabilities = np.pad(probabilities / probabilities.sum(axis=1, keepdims=True), unknown)
         predicted = probabilities.argmax(axis=1)
         calibrated = reliability(probabilities, targets)
-        labels_ = np.arange(len(classes))
-        loss = log_loss(targets, probabilities / probabilities.sum(axis=1, keepdims=True), labels=labels_)
-    columns = np.arange(len(classes))
+        loss = log_loss(targets, probabilities, labels=np.arange(len(form.classes)))
+    columns = np.arange(len(form.classes))
+    names = form.classes.tolist()
     # Strings as objects: pandas' own hold no half of a surrogate pair.
-    index = pd.Index(classes, dtype=object if classes.dtype.kind in "OU" else None, name="class")
-    pairs_are_shown = not form.multi_label and len(classes) <= MAX_CONFUSION
+    index = pd.Index(names, dtype=object if any(isinstance(name, str) for name in names) else None, name="class")
+    pairs_are_shown = not form.multi_label and len(names) <= MAX_CONFUSION
     measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
     per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
     return Evaluation(

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from han.backend import keras, tf
 from han.corpus import Corpus, Documents
+from han.variables import shared_kernels
 from han.vocabulary import FIRST_WORD_ID
 
 Float32 = npt.NDArray[np.float32]
@@ -70,6 +71,7 @@ class NgramEvidence(keras.layers.Layer):
         super().__init__(**{**kwargs, "trainable": False})
         self.ngrams, self.vocabulary_size, self.columns = ngrams, vocabulary_size, columns
 
+    @shared_kernels(any_rows=True)
     def build(self, input_shape: Any = None) -> None:
         """Create the weights: no n-gram is known yet."""
         self.keys = self.add_weight(name="keys", shape=(self.ngrams,), dtype="int64", initializer="zeros")
@@ -80,6 +82,10 @@ class NgramEvidence(keras.layers.Layer):
     def call(self, inputs: Documents) -> tf.Tensor:
         """Return the logits [documents, columns]."""
         return self.add_up(self.shares(inputs), inputs)
+
+    def compute_output_shape(self, input_shape: Any = None) -> tuple[int | None, int]:
+        """Return [documents, columns]."""
+        return (None, self.columns)
 
     def add_up(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
         """Return the logits [documents, columns] for what each word says [words, columns]."""

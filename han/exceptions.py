@@ -9,8 +9,10 @@ from __future__ import annotations
 
 __all__ = [
     "CheckpointError",
+    "DataWarning",
     "DestinationError",
     "DivergenceError",
+    "ExecutionModeError",
     "ForkedProcessError",
     "HANError",
     "InvalidTypeError",
@@ -21,6 +23,7 @@ __all__ = [
     "MissingFileError",
     "ModelFileError",
     "TrainingWarning",
+    "UnknownClassWarning",
 ]
 
 
@@ -56,6 +59,10 @@ class DivergenceError(HANError, ArithmeticError):
     """The loss became infinite or undefined before there were weights worth keeping."""
 
 
+class ExecutionModeError(HANError, RuntimeError):
+    """The network works eagerly and on one device, which TensorFlow is set not to do."""
+
+
 class MemoryLimitError(HANError, MemoryError):
     """The work would take more memory than there is, or than `memory_limit` allows, and cannot be divided further."""
 
@@ -68,9 +75,17 @@ class MissingExtraError(HANError, ImportError):
     """A library is needed that an extra of the package brings."""
 
 
+class DataWarning(UserWarning):
+    """A file or folder was read on an assumption, or a part of it was left out or changed."""
+
+
 class MemoryLimitWarning(UserWarning):
     """Work is done in parts so as to take no more memory than there is, or than `memory_limit` allows."""
 
 
 class TrainingWarning(UserWarning):
     """Training went on, or ended, otherwise than was asked for."""
+
+
+class UnknownClassWarning(UserWarning):
+    """Test documents have classes that the classifier was not trained on; they count as wrong."""

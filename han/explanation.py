@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.corpus import NO_PLACE
 from han.exceptions import InvalidValueError
 
 Scaling = Literal["sqrt", "product"]
@@ -19,21 +21,27 @@ Int32 = npt.NDArray[np.int32]
 
 
 class Word(NamedTuple):
-    """A word of an explained document, with its offsets (start, end) in the text."""
+    """A word of an explained document, as the network read it.
+
+    Its offsets are those of what the word was made from; None if a tokenizer changed it beyond recognition.
+    """
 
     text: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     score: float
     combined_score: float
 
 
 class Sentence(NamedTuple):
-    """A sentence of an explained document, from the start of its first word to the end of its last."""
+    """A sentence of an explained document, from the start of its first word to the end of its last.
+
+    Words without offsets do not count; if there are no others, the sentence has none either, and its text is its words.
+    """
 
     text: str
-    start: int
-    end: int
+    start: int | None
+    end: int | None
     score: float
     words: list[Word]
 
@@ -55,7 +63,7 @@ class Explanation:
     target : label
         The class that the scores are about. Attention is the same for all classes.
     offsets : int32 [words, 2]
-        Where each word that the network read starts and ends in `text`.
+        Where each word that the network read starts and ends in `text`; -1 and -1 where that is not known.
     sentence_starts : int32 [sentences + 1]
         The word that each sentence starts with, and the number of words.
     word_scores : float32 [words]
@@ -67,6 +75,10 @@ class Explanation:
     completeness_error : float or None
         Of integrated gradients: by how much the sum of the word scores misses the difference in probability that they
         share out (Sundararajan et al. 2017, proposition 1).
+    thresholds : tuple of float [classes] or None
+        Where a document may have several classes, the probability from which on each is predicted.
+    words : tuple of str [words] or None
+        The words as the network read them; None for the text at the offsets.
 
     Examples
     --------
@@ -93,11 +105,20 @@ class Explanation:
     word_scores: Float32
     sentence_scores: Float32
     completeness_error: float | None = None
+    thresholds: tuple[float, ...] | None = None
+    words: tuple[str, ...] | None = None
 
     @property
     def predicted(self) -> Any:
         """The most probable class."""
         return self.classes[int(np.argmax(self.probabilities))]
+
+    @property
+    def labels(self) -> list[Any]:
+        """The classes that are predicted: the most probable one; or, with `thresholds`, all that reach theirs."""
+        if self.thresholds is None:
+            return [self.predicted]
+        return [self.classes[index] for index in np.flatnonzero(self.probabilities >= np.array(self.thresholds))]
 
     def combined_scores(self, scaling: Scaling = "sqrt") -> Float32:
         """Return how much each word counts in the document [words].
@@ -115,17 +136,32 @@ class Explanation:
     def sentences(self) -> list[Sentence]:
         """The sentences with their words."""
         words = [
-            Word(self.text[start:end], start, end, score, combined)
-            for (start, end), score, combined in zip(
-                self.offsets.tolist(), self.word_scores.tolist(), self.combined_scores().tolist(), strict=True
+            Word(word, None if start < 0 else start, None if start < 0 else end, score, combined)
+            for word, (start, end), score, combined in zip(
+                self._words(),
+                self.offsets.tolist(),
+                self.word_scores.tolist(),
+                self.combined_scores().tolist(),
+                strict=True,
             )
         ]
         starts = self.sentence_starts.tolist()
         groups = [words[first:last] for first, last in pairwise(starts)]
         return [
-            Sentence(self.text[group[0].start : group[-1].end], group[0].start, group[-1].end, score, group)
+            Sentence(*self._extent(group), score, group)
             for group, score in zip(groups, self.sentence_scores.tolist(), strict=True)
         ]
+
+    def _words(self) -> Sequence[str]:
+        if self.words is not None:
+            return self.words
+        return [self.text[start:end] for start, end in self.offsets.tolist()]
+
+    def _extent(self, words: list[Word]) -> tuple[str, int | None, int | None]:
+        """Return the text of a sentence, and its offsets."""
+        start = next((word.start for word in words if word.start is not None), None)
+        end = next((word.end for word in reversed(words) if word.end is not None), None)
+        return " ".join(word.text for word in words) if start is None else self.text[start:end], start, end
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain lists, strings and numbers."""
@@ -137,6 +173,7 @@ class Explanation:
             "predicted": self.predicted,
             "target": self.target,
             "completeness_error": self.completeness_error,
+            "thresholds": None if self.thresholds is None else list(self.thresholds),
             "sentences": [
                 {**sentence._asdict(), "words": [word._asdict() for word in sentence.words]}
                 for sentence in self.sentences
@@ -161,13 +198,18 @@ class Explanation:
                 classes=tuple(values["classes"]),
                 probabilities=np.array(values["probabilities"], np.float32),
                 target=values["target"],
-                offsets=np.array([(word["start"], word["end"]) for word in words], np.int32).reshape(-1, 2),
+                offsets=np.array(
+                    [NO_PLACE if word["start"] is None else (word["start"], word["end"]) for word in words], np.int32
+                ).reshape(-1, 2),
                 sentence_starts=np.cumsum([0, *counts], dtype=np.int32),
                 word_scores=np.array([word["score"] for word in words], np.float32),
                 sentence_scores=np.array([sentence["score"] for sentence in values["sentences"]], np.float32),
                 completeness_error=values["completeness_error"],
+                # Those of earlier versions have none.
+                thresholds=None if values.get("thresholds") is None else tuple(values["thresholds"]),
+                words=tuple(word["text"] for word in words),
             )
-            same = explanation.to_dict() == values
+            same = explanation.to_dict() == {"thresholds": None, **values}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InvalidValueError(f"values must be what to_dict returns, got something else: {error!r}") from error
         if not same:
@@ -192,15 +234,16 @@ class Explanation:
         return cls.from_dict(json.loads(text))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a word: its sentence's number, its text, offsets and scores."""
+        """Return a row a word: its sentence's number, its text, offsets (of the nullable type Int32) and scores."""
         lengths = np.diff(self.sentence_starts)
-        words = [self.text[start:end] for start, end in self.offsets.tolist()]
+        offsets = pd.DataFrame(self.offsets, columns=["start", "end"]).astype("Int32")
+        offsets[self.offsets[:, 0] < 0] = pd.NA
         return pd.DataFrame(
             {
                 "sentence": np.repeat(np.arange(len(lengths)), lengths),
-                "word": pd.Series(words, dtype=object),  # pandas' own strings hold no half of a surrogate pair
-                "start": self.offsets[:, 0],
-                "end": self.offsets[:, 1],
+                "word": pd.Series(self._words(), dtype=object),  # pandas' own strings hold no half of a surrogate pair
+                "start": offsets["start"],
+                "end": offsets["end"],
                 "word_score": self.word_scores,
                 "sentence_score": np.repeat(self.sentence_scores, lengths),
                 "combined_score": self.combined_scores(),

@@ -1,76 +1,116 @@
-"""Folders that are written whole or not at all, and a manifest of what is in them."""
+"""Files that are written whole or not at all; JSON, and a manifest of a folder's files."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import platform
-import re
+import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import IO, Any, BinaryIO
 
 from han.exceptions import DestinationError, ModelFileError
 
 MANIFEST = "manifest.json"
 # The largest JSON file that is read, in bytes; a vocabulary of a million words takes some 20 MB.
 MAX_JSON_BYTES = 512 * 2**20
-_OLD, _NEW = "old", "new"
+# What is written on trial: a full disk still takes names.
+TRIAL_BYTES = 2**16
 
 
-def check_writable(folder: Path) -> None:
-    """Raise a DestinationError if a folder cannot be put in the place of `folder`, an absolute path."""
-    if Path.cwd().is_relative_to(folder):
-        raise DestinationError(
-            f"a model needs a folder that can be replaced, got {str(folder)!r}, where this process stands"
-        )
-    parent = next(parent for parent in folder.parents if parent.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise DestinationError(
-            f"a model needs a folder that can be written, got {str(folder)!r}, but not so {str(parent)!r}"
-        )
+def check_output(path: Path) -> None:
+    """Raise a DestinationError unless a file can be written at `path`, which is found out by trying."""
+    try:
+        path = path.resolve()
+        if path.is_file():
+            path.open("r+b").close()
+        elif not path.exists():
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".han-") as trial:
+                trial.write(bytes(TRIAL_BYTES))
+                flush(trial.file)
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise DestinationError(f"no file can be written at {str(path)!r}: {error.strerror}") from error
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give a new folder to write to, which then takes the place of `folder`, an absolute path.
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` once all of it is written; if that fails, nothing has changed.
 
-    It stands beside `folder` until it is complete and on the disk. Then the old folder, if there is one, is moved
-    aside and the new one into its place. Between these two moves neither is in its place: a process that is killed
-    just then leaves that to `settled`. If anything fails, the old folder is as it was.
+    It is written beside `path` and renamed, or in the folder for temporary files if nothing can be written beside it.
+    What cannot be replaced, such as a single file that is mounted into a container, is overwritten at the end; an error
+    just then leaves it incomplete, and names the file that holds everything.
+    What is not a file, such as a pipe, is written to as it is.
+
+    Raises
+    ------
+    DestinationError
+        If no file can be written at `path`; before anything is written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    clear_up(folder)
-    prefix = f"{_prefix(folder)}{_host()}-{os.getpid()}-"
-    aside = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
-    new, old = aside / _NEW, aside / _OLD
+    path = path.resolve()
+    check_output(path)
+    if path.exists() and not path.is_file():
+        with path.open("wb") as special:
+            yield special
+        return
+    stream, part = _open_part(path)
     try:
-        new.mkdir()
-        yield new
-        _flush(new)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-        _flush_folder(folder.parent)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(aside)
+        with stream:
+            yield stream
+            flush(stream)
+        try:
+            part.replace(path)
+        except OSError:
+            if not path.is_file():
+                raise
+        else:
+            return
+    except BaseException:
+        part.unlink()
+        raise
+    _overwrite(path, part)
+    part.unlink()
 
 
-def settled(folder: Path) -> Path:
-    """Return where a folder is that `replacing_folder` wrote: in its place, or aside if that was cut short."""
-    if not folder.exists() and folder.parent.is_dir():
-        for aside in _asides(folder):
-            if (aside / _OLD).is_dir():
-                return aside / _OLD
-    return folder
+def _open_part(path: Path) -> tuple[BinaryIO, Path]:
+    # Not by the process' number alone: in a container that is the same each time. Names have 255 bytes at most.
+    part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        return part.open("xb"), part
+    except OSError:
+        if not path.is_file():
+            raise
+        descriptor, name = tempfile.mkstemp(prefix="han-", suffix=path.suffix)
+        os.close(descriptor)
+        return Path(name).open("wb"), Path(name)
+
+
+def _overwrite(path: Path, part: Path) -> None:
+    """Copy a file's content into another one."""
+    try:
+        with part.open("rb") as source, path.open("r+b") as target:
+            shutil.copyfileobj(source, target)
+            target.truncate()
+            flush(target)
+    except BaseException as error:
+        message = f"{str(path)!r} is incomplete; everything is in {str(part)!r}"
+        if isinstance(error, Exception):
+            raise DestinationError(f"{message}: {error}") from error
+        warnings.warn(message, stacklevel=4)
+        raise
+
+
+def flush(stream: IO[bytes]) -> None:
+    """Have what was written to a file on the disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def write_manifest(folder: Path, form: int) -> None:
@@ -131,62 +171,6 @@ def write_json(path: Path, value: object) -> None:
     """Write a value as JSON that people can read."""
     # Half of a surrogate pair, which UTF-8 has not, as JSON has it.
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def copy_others(source: Path, target: Path, known: Callable[[str], bool]) -> None:
-    """Copy what a folder holds besides files that are known by their names."""
-    for other in source.iterdir():
-        if known(other.name):
-            continue
-        if other.is_dir() and not other.is_symlink():
-            shutil.copytree(other, target / other.name, symlinks=True)
-        else:
-            shutil.copy2(other, target / other.name, follow_symlinks=False)
-
-
-def _prefix(folder: Path) -> str:
-    return f".{folder.name}.saving-"
-
-
-def _host() -> str:
-    return re.sub(r"\W", "_", platform.node())
-
-
-def _asides(folder: Path) -> list[Path]:
-    """Return the folders in which replacements of a folder were written, or are being written."""
-    return sorted(path for path in folder.parent.iterdir() if path.name.startswith(_prefix(folder)))
-
-
-def clear_up(folder: Path) -> None:
-    """Undo and remove what processes of this machine left that were killed while they replaced the folder."""
-    for aside in _asides(folder):
-        host, _, rest = aside.name.removeprefix(_prefix(folder)).partition("-")
-        process = rest.partition("-")[0]
-        if host != _host() or not process.isdigit() or psutil.pid_exists(int(process)):
-            continue
-        if (aside / _OLD).is_dir() and not folder.exists():
-            (aside / _OLD).rename(folder)
-        shutil.rmtree(aside)
-
-
-def _flush(folder: Path) -> None:
-    """Have a folder and all in it on the disk, so that a power cut after the move finds it whole."""
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
-    for path in (*(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink()), folder):
-        _flush_folder(path)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # where a folder cannot be opened
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: Path) -> str:

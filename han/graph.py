@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any
 
 from han.backend import tf
+from han.isolation import isolated
 
 
 class graph:  # noqa: N801 - a decorator
@@ -47,12 +48,16 @@ class Graph:
     def trace(self) -> None:
         """Trace the method, unless that was done before."""
         if not self.function.experimental_get_tracing_count():
-            self.function.get_concrete_function()  # what is traced by a call is counted
+            with isolated():
+                self.function.get_concrete_function()  # what is traced by a call is counted
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the method."""
         self.trace()
-        return self.function(*arguments)
+        if tf.inside_function():  # traced as a part of another graph, whose tensors the arguments are
+            return self.function(*arguments)
+        with isolated():
+            return self.function(*arguments)
 
 
 UNCHANGED = "disable_meta_optimizer"  # TensorFlow's option, of the process

@@ -15,8 +15,9 @@ from unicodedata import east_asian_width
 import numpy as np
 from matplotlib.figure import Figure
 
-from han.exceptions import InvalidValueError
 from han.explanation import Explanation, Sentence
+from han.labels import LabelForm, kind_of_labels
+from han.validation import check_labels
 
 FOR, AGAINST = (0, 114, 178), (213, 94, 0)
 # Words below this share of the document's strongest are left plain.
@@ -89,23 +90,26 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
     Parameters
     ----------
     explanations : sequence of Explanation
-    y_true : array-like of labels [documents], optional
-        The true classes: mistakes are marked.
+        Of one classifier.
+    y_true : labels [documents], optional
+        The true classes: mistakes are marked. Where a document may have several, in any of the forms that `fit` takes;
+        a mistake is then any class too many or too few.
     title : str, default "Explanations"
 
     Raises
     ------
-    ValueError
-        If `y_true` has another length than `explanations`.
+    TypeError, ValueError
+        If `y_true` is not labels, or there is not one for each explanation.
+
+    Warns
+    -----
+    UnknownClassWarning
+        If documents have classes that the classifier was not trained on.
     """
-    truths = [None] * len(explanations) if y_true is None else np.asarray(y_true).tolist()
-    if len(truths) != len(explanations):
-        raise InvalidValueError(
-            f"y_true must have {len(explanations)} labels, as many as explanations, got {len(truths)}"
-        )
+    truths = None if y_true is None else _true_labels(explanations, y_true)
     classes = list(dict.fromkeys(label for explanation in explanations for label in explanation.classes))
     filters = [f"predicted {label}" for label in classes]
-    if y_true is not None:
+    if truths is not None:
         filters.append("mistakes")
     # A link to an anchor makes it the target, and the style then hides what is not of its kind: no script is needed.
     rules = "".join(f"#f{i}:target ~ main details:not(.f{i}) {{ display: none; }}\n" for i in range(len(filters)))
@@ -113,10 +117,11 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
     links = "".join(f'<a href="#f{i}">{_escaped(name)}</a>' for i, name in enumerate(filters))
     documents = []
     for index in sorted(range(len(explanations)), key=lambda index: float(explanations[index].probabilities.max())):
-        explanation, truth = explanations[index], truths[index]
-        wrong = y_true is not None and truth != explanation.predicted
-        kinds = [f"f{classes.index(explanation.predicted)}", *([f"f{len(classes)}"] if wrong else [])]
-        verdict = _verdict(explanation) + (f", truly {truth}" if wrong else "")
+        explanation = explanations[index]
+        truth = None if truths is None else truths[index]
+        wrong = truth is not None and set(truth) != set(explanation.labels)
+        kinds = [f"f{classes.index(label)}" for label in explanation.labels] + [f"f{len(classes)}"] * wrong
+        verdict = _verdict(explanation) + (f", truly {_listed(truth or [])}" if wrong else "")
         documents.append(
             f'<details class="{" ".join(kinds)}"><summary><span class="p{" wrong" if wrong else ""}">'
             f"{'✗ ' if wrong else ''}{_escaped(verdict)}</span> {_escaped(_beginning(explanation.text))}</summary>"
@@ -128,6 +133,19 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
         f"<main>{''.join(documents)}</main>"
     )
     return _document(title, body, rules)
+
+
+def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[Any]]:
+    """Return the labels of each document."""
+    if not explanations:
+        return []
+    multi_label = explanations[0].thresholds is not None
+    kind = kind_of_labels(y_true) if multi_label else "single"
+    if multi_label and kind == "single":
+        kind = "list"  # which it is not: that is an error
+    classes = check_labels(explanations[0].classes, None, "the classes of explanations")
+    form, targets = LabelForm(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
+    return [form.named(target) if multi_label else [form.named(target)] for target in targets]
 
 
 def terminal(explanation: Explanation) -> str:
@@ -187,17 +205,25 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
 def _parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, list[tuple[str, float]]]]:
     """Yield each sentence with its text in parts, and each part's strength: its share of the strongest score, or 0.
 
-    The parts are the whole text in order. What follows the last sentence that was read comes with None.
+    The parts are the whole text in order. Words without a place in it stand in brackets after the preceding word. What
+    follows the last sentence that was read comes with None.
     """
     strongest = float(np.abs(explanation.combined_scores()).max(initial=0.0)) or 1.0
     text, cursor = explanation.text, 0
     sentences = explanation.sentences
+    starts = [sentence.start for sentence in sentences]
     for number, sentence in enumerate(sentences):
         parts = []
         for word in sentence.words:
-            parts += [(text[cursor : word.start], 0.0), (word.text, word.combined_score / strongest)]
-            cursor = word.end
-        following = sentences[number + 1].start if number + 1 < len(sentences) else cursor
+            strength = word.combined_score / strongest
+            if word.start is None or word.end is None:
+                parts += [(" ", 0.0), (f"[{word.text}]", strength), (" ", 0.0)]
+            else:
+                parts += [(text[cursor : word.start], 0.0), (text[word.start : word.end], strength)]
+                cursor = word.end
+        following = starts[number + 1] if number + 1 < len(starts) else None
+        if following is None:  # where the next sentence starts is not known, or there is none
+            following = cursor
         yield sentence, [*parts, (text[cursor:following], 0.0)]
         cursor = following
     if text[cursor:].strip():
@@ -279,7 +305,14 @@ def _rgb(score: float) -> tuple[float, float, float]:
 
 
 def _verdict(explanation: Explanation) -> str:
-    return f"{explanation.predicted} {explanation.probabilities.max():.0%}"
+    if explanation.thresholds is None:
+        return f"{explanation.predicted} {explanation.probabilities.max():.0%}"
+    by_class = dict(zip(explanation.classes, explanation.probabilities, strict=True))
+    return _listed([f"{label} {by_class[label]:.0%}" for label in explanation.labels])
+
+
+def _listed(labels: list[Any]) -> str:
+    return ", ".join(map(str, labels)) or "no class"
 
 
 def _legend(explanation: Explanation) -> str:

@@ -9,15 +9,17 @@ from sklearn.utils import check_random_state
 
 from han import forked
 from han.corpus import Corpus
+from han.doubtful_labels import warn_of_doubtful_classes
 from han.embeddings import check_source
 from han.exceptions import InvalidValueError
 from han.fitting import check_previous, network_of, start_network, training_settings
-from han.labels import LabelForm, class_count
+from han.isolation import isolated
+from han.labels import LabelForm
 from han.memory import find_limit, plan_training
 from han.parameters import ALLOWED, check_parameters
 from han.trained import TrainedClassifier
 from han.training import Stream
-from han.validation import check_class_weight, check_sample_weight, check_texts, check_words
+from han.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count, shown
 
 
 class IncrementalClassifier(TrainedClassifier):
@@ -44,11 +46,11 @@ class IncrementalClassifier(TrainedClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
+        X : array-like of str [documents]
             As for `fit`.
-        y : array-like of str, int or bool [documents]
+        y : array-like of str, int, bool or whole-number float [documents]
             As for `fit`.
-        classes : array-like of str, int or bool [classes], optional
+        classes : array-like or set of labels [classes], optional
             All classes that there will be. Needed by the first call, if `fit` was not called; of a matrix y, the names
             of its columns.
         sample_weight : array-like of float [documents], optional
@@ -88,7 +90,9 @@ class IncrementalClassifier(TrainedClassifier):
             raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
         form = LabelForm.expect(classes, y, len(texts)) if first else self.label_form_
         if classes is not None and LabelForm.expect(classes, y, len(texts)).classes.tolist() != form.classes.tolist():
-            raise InvalidValueError(f"classes must be those that there are, {form.classes.tolist()}, got {classes!r}")
+            raise InvalidValueError(
+                f"classes must be those that there are, {shown(form.classes.tolist())}, got {shown(classes)}"
+            )
         targets = form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
         if isinstance(self.class_weight, str):
@@ -96,16 +100,19 @@ class IncrementalClassifier(TrainedClassifier):
         weights = weights * check_class_weight(self.class_weight, form.classes, targets)
         if first:
             check_source(self.embeddings)
+            self._warn_of_lost_vectors()
             check_words(texts, self.document_splitter())
+            warn_of_doubtful_classes(form)
         else:
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
         seed = int(check_random_state(self.random_state).randint(2**24))
 
         if first:
-            start = start_network(
-                texts, classes=len(form.classes), multi_label=form.multi_label, splitter=self.document_splitter(),
-                parameters=parameters, seed=seed,
-            )  # fmt: skip
+            with isolated():
+                start = start_network(
+                    texts, classes=len(form.classes), multi_label=form.multi_label, splitter=self.document_splitter(),
+                    parameters=parameters, seed=seed,
+                )  # fmt: skip
             model, vocabulary, corpus = start.model, start.vocabulary, start.corpus
             coverage, history = start.coverage(), {}
         else:
@@ -120,7 +127,8 @@ class IncrementalClassifier(TrainedClassifier):
             network_of(model), corpus, corpus.take([]), batch_size=parameters["batch_size"], evidence=False,
             limit=find_limit(parameters["memory_limit"]),
         )  # fmt: skip
-        learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
+        with isolated():
+            learned = stream.learn(corpus, targets, weights, training_settings(parameters, plan), rng)
         if first:
             self.label_form_ = form
             self.classes_ = form.classes
@@ -129,6 +137,7 @@ class IncrementalClassifier(TrainedClassifier):
             self.thresholds_ = np.full(len(form.classes), 0.5)
             self.vocabulary_ = vocabulary
             self.embedding_coverage_ = coverage
+            self._lost_vectors = False
             self.temperature_ = 1.0
             self.model_ = model
         self.class_count_ = self.class_count_ + class_count(targets, len(form.classes))

@@ -134,6 +134,14 @@ class AttentionPooling(keras.layers.Layer):
         """Return None: the positions are gone."""
         return
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [..., features]."""
+        return _pooled_shape(input_shape)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Trace the call: with attention scores there are two outputs, which `compute_output_shape` cannot say."""
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "l2": self.l2, "seed": self.seed}
@@ -150,6 +158,10 @@ class MeanPooling(keras.layers.Layer):
         scores = ones / tf.gather(counts, packing.rows)
         return _segment_sum(states * scores[:, None], packing), scores
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [..., features]."""
+        return _pooled_shape(input_shape)
+
 
 @keras.saving.register_keras_serializable(package="han")
 class MaxPooling(keras.layers.Layer):
@@ -160,6 +172,10 @@ class MaxPooling(keras.layers.Layer):
         pooled = tf.math.unsorted_segment_max(states, packing.rows, packing.sequences)
         # The identity of the maximum, which an empty segment is left with, is the lowest float.
         return tf.where(pooled > states.dtype.min, pooled, tf.zeros_like(pooled)), None
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [..., features]."""
+        return _pooled_shape(input_shape)
 
 
 POOLINGS = {"attention": AttentionPooling, "mean": MeanPooling, "max": MaxPooling}
@@ -186,7 +202,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         Add to each state a linear projection of its input, W x (He et al. 2016, equation 2): what is above the encoder
         reads the input itself beside what the recurrence makes of it.
     **kwargs
-        As for any Keras layer (`name`, ...); the dtype must be float32.
+        As for any Keras layer (`name`, ...). The dtype is float32, whatever Keras' global policy is.
 
     Raises
     ------
@@ -207,18 +223,21 @@ class BidirectionalEncoder(keras.layers.Layer):
             raise InvalidValueError(f"units must be at least 1, got {units!r}")
         if cell not in CELLS:
             raise InvalidValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
-        super().__init__(**kwargs)
-        if self.compute_dtype != "float32":
+        super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
+        if self.dtype_policy.name != "float32":
             raise InvalidValueError(
-                f"dtype must be float32, which the compiled recurrence is for, got {self.compute_dtype!r}"
+                f"dtype must be float32, which the compiled recurrence is for, got {self.dtype_policy.name!r}"
             )
         self.units = units
         self.cell = cell
         self.seed = seed
         self.recurrent_dropout = recurrent_dropout
         self.residual = residual
-        self.weight_dropout = keras.layers.Dropout(recurrent_dropout, seed=None if seed is None else seed + 4)
+        self.weight_dropout = keras.layers.Dropout(
+            recurrent_dropout, seed=None if seed is None else seed + 4, dtype=self.dtype_policy
+        )
         self.supports_masking = True
+        self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the mask's values
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the two directions' weights for inputs of width `input_shape[-1]`."""
@@ -387,6 +406,11 @@ def _in_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor
         return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
 
     return collect(outputs)
+
+
+def _pooled_shape(input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Return the shape of states [..., positions, features] without the axis of positions."""
+    return (*input_shape[:-2], input_shape[-1])
 
 
 def _segment_sum(values: tf.Tensor, packing: Packing) -> tf.Tensor:

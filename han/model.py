@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from han.exceptions import InvalidValueError
 from han.graph import graph
 from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
 from han.packing import pack, unpack, unpad
+from han.variables import shared_kernels
 
 
 class Projection(NamedTuple):
@@ -78,7 +80,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     seed : int or None, default None
         Seed of the initial weights and of dropout.
     **kwargs
-        As for any `keras.Model` (`name`, ...).
+        As for any `keras.Model` (`name`, ...). The dtype is float32, whatever Keras' global policy is.
 
     Examples
     --------
@@ -90,6 +92,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     TensorShape([2, 2])
     """
 
+    @shared_kernels()
     def __init__(
         self,
         vocabulary_size: int,
@@ -113,7 +116,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             raise InvalidValueError(f"classes must be at least 2, got {classes!r}")
         if pooling not in POOLINGS:
             raise InvalidValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         self._arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "classes": classes,
@@ -133,40 +136,63 @@ class HierarchicalAttentionNetwork(keras.Model):
         }
         # Every part gets its own stretch of seeds: equal seeds would give two layers equal weights.
         seeds = [None] * 10 if seed is None else [80 * seed + part for part in range(0, 80, 8)]
-        self.embedding = keras.layers.Embedding(
-            vocabulary_size, embedding_dim, embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0])
-        )
-        self.word_encoder = BidirectionalEncoder(units, cell, seeds[1], recurrent_dropout, residual)
-        self.word_pooling = _pooling(pooling, l2, seeds[2])
-        self.sentence_encoder = BidirectionalEncoder(units, cell, seeds[3], recurrent_dropout, residual)
-        self.sentence_pooling = _pooling(pooling, l2, seeds[4])
-        self.classifier = keras.layers.Dense(classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]))
-        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
-        self.evidence = NgramEvidence(ngrams, vocabulary_size, self.evidence_columns) if ngrams else None
-        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6])
-        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8])
-        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9])
-        self.word_dropout = keras.layers.Dropout(word_dropout, noise_shape=(None, 1), seed=seeds[7])
 
+        def own(name: str) -> dict[str, Any]:
+            """Return what every layer takes: its name, and a dtype that does not follow Keras' global policy."""
+            return {"name": name, "dtype": self.dtype_policy}
+
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_dim,
+            embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0]),
+            **own("embedding"),
+        )
+        self.word_encoder = BidirectionalEncoder(
+            units, cell, seeds[1], recurrent_dropout, residual, **own("word_encoder")
+        )
+        self.word_pooling = _pooling(pooling, l2, seeds[2], **own("word_pooling"))
+        self.sentence_encoder = BidirectionalEncoder(
+            units, cell, seeds[3], recurrent_dropout, residual, **own("sentence_encoder")
+        )
+        self.sentence_pooling = _pooling(pooling, l2, seeds[4], **own("sentence_pooling"))
+        self.classifier = keras.layers.Dense(
+            classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **own("classifier")
+        )
+        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
+        self.evidence = (
+            NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **own("evidence")) if ngrams else None
+        )
+        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6], **own("embedding_dropout"))
+        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8], **own("sentence_dropout"))
+        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9], **own("document_dropout"))
+        self.word_dropout = keras.layers.Dropout(
+            word_dropout, noise_shape=(None, 1), seed=seeds[7], **own("word_dropout")
+        )
+        self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the word ids
+
+    @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on the shape of the input."""
-        states = (None, 2 * self._arguments["units"])
-        self.embedding.build((None,))
-        self.word_encoder.build((None, self._arguments["embedding_dim"]))
-        self.word_pooling.build(states)
-        self.sentence_encoder.build(states)
-        self.sentence_pooling.build(states)
-        self.classifier.build(states)
+        words = (None, None, self._arguments["embedding_dim"])
+        states = (None, None, 2 * self._arguments["units"])
+        for layer in (self.word_dropout, self.embedding_dropout, self.word_encoder):
+            layer.build(words)
+        for layer in (self.word_pooling, self.sentence_dropout, self.sentence_encoder, self.sentence_pooling):
+            layer.build(states)
+        with shared_kernels(any_rows=True):
+            self.embedding.build((None, None))
+        for layer in (self.document_dropout, self.classifier):
+            layer.build((None, states[-1]))
         if self.evidence is not None:
-            self.evidence.build()
+            self.evidence.build((None, None))
 
     def call(self, inputs: tf.Tensor, training: bool = False, return_attention_scores: bool = False) -> Any:
         """Classify documents.
 
         Parameters
         ----------
-        inputs : int tensor [documents, sentences, words], or Documents
-            Word ids; 0 is padding.
+        inputs : tensor [documents, sentences, words], or Documents
+            Word ids; 0 is padding. Of any numeric type, as for `keras.layers.Embedding`.
         training : bool, default False
             Apply dropout.
         return_attention_scores : bool, default False
@@ -190,15 +216,49 @@ class HierarchicalAttentionNetwork(keras.Model):
                 raise InvalidValueError(
                     f"inputs must be a block or Documents of three flat parts, got a tuple of {len(inputs)}"
                 )
-            results = self._classify(Documents(*inputs), training)
+            results = self._classify(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
             raise InvalidValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
-        documents, word_mask, sentence_mask = unpad(inputs)
+        documents, word_mask, sentence_mask = unpad(tf.cast(inputs, tf.int32))
         probabilities, word_scores, sentence_scores = self._classify(documents, training)
         if not return_attention_scores:
             return probabilities
         return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
+        """Return [documents, classes] for the shape of a block, or of `Documents`."""
+        documents = input_shape[-1][0] if isinstance(input_shape[0], tuple | list) else input_shape[0]
+        return (documents, self._arguments["classes"])
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Trace the call: with attention scores there are three outputs, which `compute_output_shape` cannot say."""
+        return keras.Operation.compute_output_spec(self, *args, **kwargs)
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",  # noqa: A002 - Keras' name
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the network for inference, as `keras.Model.export` does.
+
+        Parameters
+        ----------
+        filepath, format, verbose, **kwargs
+            As for `keras.Model.export`.
+        input_signature : optional
+            A block of word ids, int32 [documents, sentences, words] of any size, by default.
+        """
+        if input_signature is None:
+            input_signature = [keras.InputSpec(shape=(None, None, None), dtype="int32", name="word_ids")]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def quantize(self, *args: Any, **kwargs: Any) -> None:
+        """Raise a NotImplementedError: the word vectors are read, and the recurrence is compiled, in float32."""
+        raise NotImplementedError("a HierarchicalAttentionNetwork cannot be quantized: it computes in float32")
 
     def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
@@ -409,9 +469,9 @@ def _remade(config: dict[str, Any], weights: list[Any]) -> HierarchicalAttention
     return model
 
 
-def _pooling(pooling: str, l2: float, seed: int | None) -> keras.layers.Layer:
+def _pooling(pooling: str, l2: float, seed: int | None, **settings: Any) -> keras.layers.Layer:
     layer = POOLINGS[pooling]
-    return layer(l2=l2, seed=seed) if layer is AttentionPooling else layer()
+    return layer(l2=l2, seed=seed, **settings) if layer is AttentionPooling else layer(**settings)
 
 
 def _spelt(documents: Documents, projection: Projection) -> Documents:

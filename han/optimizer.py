@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from han.backend import keras, tf
+from han.variables import shared_kernels
 
 Gradient = Any  # a tensor, or tf.IndexedSlices
 
@@ -36,6 +37,7 @@ class LazyAdam(keras.optimizers.Adam):
         # The learning rate of sparse updates, as a share of the rest's.
         self.sparse_rate = tf.Variable(1.0, trainable=False)
 
+    @shared_kernels(any_rows=True)
     def build(self, variables: Sequence[keras.Variable]) -> None:
         """Create the moments, and for each row the number of its sparse updates."""
         if self.built:

@@ -24,20 +24,12 @@ from typing import Any
 import numpy as np
 
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files import (
-    MANIFEST,
-    check_manifest,
-    check_writable,
-    copy_others,
-    read_json,
-    replacing_folder,
-    settled,
-    write_json,
-    write_manifest,
-)
+from han.files import MANIFEST, check_manifest, read_json, write_json, write_manifest
+from han.folders import check_writable, is_empty, replacing_folder, settled
 from han.model import HierarchicalAttentionNetwork
+from han.paths import local_path
 from han.stand_in import MODEL, read_network, write_network
-from han.validation import Labels
+from han.validation import Labels, kind_of
 from han.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
@@ -45,6 +37,8 @@ VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
 FILES = (MODEL, VOCABULARY, SETTINGS)
+# Where `han train` stores an unfinished training if it cannot do so beside the folder.
+CHECKPOINT = ".checkpoint"
 # Attributes that hold a number for each class.
 PER_CLASS = ("thresholds", "class_count")
 
@@ -78,17 +72,24 @@ class SavedModel:
     card: str = ""
 
 
-def check_destination(path: str | os.PathLike[str]) -> Path:
-    """Return the resolved path if a model may be written there: it is new, an empty folder, or a saved classifier.
+def check_destination(path: str | os.PathLike[str], name: str = "path") -> Path:
+    """Return the resolved path if a model can be written there: it is new, an empty folder, or a saved classifier.
+
+    Parameters
+    ----------
+    path : path
+    name : str
+        The argument or option that holds it, for errors.
 
     Raises
     ------
+    InvalidTypeError, InvalidValueError
+        If it is not a path on this machine.
     DestinationError
         If something else is there, or nothing can be written there.
     """
-    folder = Path(path).resolve()
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not all((folder / name).is_file() for name in FILES):
+    folder = local_path(name, path).resolve()
+    if folder.exists() and not is_empty(folder, [CHECKPOINT]) and not holds_model(folder):
         raise DestinationError(
             f"a model needs a new folder or that of a saved classifier, got {str(folder)!r}, which holds something else"
         )
@@ -96,13 +97,15 @@ def check_destination(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def holds_model(folder: Path) -> bool:
+    """Tell whether a folder looks like that of a saved classifier."""
+    return all((settled(folder) / name).is_file() for name in FILES)
+
+
 def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Write a folder beside `path`, then move it there, with whatever else a classifier's folder held."""
-    folder = check_destination(path)
-    with replacing_folder(folder) as new:
+    """Write a folder that takes the place of the one at `path`; other files in that one are kept."""
+    with replacing_folder(check_destination(path)) as new:
         _write_files(new, saved)
-        if folder.exists():
-            copy_others(folder, new, {*FILES, CARD, MANIFEST}.__contains__)
 
 
 def to_bytes(saved: SavedModel) -> dict[str, bytes]:
@@ -121,7 +124,16 @@ def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel
 
 
 def _write_files(folder: Path, saved: SavedModel) -> None:
-    settings = {
+    write_json(folder / SETTINGS, _to_settings(saved))
+    write_json(folder / VOCABULARY, saved.vocabulary.words)
+    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
+    write_network(folder / MODEL, saved.model)
+    write_manifest(folder, FORMAT_VERSION)
+
+
+def _to_settings(saved: SavedModel) -> dict[str, Any]:
+    """Return what JSON can hold, and what `_from_settings` reads, besides the vocabulary."""
+    return {
         "format_version": FORMAT_VERSION,
         "parameters": _for_json(saved.parameters),
         "functions": saved.functions,
@@ -129,11 +141,6 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
         "classes": saved.classes.tolist(),
         "classes_dtype": saved.classes.dtype.str,
     }
-    write_json(folder / SETTINGS, settings)
-    write_json(folder / VOCABULARY, saved.vocabulary.words)
-    (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    write_network(folder / MODEL, saved.model)
-    write_manifest(folder, FORMAT_VERSION)
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
@@ -151,10 +158,10 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         If there is no folder at `path`.
     ModelFileError
         If a file is missing, damaged, foreign or of a newer format.
-    InvalidValueError
-        If other functions are needed than there are.
+    InvalidTypeError, InvalidValueError
+        If `path` is not a path on this machine, or other functions are needed than there are.
     """
-    folder = settled(Path(path).absolute())
+    folder = settled(local_path("path", path).absolute())
     if not folder.is_dir():
         raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
     for name in FILES:
@@ -197,11 +204,12 @@ def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[
     parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
     if isinstance(parameters["class_weight"], list):
         parameters["class_weight"] = dict(parameters["class_weight"])
-    # Strings of 10,000 characters at most: NumPy reserves that for each.
-    if not re.fullmatch(r"[<>|=]?([biu?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
+    # Strings as long as `check_labels` leaves in NumPy's own type, which reserves that for each.
+    if not re.fullmatch(r"[<>|=]?([biuf?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
         raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
     classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
-    if classes.ndim != 1 or not all(isinstance(label, str | int) for label in classes.tolist()):
+    kinds = {kind_of(label) for label in classes.flat}
+    if classes.ndim != 1 or None in kinds or len(kinds) > 1 or classes.tolist() != settings["classes"]:
         raise ValueError("classes that are no labels")
     for name in PER_CLASS:
         if name in attributes and np.array(attributes[name], float).shape != classes.shape:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from han import forked
 from han.backend import tf
 from han.corpus import MAX_BATCH_WORDS, Corpus, Documents, consecutive, prediction_batches
+from han.isolation import isolated
 from han.memory import PredictionPlan
 from han.model import HierarchicalAttentionNetwork, Projection
 from han.text import DocumentSplitter
@@ -79,13 +80,14 @@ def classify(
     if forked.was_forked():
         return forked.ask(classify, model, corpus, None, max_words)
     probabilities = np.empty((len(corpus), model.classifier.units), np.float32)
-    for part in prediction_batches(corpus, max_words):
-        documents = corpus.batch(part)
-        inputs = model.project_distinct(documents) if projection is None else (documents, projection)
-        if len(documents.word_ids) > max_words:
-            probabilities[part] = _read_in_groups(model, *inputs, max_words)
-        else:
-            probabilities[part] = model.read(*inputs)[0]
+    with isolated():
+        for part in prediction_batches(corpus, max_words):
+            documents = corpus.batch(part)
+            inputs = model.project_distinct(documents) if projection is None else (documents, projection)
+            if len(documents.word_ids) > max_words:
+                probabilities[part] = _read_in_groups(model, *inputs, max_words)
+            else:
+                probabilities[part] = model.read(*inputs)[0]
     return probabilities
 
 

@@ -21,6 +21,7 @@ from functools import cache
 from typing import ClassVar
 
 from han.backend import tf
+from han.compiled import launch
 
 State = tuple[tf.Tensor, ...]
 
@@ -194,10 +195,10 @@ def recurrence(
     """
     units = kernel.shape[0]
     way = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
-    if not differentiable:
-        return _forward(cell, units, False)(table, slots, carry, way, kernel, biases)[0]
-
-    outputs: tf.Tensor = _differentiable(cell, units)(table, slots, carry, way, kernel, biases)
+    inputs = (table, slots, carry, way, kernel, biases)
+    outputs: tf.Tensor = (
+        _differentiable(cell, units)(*inputs) if differentiable else launch(_forward(cell, units, False), *inputs)[0]
+    )
     return outputs
 
 
@@ -218,12 +219,20 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
             # No tape is to go through the loop, which it cannot: neither from the arguments nor, as a tape does that
             # might be asked for a second derivative, from what is kept for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            found = _forward(cell, units, True)(table, slots, carry, way, kernel, biases)
+            found = launch(_forward(cell, units, True), table, slots, carry, way, kernel, biases)
             *states, kept = (tf.stop_gradient(part) for part in found)
 
             def gradient(at_outputs: tf.Tensor) -> State:
-                sums: State = _backward(cell, units)(
-                    tf.zeros_like(table), slots, carry, way, kernel, tuple(states), kept, at_outputs
+                sums: State = launch(
+                    _backward(cell, units),
+                    tf.zeros_like(table),
+                    slots,
+                    carry,
+                    way,
+                    kernel,
+                    tuple(states),
+                    kept,
+                    at_outputs,
                 )
                 return sums
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 import h5py
 
 from han import forked
+from han.isolation import isolated
 from han.keras_file import CONFIG, WEIGHTS, build_network, unpacked
 from han.model import HierarchicalAttentionNetwork
 
@@ -70,7 +71,8 @@ def read_network(path: Path, vocabulary_size: int, classes: int) -> Hierarchical
     """Read a `.keras` file; in a forked process, as a `StandIn`. Parameters and errors are those of `unpacked`."""
     global _latest
     if not forked.was_forked():
-        return build_network(path, vocabulary_size, classes)
+        with isolated():
+            return build_network(path, vocabulary_size, classes)
     with unpacked(path, vocabulary_size, classes):
         network = StandIn(path.read_bytes())
     if _latest is None or _latest.digest != network.digest:
@@ -85,8 +87,9 @@ def write_network(path: Path, model: HierarchicalAttentionNetwork | StandIn) -> 
     elif forked.was_forked():
         path.write_bytes(forked.ask(to_bytes, model))
     else:
-        # A copy that is not compiled: the optimizer's state is twice as large as the network.
-        model.with_evidence(model.fitted_evidence()).save(path)
+        with isolated():
+            # A copy that is not compiled: the optimizer's state is twice as large as the network.
+            model.with_evidence(model.fitted_evidence()).save(path)
 
 
 def to_bytes(model: HierarchicalAttentionNetwork) -> bytes:

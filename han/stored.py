@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -13,14 +15,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from han import forked
+from han.alignment import Splitter
 from han.card import model_card
-from han.exceptions import ModelFileError
-from han.export import FORMATS, export
+from han.exceptions import ModelFileError, TrainingWarning
+from han.export import FORMATS, check_export, export
 from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
+from han.normalization import INVISIBLE, PLAIN, SHAPES
 from han.parameters import ALLOWED, Choice, check_parameters
 from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
-from han.text import WORD_PATTERN, Splitter
+from han.text import WORD_PATTERN
 from han.validation import Labels
 from han.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 
@@ -44,6 +48,10 @@ class StoredClassifier(BaseEstimator):
     history_: dict[str, list[float]]
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
+    embeddings: Any
+
+    # Whether the vectors that were given as `embeddings` were left out when the classifier was stored.
+    _lost_vectors = False
 
     def describe(self) -> dict[str, Any]:
         """Return what there is to know of the fitted classifier: classes, sizes, training, hyper-parameters.
@@ -85,7 +93,13 @@ class StoredClassifier(BaseEstimator):
             facts["temperature"] = self.temperature_
         return {**facts, "parameters": parameters}
 
-    def export(self, path: str | os.PathLike[str], format: str = "savedmodel") -> list[Path]:  # noqa: A002
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002
+        *,
+        overwrite: bool = False,
+    ) -> list[Path]:
         """Write the network for programs that have no `han`.
 
         The input is an int32 block `input` [documents, sentences, words], as `encode` returns it: 0 is padding and
@@ -95,10 +109,13 @@ class StoredClassifier(BaseEstimator):
         Parameters
         ----------
         path : path
-            For "savedmodel" a folder that is not there yet, which TensorFlow reads, with `tokenizer.json` in its
-            `assets.extra`. For "onnx" a file, with `NAME.tokenizer.json` beside it.
-        format : {"savedmodel", "onnx"}, default "savedmodel"
-            ONNX needs the extra `onnx`.
+            For "savedmodel" a new or empty folder, which TensorFlow reads, with `tokenizer.json` in its
+            `assets.extra`. For "onnx" a file whose name ends in `.onnx`, with `NAME.tokenizer.json` beside it.
+        format : {"savedmodel", "onnx"} or None, default None
+            None is "onnx" for a name that ends in `.onnx`, and "savedmodel" for one without a suffix. ONNX needs the
+            extra `onnx`.
+        overwrite : bool, default False
+            Replace an earlier export.
 
         Returns
         -------
@@ -109,19 +126,22 @@ class StoredClassifier(BaseEstimator):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
-        ValueError
-            If the format is another one.
+        TypeError, ValueError
+            If `path` is not a path on this machine, its name does not fit the format, or the format is another one.
         DestinationError
-            If the folder is there already.
+            If something exists at `path`, unless it is an earlier export and `overwrite` is set; or if nothing can be
+            written there.
         MissingExtraError
             If onnx is not installed.
         ForkedProcessError
             In a process that was forked after TensorFlow had begun to work.
         """
         check_is_fitted(self)
-        check_parameters({"format": format}, {"format": Choice(FORMATS)})
+        if format is not None:
+            check_parameters({"format": format}, {"format": Choice(FORMATS)})
+        target, form = check_export(path, format, overwrite)
         forked.refuse("HANClassifier.export")
-        return export(Path(path), format, self.model_, self.tokenizer_settings())
+        return export(target, form, self.model_, self.tokenizer_settings())
 
     def tokenizer_settings(self) -> dict[str, Any]:
         """Return all that it takes to turn documents into numbers, as `export` writes it."""
@@ -133,6 +153,7 @@ class StoredClassifier(BaseEstimator):
             **{name: function and function_name(function) for name, function in functions.items()},
             **({} if self.tokenizer else {"word_pattern": WORD_PATTERN}),
             "lower_case": True,
+            "normalization": {"invisible": INVISIBLE, "shapes": SHAPES, "plain": PLAIN},
             "padding_id": PADDING_ID,
             "unknown_id": UNKNOWN_ID,
             "first_word_id": FIRST_WORD_ID,
@@ -153,15 +174,22 @@ class StoredClassifier(BaseEstimator):
         The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json`, `settings.json`, a model
         card, `README.md`, with the front matter that the Hugging Face Hub reads, and `manifest.json` with the SHA-256
         of each. It is written beside `path` and then moved there: whatever happens meanwhile, the old classifier is
-        there or the new one.
+        there or the new one. Like `joblib.dump`, it replaces an earlier classifier without asking.
+
+        A folder that cannot be renamed, such as a mount point or one in a read-only folder, is written from within: a
+        complete new version first, whose files then replace the old ones one by one. `load` finds the old classifier or
+        the new one after a crash there too. But a `load` at the same time may be told that a file is damaged and has to
+        try again, and two processes must not save to such a folder at once.
+
         Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
         Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
-        path or a name.
+        path or a name, and `fit` warns if it is called again without them.
 
         Parameters
         ----------
         path : path
-            A new folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
+            A new or empty folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
+            `~` is expanded.
         data : str, optional
             What the training data is called, for the card.
         scores : mapping of str to float, optional
@@ -171,8 +199,10 @@ class StoredClassifier(BaseEstimator):
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
+        TypeError, ValueError
+            If `path` is not a path on this machine, a URL say.
         DestinationError
-            If there is something at `path` that is not a saved classifier, or nothing can be written there.
+            If something other than a saved classifier is at `path`, or nothing can be written there.
         """
         check_is_fitted(self)
         write_model(path, self._saved(data, scores))
@@ -190,6 +220,7 @@ class StoredClassifier(BaseEstimator):
         Parameters
         ----------
         path : path
+            `~` is expanded.
         sentence_splitter, tokenizer : callable, optional
             The functions that the classifier was trained with, if it was given any.
 
@@ -200,8 +231,8 @@ class StoredClassifier(BaseEstimator):
         ModelFileError
             If `path` is not a saved classifier, or a file of it is damaged or of a newer format; the file is named. No
             code that a file names is run, whatever it holds.
-        InvalidValueError
-            If a function is missing or not expected.
+        InvalidTypeError, InvalidValueError
+            If `path` is not a path on this machine, or a function is missing or not expected.
         """
         functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
         check_parameters(functions, {name: ALLOWED[name] for name in functions})
@@ -239,6 +270,7 @@ class StoredClassifier(BaseEstimator):
         self.model_ = saved.model
         for name in PLAIN_ATTRIBUTES:
             setattr(self, name, saved.attributes[name])
+        self._lost_vectors = self.embeddings is None and self.embedding_coverage_ is not None
         # The first folders have none of these.
         self.label_form_ = LabelForm(saved.classes, saved.attributes.get("labels", "single"))
         self.thresholds_ = np.array(saved.attributes.get("thresholds", [0.5] * len(saved.classes)))
@@ -246,10 +278,16 @@ class StoredClassifier(BaseEstimator):
         self.n_samples_fit_ = saved.attributes.get("documents", 0)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for `pickle`, `joblib` and `copy`: of what was fitted, the files that `save` writes."""
+        """Return the state for `pickle` and `joblib`: of what was fitted, the files that `save` writes.
+
+        Word vectors given as `embeddings` are in the network then, and left out, as by `save`. An unfitted classifier
+        keeps them: it cannot be fitted in another process without them.
+        """
         state: dict[str, Any] = super().__getstate__()
         if "model_" in state:
             state = {name: value for name, value in state.items() if name not in (*FITTED_ATTRIBUTES, "_stream")}
+            if not isinstance(self.embeddings, str | os.PathLike):
+                state["embeddings"] = None
             state["saved"] = to_bytes(self._saved())
         return state
 
@@ -260,3 +298,36 @@ class StoredClassifier(BaseEstimator):
         super().__setstate__(state)
         if contents is not None:
             self._restore(from_bytes(contents, {name for name in FUNCTIONS if getattr(self, name) is not None}))
+
+    def __copy__(self) -> Self:
+        return self._copied(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self.embeddings)] = self.embeddings
+        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        """Return a classifier of this state that shares the word vectors, which nothing changes."""
+        copied = type(self).__new__(type(self))
+        copied.__setstate__(state)
+        return self._share_vectors(copied)
+
+    def __sklearn_clone__(self) -> Self:
+        """Return what `sklearn.base.clone` does, but for word vectors, which are shared: there may be gigabytes."""
+        lighter = type(self).__new__(type(self))
+        lighter.__dict__.update(self.__dict__, embeddings=None)
+        return self._share_vectors(super(StoredClassifier, lighter).__sklearn_clone__())
+
+    def _share_vectors(self, other: Self) -> Self:
+        other.embeddings = self.embeddings
+        other._lost_vectors = self._lost_vectors
+        return other
+
+    def _warn_of_lost_vectors(self) -> None:
+        if self._lost_vectors and self.embeddings is None:
+            warnings.warn(
+                "embeddings is None: the word vectors that this classifier was fitted with before are not stored with "
+                "it, and it is fitted without; set embeddings to use them",
+                TrainingWarning,
+                stacklevel=3,
+            )

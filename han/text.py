@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import accumulate, filterfalse, islice, pairwise
 from typing import Self, TypeVar
 
 import regex
 import sentencex
 
-from han.exceptions import InvalidTypeError, InvalidValueError
+from han.alignment import Place, Span, Splitter, align
+from han.exceptions import InvalidTypeError
+from han.normalization import APOSTROPHES, INVISIBLE_BMP, PLAIN
 
 T = TypeVar("T")
-Span = tuple[int, int]
-Splitter = Callable[[str], Iterable[str]]
 
 _SENTENCE_END = re.compile("[.!?。！？।॥؟۔]")
 # A word is letters, digits and underscores, with apostrophes inside ("don't"); other visible characters stand alone.
-_ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|\S")
-# The same for all scripts: marks belong to the letter before them (Hindi's vowels), joiners to the word they are in.
-# What stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not
-# set apart by spaces, each letter (but for Japanese loanwords, in katakana).
+_ASCII_WORD = re.compile(r"\w+(?:['`]\w+)*|\S")
+# The same for all scripts: marks (Hindi's vowels) and invisible characters belong to the letter before them. What
+# stands alone is what readers see as one character, such as an emoji with its modifiers; and, where words are not set
+# apart by spaces, each letter (but for Japanese loanwords, in katakana).
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
-_LETTER = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}]]"
-_LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\u200c\u200d]]*"
+# To Unicode, some apostrophes and some invisible characters are letters.
+_NO_LETTER = r"\u02b9\u02bb-\u02bd\ua78c\u115f\u1160\u3164\uffa0"
+_LETTER = rf"[[\p{{L}}\p{{N}}_]--[{_UNSPACED}{_NO_LETTER}]]"
+_LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\p{{DI}}]]*"
 # What Python takes for white space is more than `regex` does.
-WORD_PATTERN = rf"{_LETTERS}(?:['’]{_LETTERS})*|(?![\s\x1c-\x1f])\X"
+WORD_PATTERN = rf"{_LETTERS}(?:[{APOSTROPHES}]\p{{DI}}*{_LETTERS})*|(?![\s\x1c-\x1f\p{{DI}}])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
-# Line breaks that are read as "\n" is.
-_OTHER_BREAKS = ("\r", "\u2028", "\u2029")
-_OTHER_BREAK = re.compile("\r\n|[" + "".join(_OTHER_BREAKS) + "]")
+# What is read as another character when sentences are found, or skipped, as is the first half of "\r\n". Invisible
+# characters outside the basic multilingual plane are not: they stand within words, and take long to look for.
+_READ_AS = {**PLAIN, **dict.fromkeys("\r\u2028\u2029", "\n")}
+_NOT_PLAIN = re.compile(f"[{INVISIBLE_BMP}{''.join(_READ_AS)}]")
 _SPACE = re.compile(r"\s")
 # A text of twice as many characters is split in one go, longer ones in pieces, so that what is cut need not be read:
 # where nothing stands between words, finding sentences takes time with the square of the length.
@@ -65,28 +68,39 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 def iterate_sentences(text: str, language: str = "en") -> Iterator[str]:
     """Yield what `split_sentences` returns, without reading much more of a long text than is asked for.
 
-    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs.
-    Paragraphs of more than 50,000 characters are read in pieces, and a quotation that goes on from one into the next
-    does not hold its sentences together.
+    Line breaks are all alike: those of Windows and of old Macs, and Unicode's separators of lines and paragraphs. So
+    are a keyboard's quotes, apostrophes and dashes and their typographic variants; invisible characters are skipped.
+    Paragraphs of more than 50,000 characters are read in pieces, and a quotation that continues from one piece into the
+    next does not hold its sentences together.
     """
-    if any(mark in text for mark in _OTHER_BREAKS):
-        return _with_breaks_of(text, _OTHER_BREAK.sub("\n", text), language)
-    return _iterate(text, language)
+    is_plain = "\r" not in text and "`" not in text if text.isascii() else not _NOT_PLAIN.search(text)
+    return _iterate(text, language) if is_plain else _iterate_plain(text, language)
 
 
-def _with_breaks_of(text: str, plain: str, language: str) -> Iterator[str]:
-    """Yield the sentences of a text as they are in it, found in the same with plain line breaks."""
-    # Each pair of "\r" and "\n" moves what comes after it by one.
-    pairs = (match.start() for match in re.finditer("\r\n", text))
-    pair, before, end = next(pairs, len(text)), 0, 0
+def _iterate_plain(text: str, language: str) -> Iterator[str]:
+    """Yield the sentences of a text, found in its plain form: plain line breaks and quotes, nothing invisible."""
+    plain = _NOT_PLAIN.sub(_plain, text)
+    skipped = []
+    if len(plain) < len(text):
+        skipped = [match.start() for match in _NOT_PLAIN.finditer(text) if not _plain(match)]
+    before = end = 0
     for piece in _iterate(plain, language):
         offsets = []
-        for position in (start := plain.index(piece, end), end := start + len(piece)):
-            while pair - before < position:
+        for offset in (start := plain.index(piece, end), end := start + len(piece)):
+            while before < len(skipped) and skipped[before] - before < offset:
                 before += 1
-                pair = next(pairs, len(text))
-            offsets.append(position + before)
+            offsets.append(offset + before)
+        if end == len(plain):
+            offsets[1] = len(text)
         yield text[slice(*offsets)]
+    if text and not plain:  # nothing in it is visible
+        yield text
+
+
+def _plain(match: re.Match[str]) -> str:
+    if match.group() == "\r" and match.string.startswith("\n", match.end()):
+        return ""
+    return _READ_AS.get(match.group(), "")
 
 
 def _iterate(text: str, language: str) -> Iterator[str]:
@@ -236,6 +250,7 @@ class DocumentSplitter:
         self.max_sentences = max_sentences
         self.max_words = max_words
         self.sentence_splitter: Splitter = partial(iterate_sentences, language=language)
+        self._own_sentences = sentence_splitter is not None
         if sentence_splitter is not None:
             self.sentence_splitter = _checked(sentence_splitter, "sentence_splitter")
         self.tokenizer: Splitter = _find_words if tokenizer is None else _checked(tokenizer, "tokenizer")
@@ -260,28 +275,44 @@ class DocumentSplitter:
                 return sentences[: self.max_sentences], True
         return sentences, False
 
-    def spans(self, text: str) -> list[list[Span]]:
+    def spans(self, text: str) -> list[list[Place]]:
         """Return the character offsets (start, end) of each word, for the same sentences and words as a call.
 
-        Raises
-        ------
-        ValueError
-            If the sentence splitter or the tokenizer returns something that is not in the text, in order.
+        A word that a splitter changed has the offsets of what it was made from, or None where they are not certain; see
+        `han.alignment`.
         """
-        return self.split_spans(text)[0]
+        return [[place for _, place in sentence] for sentence in self.split_located(text)[0]]
 
-    def split_spans(self, text: str) -> tuple[list[list[Span]], bool]:
-        """Return the offsets as `spans` does, and whether the document was cut at `max_sentences`."""
-        spans: list[list[Span]] = []
-        cursor = 0
+    def split_located(self, text: str) -> tuple[list[list[tuple[str, Place]]], bool]:
+        """Return what `split` does, each word with its offsets or None."""
+        located: list[list[tuple[str, Place]]] = []
+        tokenize = lru_cache(maxsize=None)(lambda part: tuple(self.tokenizer(part)))
+        for sentence, given, place in self._located_sentences(text):
+            words = list(islice(self.tokenizer(sentence), self._most_words)) if given is None else given
+            places: list[Place] = [None] * len(words)
+            if place is not None:
+                start, end = place
+                if given is not None or (sentence == text[start:end] and self.tokenizer is _find_words):
+                    found: Sequence[Place] = _in_order(words, sentence)
+                else:
+                    found = align(words, text[start:end], _WORD, tokenize, cut=len(words) == self._most_words)
+                places = [span and (start + span[0], start + span[1]) for span in found]
+            located += _chunks([*zip(words, places, strict=True)], self.max_words)
+            if len(located) > self.max_sentences:
+                return located[: self.max_sentences], True
+        return located, False
+
+    def _located_sentences(self, text: str) -> Iterator[tuple[str, list[str] | None, Place]]:
+        """Yield what `_sentences` does, each with its offsets or None."""
+        if self._own_sentences and not isinstance(text, SplitText):
+            sentences = list(self.sentence_splitter(text))
+            for sentence, place in zip(sentences, align(sentences, text, _WORD), strict=True):
+                yield sentence, None, place
+            return
+        end = 0
         for sentence, given in self._sentences(text):
-            ((start, cursor),) = locate([sentence], text, cursor, "sentence_splitter")
-            found = islice(self.tokenizer(sentence), self._most_words) if given is None else given
-            words = locate(found, sentence, 0, "tokenizer")
-            spans += _chunks([(start + a, start + b) for a, b in words], self.max_words)
-            if len(spans) > self.max_sentences:
-                return spans[: self.max_sentences], True
-        return spans, False
+            ((start, end),) = _in_order([sentence], text, end)
+            yield sentence, given, (start, end)
 
     def _sentences(self, text: str) -> Iterator[tuple[str, list[str] | None]]:
         """Yield each sentence, with its words if they are given."""
@@ -295,25 +326,9 @@ class DocumentSplitter:
                 yield sentence, None
 
 
-def locate(pieces: Iterable[str], text: str, cursor: int, argument: str) -> list[Span]:
-    """Return the offsets in `text` of pieces that follow one another in it, from `cursor` on.
-
-    Raises
-    ------
-    ValueError
-        If a piece does not occur after the piece before it; the message names `argument`.
-    """
-    spans = []
-    for piece in pieces:
-        start = text.find(piece, cursor)
-        if start < 0:
-            raise InvalidValueError(
-                f"{argument} must return pieces of the text it was given, in order, for character offsets to exist; "
-                f"got {piece!r}, which is not in the rest of the text"
-            )
-        cursor = start + len(piece)
-        spans.append((start, cursor))
-    return spans
+def _in_order(pieces: Iterable[str], text: str, end: int = 0) -> list[Span]:
+    """Return the offsets of pieces of a text that follow one another in it, from `end` on."""
+    return [((start := text.index(piece, end)), (end := start + len(piece))) for piece in pieces]
 
 
 def _checked(function: Splitter, argument: str) -> Splitter:

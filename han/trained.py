@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from han.attribution import METHODS, explain
+from han.calibration import log_probabilities, to_logits
 from han.corpus import Corpus
 from han.exceptions import InvalidValueError
 from han.explanation import Explanation
@@ -22,7 +24,7 @@ from han.parameters import ALLOWED, Choice, Range, check_parameters
 from han.prediction import CHUNK, predict
 from han.stored import StoredClassifier
 from han.text import DocumentSplitter
-from han.validation import check_labels, check_target, check_texts
+from han.validation import check_target, check_texts
 
 
 class TrainedClassifier(ClassifierMixin, StoredClassifier):
@@ -33,8 +35,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
-            A document may also be a list of sentences, or a list of lists of words.
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
 
         Returns
         -------
@@ -55,6 +57,34 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         probabilities, cut = predict(self.model_, texts, self.document_splitter(), self.vocabulary_, plan)
         self._warn_of_cut(cut, len(texts))
         return probabilities
+
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return the logarithms of each document's class probabilities, which are finite.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        float64 [documents, classes]
+            In the order of `classes_`.
+        """
+        return log_probabilities(self.predict_proba(X))
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return each document's logits: what a softmax, or with several classes a sigmoid, makes probabilities of.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        float64 [documents] or [documents, classes]
+            Of two classes that exclude each other the logit of the second. Of more of them, log-probabilities, from
+            which the network's own logits differ by a constant of each document. Of several classes a document, the
+            logit of each; `thresholds_` are of probabilities.
+        """
+        probabilities, multi_label = self.predict_proba(X), self.label_form_.multi_label
+        logits = to_logits(probabilities, multi_label)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 and not multi_label else logits
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Return each document's most probable class; or, where it may have several, those above their thresholds.
@@ -77,20 +107,32 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
+        X : array-like of str [documents]
         y : labels in the form that `fit` was given [documents]
         sample_weight : array-like [documents], optional
 
         Returns
         -------
         float
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text, or labels in another form.
+
+        Warns
+        -----
+        UnknownClassWarning
+            If documents have classes that there were not in training: they count as wrong.
         """
         check_is_fitted(self)
-        predicted = self.predict(X)
         count = len(check_texts(X))
-        if not self.label_form_.multi_label:  # a label that was not there in training counts as wrong
-            return float(accuracy_score(check_labels(y, count), predicted, sample_weight=sample_weight))
-        truth, found = (self.label_form_.encode(labels, count) for labels in (y, predicted))
+        form, truth = self.label_form_.encode_test(y, count)
+        found = self.label_form_.encode(self.predict(X), count)
+        if form.multi_label:  # nothing is predicted to be of a class that is not known
+            found = np.pad(found, [(0, 0), (0, len(form.classes) - len(self.classes_))])
         return float(accuracy_score(truth, found, sample_weight=sample_weight))
 
     def explain(
@@ -105,8 +147,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
-            A document may also be a list of sentences, or a list of lists of words.
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
         method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
             - "attention": the weights that the network gave to words and sentences, the same for all classes.
             - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
@@ -131,8 +173,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text, a method or class that does not exist, attention of a network without it,
-            or a tokenizer whose words are not in the text.
+            For documents that are not text, a method or class that does not exist, or attention of a network without
+            it.
 
         Examples
         --------
@@ -161,6 +203,9 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
             max_words=self._plan(texts).words,
         )  # fmt: skip
         self._warn_of_cut(cut, len(texts))
+        if self.label_form_.multi_label:
+            thresholds = tuple(self.thresholds_.tolist())
+            explanations = [replace(explanation, thresholds=thresholds) for explanation in explanations]
         return explanations
 
     def encode(self, X: Any) -> npt.NDArray[np.int32]:  # noqa: N803
@@ -168,8 +213,8 @@ class TrainedClassifier(ClassifierMixin, StoredClassifier):
 
         Parameters
         ----------
-        X : list, tuple, ndarray or Series of str [documents]
-            A document may also be a list of sentences, or a list of lists of words.
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
 
         Returns
         -------

@@ -16,6 +16,7 @@ from han.callbacks import (
     BestWeights,
     CheckpointSaver,
     EmbeddingDelay,
+    LearningRate,
     StatefulCallback,
     WeightAveraging,
     first_interrupt_ends,
@@ -28,8 +29,10 @@ from han.losses import Crossentropy, MacroF1
 from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.optimizer import LazyAdam
+from han.pipeline import generated_dataset
 from han.prediction import classify
 from han.progress import Progress
+from han.variables import shared_kernels
 
 # Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
 Targets = npt.NDArray[Any]
@@ -43,6 +46,8 @@ MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "m
 MIN_STEPS, MIN_STEPS_OF_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
 # Documents on which a network is tried out.
 PROBED = 64
+# Callbacks that are there to set the learning rate: with one of them there is no schedule of the project's own.
+RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 ADVICE = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
 
 
@@ -114,13 +119,7 @@ def train(
     epochs = _epochs(settings.epochs, steps, model.classifier.units)
     patience = -(-3 * epochs // 10) if settings.patience == "auto" else int(settings.patience or epochs)
     warmup = max(round(settings.warmup * steps), 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 100,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(epochs * steps - warmup, 1),
-    )
-    optimizer = _compile(model, schedule, settings, targets)
+    optimizer = _compile(model, settings, targets)
     order = EpochOrder(corpus, settings.batch_size, rng)
     held_out = probabilities = None
     monitored: tuple[str | None, str] = (None, "min")
@@ -132,7 +131,9 @@ def train(
     else:
         probabilities = _probabilities(model, corpus, settings.plan)
     best = BestWeights(*monitored, patience, probabilities)
-    parts: dict[str, StatefulCallback] = {"best": best}
+    taken_over = any(isinstance(callback, RATE_CALLBACKS) for callback in callbacks)
+    rate = LearningRate(settings.learning_rate, warmup, epochs * steps, taken_over)
+    parts: dict[str, StatefulCallback] = {"best": best, "rate": rate}
     if settings.averaging:
         parts["averaging"] = WeightAveraging(settings.averaging)
     if settings.embedding_delay:
@@ -233,7 +234,7 @@ class Stream:
             If the loss or the probabilities became no numbers. The network is as it was before.
         """
         if self.optimizer is None:
-            self.optimizer = _compile(self.model, settings.learning_rate, settings, targets)
+            self.optimizer = _compile(self.model, settings, targets)
         self.optimizer.learning_rate = settings.learning_rate
         order = EpochOrder(corpus, settings.batch_size, rng)
         steps = -(-len(corpus) // settings.batch_size)
@@ -257,19 +258,15 @@ class Stream:
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 
-def _compile(
-    model: HierarchicalAttentionNetwork,
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    settings: TrainingSettings,
-    targets: Targets,
-) -> LazyAdam:
+@shared_kernels()
+def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
     """Make a network ready for targets like these, and return its optimizer."""
     multi_label, classes = targets.ndim == 2, model.classifier.units
     metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
     metrics = [metric("accuracy")]
     if settings.monitor == "macro_f1":
         metrics.append(MacroF1(classes, multi_label))
-    optimizer = LazyAdam(learning_rate, global_clipnorm=settings.clipnorm)
+    optimizer = LazyAdam(float(settings.learning_rate), global_clipnorm=settings.clipnorm)
     model.compile(
         optimizer=optimizer,
         loss=Crossentropy(settings.label_smoothing, multi_label),
@@ -308,11 +305,7 @@ def _dataset(
         tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
         tf.TensorSpec([None], tf.float32),
     )
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    options = tf.data.Options()
-    # There is nothing to tune, and every other epoch would begin with a second's wait for the tuning thread to stop.
-    options.autotune.enabled = False
-    return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(2).with_options(options)
+    return generated_dataset(generate, signature, steps)
 
 
 def _epochs(epochs: int | str, steps: int, classes: int) -> int:

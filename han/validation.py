@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Set
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from han.containers import check_column, to_array
 from han.exceptions import InvalidTypeError, InvalidValueError
+from han.paths import local_path
 from han.text import DocumentSplitter, SplitText
 
 Labels = npt.NDArray[Any]
+# Characters of the longest strings that NumPy's own type of strings is used for.
+MAX_FIXED_LENGTH = 9999
+# Of the largest ints that can be labels; Python writes no number of more than some thousand digits.
+MAX_BITS = 1023
 
 
 def check_texts(texts: object, name: str = "X") -> list[str]:
@@ -23,51 +27,44 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
     Raises
     ------
     TypeError
-        If `texts` is not a list, tuple, NumPy array or pandas Series, or a document is not a `str`, nor a list of
-        sentences (`str`), nor a list of lists of words (`str`).
+        If `texts` is not a column (see `han.containers.check_column`), or a document is not a `str`, nor a sequence of
+        sentences (`str`), nor a sequence of sequences of words (`str`).
     ValueError
-        If it is empty, has more than one axis, or a document is missing (None or NaN).
+        If it is empty, has more than one column, or a document is missing (None, NaN or masked).
     """
     expected = f"{name} must be a list, tuple, NumPy array or pandas Series of str"
     if isinstance(texts, str | bytes):
         raise InvalidTypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
-    if isinstance(texts, pd.DataFrame):
-        raise InvalidTypeError(f"{expected}, got a DataFrame; pass the column that holds the text")
-    if not isinstance(texts, np.ndarray) and hasattr(texts, "__array__"):
-        texts = np.asarray(texts)
-    if isinstance(texts, np.ndarray) and texts.ndim != 1:
-        raise InvalidValueError(f"{expected}, one document an element, got an array of shape {texts.shape}")
-    if not isinstance(texts, list | tuple | np.ndarray):
-        raise InvalidTypeError(f"{expected}, got {type(texts).__name__}")
-    documents = list(texts)
+    documents = list(check_column(texts, expected, "text"))
     if not documents:
         raise InvalidValueError(f"{expected}, got no documents")
     for index, document in enumerate(documents):
-        if not isinstance(document, str):
-            if isinstance(document, list | tuple):
-                documents[index] = _split_text(document, f"{expected}, but document {index}")
-                continue
-            if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
-                raise InvalidValueError(f"{expected}, but document {index} is missing ({document!r})")
+        if isinstance(document, str):
+            continue
+        if document is None or document is pd.NA or (isinstance(document, float) and np.isnan(document)):
+            raise InvalidValueError(f"{expected}, but document {index} is missing ({document!r})")
+        sentences = to_array(document)
+        if sentences is None:
             raise InvalidTypeError(
                 f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}"
             )
+        documents[index] = _split_text(sentences, f"{expected}, but document {index}")
     return documents
 
 
-def _split_text(sentences: list[Any] | tuple[Any, ...], which: str) -> SplitText:
+def _split_text(sentences: npt.NDArray[Any], which: str) -> SplitText:
     """Return a document that is split into sentences, or further into words."""
+    parts: list[Any] = []
     for sentence in sentences:
-        if isinstance(sentence, list | tuple):
-            odd = [word for word in sentence if not isinstance(word, str)]
-        else:
-            odd = [] if isinstance(sentence, str) else [sentence]
-        if odd:
-            raise InvalidTypeError(
-                f"{which} is a list that holds neither sentences (str) nor lists of words (str): it has "
-                f"{shown(odd[0])} of type {type(odd[0]).__name__} in it"
-            )
-    return SplitText(sentences)
+        words = to_array(sentence)
+        for piece in [sentence] if words is None else words:
+            if not isinstance(piece, str):
+                raise InvalidTypeError(
+                    f"{which} is a list that holds neither sentences (str) nor lists of words (str): it has "
+                    f"{shown(piece)} of type {type(piece).__name__} in it"
+                )
+        parts.append(sentence if words is None else words.tolist())
+    return SplitText(parts)
 
 
 def check_words(texts: list[str], splitter: DocumentSplitter) -> None:
@@ -77,32 +74,19 @@ def check_words(texts: list[str], splitter: DocumentSplitter) -> None:
 
 
 def check_labels(labels: object, documents: int | None, name: str = "y", texts_name: str = "X") -> Labels:
-    """Return labels as an array [documents] of strings, ints or bools.
+    """Return labels as an array [documents] of strings, whole numbers or bools, of a type that can be saved.
 
     Raises
     ------
     TypeError
-        If `labels` is not array-like, or holds anything but strings, whole numbers and bools, or a mixture.
+        If `labels` is not a column (see `han.containers.check_column`), or holds anything but strings, whole numbers
+        and bools, or a mixture of them.
     ValueError
-        If its length is not `documents`, if that is known, it has more than one axis, a label is missing, or it holds
-        numbers that are not whole.
+        If its length is not `documents`, if that is known, it has more than one column, a label is missing (None, NaN
+        or masked), or a number is not whole or too large.
     """
     expected = f"{name} must hold one string, int or bool for each document"
-    if isinstance(labels, pd.DataFrame):
-        raise InvalidTypeError(f"{expected}, got a DataFrame; pass the column that holds the labels")
-    if hasattr(labels, "__array__"):
-        labels = np.asarray(labels)
-    if isinstance(labels, str | bytes | Mapping | Set) or not hasattr(labels, "__len__"):
-        raise InvalidTypeError(f"{expected}, got {type(labels).__name__}")
-    if isinstance(labels, np.ndarray):
-        array = labels
-    else:  # object, so that [1, "a"] does not silently become strings
-        array = np.empty(len(labels), object)
-        array[:] = list(labels)  # type: ignore[call-overload]
-    if array.ndim == 2 and array.size == len(array):
-        array = array.reshape(-1)
-    if array.ndim != 1:
-        raise InvalidValueError(f"{expected}, got an array of shape {array.shape}")
+    array = check_column(labels, expected, "labels")
     if documents is not None and len(array) != documents:
         raise InvalidValueError(
             f"{texts_name} and {name} must have the same length, got {documents} documents and {len(array)} labels"
@@ -113,17 +97,38 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     kinds = {kind_of(label) for label in array}
     if len(kinds) > 1 or None in kinds:
         odd = next((label for label in array if kind_of(label) is None), array[0])
-        if isinstance(odd, Real) and kind_of(odd) is None:
-            raise InvalidValueError(f"{expected}, got {shown(odd)}: continuous numbers are no classes")
+        if isinstance(odd, float | np.floating) and kind_of(odd) is None:
+            raise InvalidValueError(f"{expected}, got {float(odd)}: continuous numbers are not classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
     if kinds == {str}:
-        return array if array.dtype.kind in "OU" else array.astype(object)
+        # NumPy gives every string the room of the longest.
+        if array.dtype.kind == "U" and array.dtype.itemsize <= MAX_FIXED_LENGTH * np.dtype("U1").itemsize:
+            return array
+        # Plain strings: an enumeration's members, for example, cannot be saved as such.
+        return np.fromiter(map(str.__str__, array), object, len(array))
+    if kinds == {int} and (array.dtype == object or array.dtype == np.longdouble):
+        return _numbers(array.tolist(), expected)
     return array if array.dtype != object else np.array(array.tolist())
 
 
+def _numbers(numbers: list[Any], expected: str) -> Labels:
+    """Return whole numbers as an array that holds each of them exactly."""
+    integers = [int(number) for number in numbers]
+    if max(number.bit_length() for number in integers) > MAX_BITS:
+        raise InvalidValueError(f"{expected}, got a number of more than {MAX_BITS} bits")
+    if any(isinstance(number, float | np.floating) for number in numbers):
+        floats = np.array([float(number) for number in integers])
+        if floats.tolist() == integers:
+            return floats
+    for dtype in (np.int64, np.uint64):
+        if np.iinfo(dtype).min <= min(integers) and max(integers) <= np.iinfo(dtype).max:
+            return np.array(integers, dtype)
+    return np.array(integers, object)
+
+
 def check_callbacks(callbacks: object) -> list[Any]:
-    """Return callbacks as a list, empty for None; a TypeError if there is anything but Keras callbacks."""
+    """Return callbacks as a list, empty for None; an error if there is anything but Keras callbacks that work here."""
     if callbacks is None:
         return []
     from han.backend import keras  # here, so that evaluation and data sets come without TensorFlow
@@ -134,13 +139,20 @@ def check_callbacks(callbacks: object) -> list[Any]:
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise InvalidTypeError(f"{expected}, got one with {shown(callback)} in it")
+        # Neither works with what `fit` does itself: the average, and the order of documents, would be lost.
+        for kind, parameter in (
+            (keras.callbacks.SwapEMAWeights, "averaging of HANClassifier"),
+            (keras.callbacks.BackupAndRestore, "checkpoint_dir of fit"),
+        ):
+            if isinstance(callback, kind):
+                raise InvalidValueError(f"callbacks must not hold {kind.__name__}: use {parameter} instead")
     return list(callbacks)
 
 
 def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
     """Raise a TypeError or ValueError if these do not say where and how often to store a training."""
-    if not (checkpoint_dir is None or isinstance(checkpoint_dir, str | os.PathLike)):
-        raise InvalidTypeError(f"checkpoint_dir must be a path or None, got {shown(checkpoint_dir)}")
+    if checkpoint_dir is not None:
+        local_path("checkpoint_dir", checkpoint_dir)
     if checkpoint_steps is None:
         return
     if not isinstance(checkpoint_steps, Integral) or isinstance(checkpoint_steps, bool) or checkpoint_steps < 1:
@@ -173,29 +185,47 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     return weights
 
 
-def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Return each document's weight by its class, float32 [documents]; ones for None.
+def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return each document's weight by its classes, float32 [documents]; ones for None.
 
-    "balanced" is the number of documents, over the number of classes times that of the documents of the class. Classes
-    that a dict does not name have 1.
+    "balanced" gives a class the number of all labels, over the number of classes times that of the labels of the class.
+    Classes that a dict does not name have 1. A document with several classes has the mean of their weights, and one
+    without any has 1.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : ndarray [classes]
+    targets : int64 [documents] or float32 [documents, classes]
 
     Raises
     ------
     ValueError
-        If a dict names what is no class, or a document may have several classes.
+        If a dict names what is not a class.
     """
     if class_weight is None:
         return np.ones(len(targets), np.float32)
-    if targets.ndim > 1:
-        raise InvalidValueError(f"class_weight must be None where documents have several classes, got {class_weight!r}")
     if isinstance(class_weight, str):
-        counts = np.bincount(targets, minlength=len(classes))
-        return (len(targets) / (len(classes) * counts[targets])).astype(np.float32)
-    known = set(classes.tolist())
-    unknown = [label for label in class_weight if label not in known]
-    if unknown:
-        raise InvalidValueError(f"class_weight must name classes that y holds, {classes.tolist()}, got {unknown[0]!r}")
-    return np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float32)[targets]
+        counts = class_count(targets, len(classes))
+        weights = counts.sum() / (len(classes) * np.maximum(counts, 1))
+    else:
+        known = set(classes.tolist())
+        unknown = [label for label in class_weight if label not in known]
+        if unknown:
+            raise InvalidValueError(
+                f"class_weight must name classes that y holds, {shown(classes.tolist())}, got {shown(unknown[0])}"
+            )
+        weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float64)
+    if targets.ndim == 1:
+        return np.asarray(weights[targets], np.float32)
+    labels = targets.sum(axis=1)
+    return np.asarray(np.where(labels > 0, targets @ weights / np.maximum(labels, 1), 1.0), np.float32)
+
+
+def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
+    """Return the number of documents of each class [classes]."""
+    counts = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=classes)
+    return counts.astype(np.int64)
 
 
 def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray[np.int64]:
@@ -207,22 +237,24 @@ def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray
         If these are not labels, not of `classes`, or not as many as documents.
     """
     single = isinstance(target, str) or np.ndim(target) == 0  # type: ignore[arg-type]
-    labels = check_labels([target] * documents if single else target, documents, "target")
-    known = set(classes.tolist())
-    unknown = [label for label in labels.tolist() if label not in known]
+    labels = check_labels([target] * documents if single else target, documents, "target").tolist()
+    index = {label: place for place, label in enumerate(classes.tolist())}
+    unknown = [label for label in labels if label not in index]
     if unknown:
         raise InvalidValueError(
-            f"target must be one of {classes.tolist()}, or one for each document, got {unknown[0]!r}"
+            f"target must be one of {shown(classes.tolist())}, or one for each document, got {shown(unknown[0])}"
         )
-    return np.searchsorted(classes, labels)
+    return np.array([index[label] for label in labels])
 
 
 def kind_of(label: object) -> type | None:
-    """Return what a label counts as, `str`, `int` or `bool`; None for what is no label."""
+    """Return what a label counts as, `str`, `int` or `bool`; None for what cannot be a label."""
     if isinstance(label, bool | np.bool_):
         return bool
-    if isinstance(label, Integral) or (isinstance(label, Real) and float(label).is_integer()):
-        return int
+    if isinstance(label, int | np.integer):
+        return None if isinstance(label, np.timedelta64) else int
+    if isinstance(label, float | np.floating):
+        return int if label.is_integer() else None
     return str if isinstance(label, str) else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from han.exceptions import InvalidValueError
+from han.normalization import normalize
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -14,12 +15,15 @@ FIRST_WORD_ID = 2
 class Vocabulary(Mapping[str, int]):
     """The known words, each with an id from 2 up; id 0 is padding and id 1 any unknown word.
 
-    Words are known in lower case, and looking one up lower-cases it first.
+    A word is looked up in lower case and, where that is not known, in its normalised form (see `han.normalization`), so
+    that any apostrophe will do in "couldn't".
 
     Parameters
     ----------
     words : iterable of str
-        Distinct words in lower case; their ids follow their order.
+        Distinct words in lower case; their ids follow their order. They need not be normalised: those of classifiers
+        that an earlier version saved are not. Of several words with the same normalised form, the first has the id of
+        variants that are not known themselves.
 
     Raises
     ------
@@ -36,12 +40,15 @@ class Vocabulary(Mapping[str, int]):
 
     def __init__(self, words: Iterable[str]) -> None:
         self.words = list(words)
-        self._ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
-        if len(self._ids) != len(self.words):
+        ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
+        if len(ids) != len(self.words):
             raise InvalidValueError("words must be distinct")
         for word in self.words:
             if word != word.lower():
                 raise InvalidValueError(f"words must be in lower case, got {word!r}")
+        self._ids = ids.copy()
+        for word, id_ in ids.items():
+            self._ids.setdefault(normalize(word), id_)
         self._spellings = _Spellings(self._ids)
 
     @classmethod
@@ -59,13 +66,16 @@ class Vocabulary(Mapping[str, int]):
         return FIRST_WORD_ID + len(self.words)
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Return the id of each word, in any case; `UNKNOWN_ID` where there is none."""
+        """Return the id of each word, in any spelling; `UNKNOWN_ID` where there is none."""
         return [*map(self._spellings.__getitem__, words)]
 
     def __getitem__(self, word: str) -> int:
         if not isinstance(word, str):
             raise KeyError(word)
-        return self._ids[word.lower()]
+        id_ = self._spellings[word]
+        if id_ == UNKNOWN_ID:
+            raise KeyError(word)
+        return id_
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.words)
@@ -80,8 +90,8 @@ class Vocabulary(Mapping[str, int]):
 class _Spellings(dict[str, int]):
     """Spelling -> id, where each new spelling of a known word is remembered.
 
-    Lower-casing every word of a corpus costs more than looking it up. Unknown spellings are not remembered: there is
-    no end to them.
+    Normalising every word of a corpus costs more than looking it up. Unknown spellings are not remembered: there is no
+    end to them.
     """
 
     def __init__(self, ids: dict[str, int]) -> None:
@@ -89,7 +99,10 @@ class _Spellings(dict[str, int]):
         self._ids = ids
 
     def __missing__(self, word: str) -> int:
-        id_ = self._ids.get(word.lower(), UNKNOWN_ID)
+        lower = word.lower()
+        id_ = self._ids.get(lower, UNKNOWN_ID)
+        if id_ == UNKNOWN_ID and (not lower.isascii() or "`" in lower):  # or else it is normalised
+            id_ = self._ids.get(normalize(word), UNKNOWN_ID)
         if id_ != UNKNOWN_ID:
             self[word] = id_
         return id_

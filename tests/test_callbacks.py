@@ -150,3 +150,114 @@ def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
     assert epoch == best + 2
     assert callback.best_epoch == best
     assert model.get_weights()[0] == best
+
+
+class Rates(keras.callbacks.Callback):
+    """Notes the learning rate of each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def rates(*callbacks, **settings):
+    """Return the learning rate of each step [epochs, steps], and the classifier."""
+    noted = Rates()
+    classifier = train(settings={"epochs": 3, **settings}, callbacks=[*callbacks, noted])
+    return np.reshape(noted.rates, (-1, STEPS)), classifier
+
+
+def test_the_learning_rate_is_that_of_cosine_decay_in_keras():
+    found, _ = rates(warmup=0.6)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        SETTINGS["learning_rate"] / 100, 3 * STEPS - 3, warmup_target=SETTINGS["learning_rate"], warmup_steps=3
+    )
+    np.testing.assert_allclose(found.ravel(), [float(schedule(step)) for step in range(3 * STEPS)], rtol=1e-5)
+
+
+def test_a_scheduler_sets_the_rate_of_each_epoch():
+    found, classifier = rates(keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 / (1 + epoch)))
+    np.testing.assert_allclose(found, [[0.01] * STEPS, [0.005] * STEPS, [0.01 / 3] * STEPS], rtol=1e-6)
+    np.testing.assert_allclose(classifier.history_["learning_rate"], [0.01, 0.005, 0.01 / 3], rtol=1e-6)
+    found, _ = rates(keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate))
+    np.testing.assert_allclose(found[:, -1], [0.01, 0.005, 0.0025], rtol=1e-6)
+
+
+def test_the_rate_is_reduced_on_a_plateau():
+    plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=1, min_delta=100.0, factor=0.1)
+    found, _ = rates(plateau)
+    np.testing.assert_allclose(found, [[0.01] * STEPS, [0.01] * STEPS, [0.001] * STEPS], rtol=1e-6)
+
+
+class SetRate(keras.callbacks.Callback):
+    """Sets the learning rate at the beginning of the second epoch, in one of two ways."""
+
+    def __init__(self, assign):
+        super().__init__()
+        self.assign = assign
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1 and self.assign:
+            self.model.optimizer.learning_rate.assign(0.003)
+        elif epoch == 1:
+            self.model.optimizer.learning_rate = 0.003
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_callback_of_ones_own_that_sets_the_rate_takes_over(assign):
+    expected, _ = rates()
+    found, _ = rates(SetRate(assign))
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1:], 0.003, rtol=1e-6)
+
+
+class Evaluate(keras.callbacks.Callback):
+    """Asks the network about documents of its own, as blocks, with and without weights."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        blocks, targets = np.array([[[2, 3, 0], [4, 0, 0]], [[5, 2, 2], [0, 0, 0]]]), np.array([0, 1])
+        probabilities = self.model.predict(blocks, verbose=0)
+        loss = -np.log(probabilities[[0, 1], targets])
+        for given in (None, np.array([1.0, 3.0])):
+            found = self.model.evaluate(blocks, targets, sample_weight=given, verbose=0, return_dict=True)
+            expected = (loss * (1.0 if given is None else given)).mean()
+            penalty = float(sum(self.model.losses))
+            assert found["loss"] == pytest.approx(expected + penalty, rel=1e-4)
+
+
+def test_a_callback_may_evaluate_the_network():
+    classifier = train(callbacks=[Evaluate()])
+    for weight, expected in zip(weights(classifier), weights(train()), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_what_keras_callbacks_write_can_be_read(tmp_path):
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.EarlyStopping(monitor="val_macro_f1", patience=0, min_delta=10.0),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    settings = {"monitor": "macro_f1", "label_smoothing": 0.1, "averaging": 0.0}
+    classifier = train(settings=settings, callbacks=callbacks)
+    assert len(classifier.history_["loss"]) == 2  # the early stop
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert lines[0] == "epoch,accuracy,loss,macro_f1,val_accuracy,val_loss,val_macro_f1"
+    loaded = keras.saving.load_model(tmp_path / "2.keras")
+    assert loaded.loss.get_config()["label_smoothing"] == 0.1
+    assert loaded.get_config() == {**classifier.model_.get_config(), "ngrams": 0, "name": loaded.name}
+    blocks, targets = np.array([[[2, 3, 0], [4, 0, 0]], [[5, 2, 2], [0, 0, 0]]]), np.array([0, 1])
+    assert "macro_f1" in loaded.evaluate(blocks, targets, verbose=0, return_dict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "instead"),
+    [("SwapEMAWeights", {}, "averaging"), ("BackupAndRestore", {"backup_dir": "backup"}, "checkpoint_dir")],
+)
+def test_callbacks_that_cannot_work_are_refused_before_training(name, arguments, instead):
+    callback = getattr(keras.callbacks, name)(**arguments)
+    with pytest.raises(ValueError, match=f"must not hold {name}: use {instead}"):
+        train(callbacks=[callback])

@@ -15,6 +15,7 @@ from han.corpus import Corpus, training_batches
 from han.exceptions import CheckpointError, DestinationError
 from han.files import write_manifest
 from han.text import DocumentSplitter
+from tests.mounts import needs_mounts, run_with_mounts
 from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
 
 
@@ -217,7 +218,7 @@ def test_arrays_that_are_no_archive_are_refused(tmp_path):
 
 def test_arguments_are_checked_before_any_work(tmp_path):
     for arguments, error, message in (
-        ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must be a path or None, got 3"),
+        ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must be a path, got 3"),
         ({"checkpoint_steps": 3}, ValueError, "checkpoint_steps needs a checkpoint_dir"),
         (
             {"checkpoint_dir": tmp_path, "checkpoint_steps": 0},
@@ -228,7 +229,7 @@ def test_arguments_are_checked_before_any_work(tmp_path):
         with pytest.raises(error, match=message):
             train(**arguments)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(DestinationError, match="can be written"):
+    with pytest.raises(DestinationError, match="no folder can be written at"):
         train(checkpoint_dir=tmp_path / "file")
 
 
@@ -250,7 +251,7 @@ def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
 def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
     Checkpoint.open(tmp_path / "folder", None, {}, 1).write({"epoch": 0, "ended": False})
     code = (
-        "import os, signal, sys; from pathlib import Path; from han.files import replacing_folder\n"
+        "import os, signal, sys; from pathlib import Path; from han.folders import replacing_folder\n"
         "with replacing_folder(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, tmp_path / "folder" / "checkpoint"], check=False)  # noqa: S603
@@ -258,6 +259,20 @@ def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
     remove_checkpoint(tmp_path / "folder")
     remove_checkpoint(tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
+
+
+@needs_mounts
+def test_a_checkpoint_goes_from_a_volume_that_stays(tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from han.checkpoint import Checkpoint, has_checkpoint, remove_checkpoint\n"
+        "for epoch in (1, 2): Checkpoint.open(sys.argv[1], None, {}, 1).write({'epoch': epoch, 'ended': False})\n"
+        "print(Checkpoint.open(sys.argv[1], None, {}, 1).state['epoch'])\n"
+        "remove_checkpoint(sys.argv[1]); print(has_checkpoint(sys.argv[1]), *Path(sys.argv[1]).iterdir())"
+    )
+    mounts = 'mount -t tmpfs none "$1"'
+    run = run_with_mounts(mounts, sys.executable, "-c", code, tmp_path, paths=[tmp_path])
+    assert (run.returncode, run.stdout) == (0, "2\nFalse\n"), run.stderr
 
 
 def test_an_order_that_was_begun_is_ended():
@@ -288,7 +303,8 @@ def test_functions_and_vectors_are_told_by_their_names():
     told = describe(
         {
             "tokenizer": str.split,
-            "embeddings": {"a": [1.0]},
+            "embeddings": {"a": [1.0]},  # of which there may be a million
+            "class_weight": {"a": 2.0},
             "random_state": np.random.RandomState(1),
             "patience": None,
             "verbose": 1,
@@ -296,7 +312,31 @@ def test_functions_and_vectors_are_told_by_their_names():
     )
     assert told == {
         "tokenizer": "str.split",
-        "embeddings": "{'a': [1.0]}",
+        "embeddings": "dict",
+        "class_weight": "{'a': 2.0}",
         "random_state": "RandomState",
         "patience": "None",
     }
+
+
+def halving():
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+
+
+def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_path):
+    expected = train(callbacks=[halving()])
+    with pytest.raises(PowerCutError):
+        train(callbacks=[halving(), At(2 * STEPS + 4, cut_power)], checkpoint_dir=tmp_path, checkpoint_steps=2)
+    resumed = train(callbacks=[halving()], checkpoint_dir=tmp_path)
+    assert_same(resumed, expected)
+    assert len(resumed.history_["learning_rate"]) == 4
+
+
+def test_a_checkpoint_of_an_earlier_format_is_refused(tmp_path):
+    with pytest.raises(PowerCutError):
+        train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    write_manifest(tmp_path / "checkpoint", 1)
+    with pytest.raises(
+        CheckpointError, match=r"format_version must be 2, got 1; remove .* to train from the beginning"
+    ):
+        train(checkpoint_dir=tmp_path)

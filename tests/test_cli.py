@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from han import HANClassifier
 from han.cli import cli, main
 from han.cli.hyperparameters import chosen
 from han.explanation import Explanation
+from tests.mounts import needs_mounts, run_with_mounts
 
 HAN = Path(sys.executable).with_name("han")
 
@@ -96,12 +98,25 @@ def test_train_saves_a_classifier_and_figures(trained):
             assert min(image.size) > 300
 
 
-def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_coverage(trained):
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_train_replaces_an_earlier_model_only_if_forced_and_reports_the_coverage_of_vectors(trained, monkeypatch):
     from han import HANClassifier
 
     (trained[0] / "vectors.txt").write_text("the 1 0\nof 0 1\n")
     command = ["train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet"]
-    result = run(*command, "--embeddings", "vectors.txt", "--calibrate", folder=trained[0])
+    command += ["--embeddings", "~/vectors.txt", "--calibrate"]  # the shell leaves it in settings.toml and behind "="
+    monkeypatch.setenv("HOME", str(trained[0]))
+    before = contents(trained[0])
+    result = run(*command, folder=trained[0])
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "han: models/news holds a classifier: replace it with --force, or write another folder with --output\n"
+    )
+    assert contents(trained[0]) == before
+    result = run(*command, "--force", folder=trained[0])
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     classifier = HANClassifier.load(trained[0] / "models" / "news")
@@ -125,11 +140,23 @@ def test_train_with_word_vectors_replaces_an_earlier_model_and_reports_their_cov
             ("train", "news.csv", "--text", "article", "--label", "topic", "--cell", "rnn"),
             "cell must be one of 'lstm'",
         ),
+        (
+            ("train", "news.csv", "--output", "s3://bucket/model"),
+            "--output must be a path on this machine, got the URL",
+        ),
+        (("train", "https://example.org/news.csv"), "source must be a path on this machine, got the URL"),
+        (
+            ("train", "news.csv", "--text", "article", "--label", "topic", "--output", "news.csv/x"),
+            "no folder can be written",
+        ),
+        (("train", "news.csv", "--tensorboard", "gs://logs"), "--tensorboard must be a path on this machine"),
+        (("predict", "s3://bucket/model", "news.csv"), "MODEL must be a path on this machine"),
+        (("export", "photos", "gs://bucket/x.onnx"), "PATH must be a path on this machine"),
         (("train", "news.csv", "--config", "settings.ini"), "config must end in .toml, .yaml or .yml"),
         (("train", "news.csv", "--config", "wrong.toml"), "wrong.toml must hold hyper-parameters (han train --help"),
         (("train", "news.csv", "--config", "broken.yaml"), "broken.yaml must hold YAML"),
         (("train", "news.csv", "--tokenizer", "str.split"), "tokenizer must be MODULE:FUNCTION, got 'str.split'"),
-        (("train",), "Missing argument 'SOURCE'"),
+        (("train",), "Missing argument 'SOURCE...'"),
         (("tarin",), "No such command 'tarin'"),
     ],
 )
@@ -373,11 +400,12 @@ def test_predict_takes_no_text_for_an_empty_one_and_says_what_is_none(saved, tmp
     ] * 2
     (tmp_path / "in.jsonl").write_text('{"text": 7}\n')
     result = run("predict", str(saved / "model"), "in.jsonl", "--quiet", folder=tmp_path)
-    assert (result.returncode, result.stderr) == (2, "han: in.jsonl must hold a text in each row, got 7\n")
-    (tmp_path / "in.json").write_text("[]")
+    assert result.returncode == 2
+    assert result.stderr.startswith("han: in.jsonl: line 1 must hold a text in 'text', got 7; ")
+    (tmp_path / "in.docx").write_text("")
     assert (
-        "in.json must end in one of .txt, .csv"
-        in run("predict", str(saved / "model"), "in.json", folder=tmp_path).stderr
+        "in.docx must end in one of .txt, .csv"
+        in run("predict", str(saved / "model"), "in.docx", folder=tmp_path).stderr
     )
 
 
@@ -400,11 +428,11 @@ def test_predict_of_text_files_is_a_row_for_each(saved):
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
-        ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are ['id', 'body']"),
+        ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are 'id', 'body'"),
         ("text,prediction\nx,1\n", [], "in.csv must not have a column 'prediction'"),
-        ("text\nx\n", ["--output", "nowhere/out.csv"], "output must be in a folder that there is"),
-        ("text,id\nx,1\ny,2,3\n", [], "in.csv: line 3 has 3 fields, and the header 2"),
-        ("text\nx\n", ["--output", "out.json"], "out.json must end in one of .csv, .tsv, .jsonl, .ndjson, .parquet"),
+        ("text\nx\n", ["--output", "nowhere/out.csv"], "no file can be written at"),
+        ("text,id\nx,1,2\n", [], "in.csv: line 2 has 3 fields, expected 2"),
+        ("text\nx\n", ["--output", "out.json"], "--output must end in .csv, .tsv, .jsonl, .ndjson, .parquet"),
     ],
 )
 def test_predict_refuses_in_one_line_and_leaves_nothing(content, arguments, message, saved, tmp_path):
@@ -436,7 +464,7 @@ def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
     with subprocess.Popen([HAN, *command], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         wait_for(lambda: state.exists() and json.loads(state.read_text())["epoch"] >= 1, process)
         process.kill()
-    assert "holds an unfinished training: go on with it by --resume" in run_process(*command, folder=tmp_path).stderr
+    assert "holds an unfinished training: continue it with --resume" in run_process(*command, folder=tmp_path).stderr
     resumed = run_process(*command, "--resume", folder=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch 1/6" not in resumed.stderr
@@ -450,10 +478,116 @@ def test_a_killed_training_is_gone_on_with_and_ctrl_c_ends_one(news, tmp_path):
         wait_for((tmp_path / "ended.checkpoint" / "checkpoint").exists, process)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
     assert "han: Ctrl-C in epoch" in errors
-    assert "--resume goes on with the training in ended.checkpoint" in errors
+    assert "--resume continues the training in ended.checkpoint" in errors
     assert len(HANClassifier.load(tmp_path / "ended").history_["loss"]) < 1000
+
+
+@pytest.fixture
+def long_epochs(tmp_path):
+    """A file of documents, and options that make each epoch take ten seconds or more."""
+    lines = [f"The {('good', 'bad')[n % 2]} film of number {n}.,{n % 2}" for n in range(4000)]
+    (tmp_path / "films.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    return ["train", "films.csv", "--batch-size", "1", "--units", "2", "--embedding-dim", "4", "--epochs", "1000"]
+
+
+def stopped(command, folder, condition, number=signal.SIGINT):
+    """Send a command a signal on a condition, and return its code and what it printed."""
+    with subprocess.Popen(  # noqa: S603
+        [HAN, *command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for(condition, process)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def test_ctrl_c_in_the_first_epoch_leaves_a_classifier_that_is_tested(long_epochs, tmp_path):
+    command = [*long_epochs, "--output", "model", "--tensorboard", "logs"]
+    code, output, errors = stopped(command, tmp_path, lambda: [*tmp_path.glob("logs/train/*")])
+    assert code == 130, errors
+    assert "han: Ctrl-C in epoch 1 of 1000: training has stopped, the weights of epoch 1 are kept" in errors
+    assert errors.splitlines()[-1] == "--resume has nothing to continue, for no epoch was completed"
+    assert "800 test documents" in output
+    assert "TF-IDF + logistic regression" in output
+    folder = tmp_path / "model"
+    assert {"training_curve.png", "confusion_matrix.png", "reliability.png"} <= {path.name for path in folder.iterdir()}
+    assert 'type: "accuracy"' in (folder / "README.md").read_text(encoding="utf-8")
+    assert len(HANClassifier.load(folder).history_["loss"]) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["films.csv", "logs", "model"]
+
+
+def test_ctrl_c_before_the_first_epoch_leaves_nothing(long_epochs, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\n"
+        "def split(text):\n    pathlib.Path('begun').touch()\n    time.sleep(0.1)\n    return text.split()\n"
+    )
+    command = [*long_epochs, "--tokenizer", "slow:split", "--quiet"]
+    code, output, errors = stopped(command, tmp_path, (tmp_path / "begun").exists)
+    assert (code, output) == (130, "")
+    assert errors.splitlines()[-3:] == [
+        "--resume has nothing to continue, for no epoch was completed",
+        "",
+        "han: interrupted",
+    ]
+    assert not {path.name for path in tmp_path.iterdir()} & {"models", "model"}
+
+
+@pytest.mark.slow
+def test_sigterm_saves_and_ctrl_c_while_testing_loses_nothing(long_epochs, tmp_path):
+    command = [*long_epochs, "--output", "model", "--checkpoint-steps", "5"]
+    state, model = tmp_path / "model.checkpoint" / "checkpoint", tmp_path / "model" / "manifest.json"
+    code, output, errors = stopped(command, tmp_path, state.exists, signal.SIGTERM)
+    assert (code, output) == (143, "")
+    assert errors.splitlines()[-4:] == [
+        "the classifier is saved in model, but not fully tested",
+        "--resume continues the training in model.checkpoint",
+        "",
+        "han: terminated",
+    ]
+    assert len(HANClassifier.load(tmp_path / "model").history_["loss"]) == 1
+
+    shutil.rmtree(tmp_path / "model")
+    shutil.rmtree(tmp_path / "model.checkpoint")
+    command = [*long_epochs, "--output", "model", "--batch-size", "64", "--epochs", "2"]
+    code, _, errors = stopped(command, tmp_path, model.exists)
+    assert code == 130, errors
+    assert errors.splitlines()[-4:] == [
+        "the classifier is saved in model, but not fully tested",
+        "--resume continues the training in model.checkpoint",
+        "",
+        "han: interrupted",
+    ]
+    resumed = run(*command, "--resume", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/2" not in resumed.stderr
+    assert "800 test documents" in resumed.stdout
+    assert not (tmp_path / "model.checkpoint").exists()
+
+
+@needs_mounts
+def test_train_writes_to_a_volume_in_a_read_only_folder(trained, tmp_path):
+    (tmp_path / "volume").mkdir()
+    command = [
+        HAN, "train", trained[0] / "news.csv", "--text", "article", "--label", "topic", "--epochs", "1", "--quiet",
+        "--units", "2", "--embedding-dim", "4", "--output", "volume",
+    ]  # fmt: skip
+    mounts = (
+        'mkdir -p "$1/kept" && mount --bind "$1" "$1" && mount --bind "$1/kept" "$1/volume" '
+        '&& mount -o remount,ro,bind "$1" && cd "$1"'
+    )
+    run = run_with_mounts(mounts, *command, paths=[tmp_path])
+    assert run.returncode == 0, run.stderr
+    files = [path.name for path in (tmp_path / "kept").iterdir()]
+    assert {"manifest.json", "training_curve.png"} <= {*files}
+    assert not [name for name in files if name.startswith(".")]
+    assert HANClassifier.load(tmp_path / "kept").classes_.tolist() == ["business", "sports"]
+    # A training that was not finished is on the volume too.
+    (tmp_path / "kept" / ".checkpoint" / "checkpoint").mkdir(parents=True)
+    run = run_with_mounts(mounts, *command, paths=[tmp_path])
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "volume/.checkpoint holds an unfinished training" in run.stderr
 
 
 def test_ctrl_c_leaves_no_half_written_output(saved, table, tmp_path):
@@ -503,6 +637,13 @@ def test_info_and_export(saved, tmp_path):
     assert (result.returncode, result.stdout) == (0, "wrote model.onnx, model.tokenizer.json\n")
     result = run("export", str(saved / "model"), "served", folder=tmp_path)
     assert result.stdout == "wrote served, served/assets.extra/tokenizer.json\n"
+    result = run("export", str(saved / "model"), "model.onnx", folder=tmp_path)
+    assert result.returncode == 2
+    assert "model.onnx' exists; overwrite=True (han export --force) replaces it" in result.stderr
+    assert run("export", str(saved / "model"), "model.onnx", "--force", folder=tmp_path).returncode == 0
+    result = run("export", str(saved / "model"), "out.xyz", folder=tmp_path)
+    assert (result.returncode, (tmp_path / "out.xyz").exists()) == (2, False)
+    assert "path must end in .onnx for an ONNX file" in result.stderr
     assert (tmp_path / "served" / "saved_model.pb").is_file()
 
 
@@ -514,3 +655,73 @@ def test_completion(shell, tmp_path):
         asked = f"{script}\nCOMP_WORDS=(han pre); COMP_CWORD=1; _han_completion {HAN}; echo ${{COMPREPLY[@]}}"
         result = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603, S607
         assert result.stdout.split() == ["predict"]
+
+
+SMALL = ["--units", "2", "--embedding-dim", "4", "--epochs", "1", "--quiet"]
+
+
+def test_tables_as_they_come_are_trained_on_and_evaluated(tmp_path):
+    """Two files as a spreadsheet writes them, with a title and a body, and a file to test on in another format."""
+    table = [(f"Film {n}", ("fine, " if n % 2 else "dull, ") + f"I say {n}", "ab"[n % 2]) for n in range(60)]
+    frame = pd.DataFrame(table, columns=["title", "body", "stars"])
+    excel = {"index": False, "sep": ";", "encoding": "cp1252", "lineterminator": "\r\n"}
+    frame[:30].to_csv(tmp_path / "january.csv", **excel)
+    frame[30:40].to_csv(tmp_path / "february.csv.gz", **excel)
+    with (tmp_path / "january.csv").open("ab") as file:
+        file.write(b"caf\xe9;no label;\r\n")
+    frame[38:].to_json(tmp_path / "march.json", orient="records")
+    columns = ["--text", "title", "--text", "body", "--label", "stars"]
+    command = ["train", "january.csv", "february.csv.gz", *columns, "--test", "march.json", *SMALL]
+    refused = run(*command, folder=tmp_path)
+    assert refused.returncode == 2
+    assert (
+        "january.csv 1 labels are missing, the first on line 32; to skip such rows, use --skip-bad-rows"
+        in refused.stderr
+    )
+    assert not (tmp_path / "models").exists()
+    result = run(*command, "--skip-bad-rows", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "22 test documents" in result.stdout
+    for said in (
+        "han: january.csv: assumed the delimiter ';'; see --delimiter",
+        "han: january.csv: read 1 byte that is not UTF-8 as Windows-1252",
+        "han: january.csv: skipped 1 bad row, on line 32; the first has no label",
+        "han: february.csv.gz: assumed the delimiter ';'; see --delimiter",
+        "han: 2 of 22 documents to test on are documents to train on too",
+    ):
+        assert said in result.stderr
+    result = run("evaluate", "models/january+1", "march.json", *columns, "--format", "json", folder=tmp_path)
+    assert json.loads(result.stdout)["documents"] == 22
+    assert HANClassifier.load(tmp_path / "models" / "january+1").n_samples_fit_ == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in.csv", "--test", "nowhere.csv"], "got 'nowhere.csv': no such file"),
+        (["in.csv", "imdb"], "source must be files and folders, or one data set alone, got 'imdb'"),
+        (
+            ["in.csv", "--text", "txet"],
+            "got 'txet', did you mean 'text'? its columns are 'text', 'label'; to choose",
+        ),
+        (["in.csv", "--encoding", "utf-9"], "encoding must be a text encoding"),
+        (["in.csv", "--delimiter", ""], "delimiter must be one character"),
+        (["in.csv", "--no-header"], "got 'text'; its columns are '0', '1'; to choose another, use --text"),
+        (["in.csv", "--quoting", "all"], "'all' is not one of 'minimal', 'none', 'backslash'"),
+    ],
+)
+def test_options_of_tables_are_refused_before_training(arguments, message, tmp_path):
+    (tmp_path / "in.csv").write_text("text,label\n" + "".join(f"A text {n}.,{n % 2}\n" for n in range(20)))
+    result = run("train", *arguments, *SMALL, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_tsv_without_a_header_is_trained_on_by_position(tmp_path):
+    lines = [f'{"ab"[n % 2]}\t{"it said " * (n % 3)}"text {n}\n' for n in range(40)]
+    (tmp_path / "SMSSpamCollection").write_text("".join(lines))
+    command = ["train", "SMSSpamCollection", "--input-format", "tsv", "--no-header", "--text", "1", "--label", "0"]
+    result = run(*command, *SMALL, folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert HANClassifier.load(tmp_path / "models" / "SMSSpamCollection").n_samples_fit_ == 32

@@ -113,12 +113,13 @@ def test_cut_documents_are_counted():
 def test_words_are_encoded_with_their_places_in_the_text():
     texts, splitter = ["So it is. Good!", "", "A film"], DocumentSplitter(max_sentences=1)
     vocabulary = Vocabulary(["so", "film"])
-    corpus, offsets = Corpus.encode_with_offsets(texts, splitter, vocabulary)
+    corpus, words, offsets = Corpus.encode_with_offsets(texts, splitter, vocabulary)
     for expected, found in zip(astuple(Corpus.encode(texts, splitter, vocabulary)), astuple(corpus), strict=True):
         np.testing.assert_array_equal(found, expected)
     assert corpus.cut == 1
+    assert words == ["So", "it", "is", ".", "A", "film"]
     assert offsets.tolist() == [[0, 2], [3, 5], [6, 8], [8, 9], [0, 1], [2, 6]]
-    assert Corpus.encode_with_offsets([], splitter, vocabulary)[1].shape == (0, 2)
+    assert Corpus.encode_with_offsets([], splitter, vocabulary)[2].shape == (0, 2)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from han.datasets import load_dataset, load_labelled
-from han.exceptions import TrainingWarning
+from han.exceptions import DataWarning, TrainingWarning
 
 ROWS = pd.DataFrame(
     {
@@ -85,13 +85,13 @@ def test_duplicates_are_left_out_before_splitting(tmp_path):
             r"text must be a column of .*'body'; its columns are",
         ),
         ("text,label\na,1\nb,2\n", {"label": "y"}, ValueError, "label must be a column of"),
-        ("", {}, ValueError, "is empty"),
+        ("", {}, ValueError, "which is empty"),
         ("text,label\n", {}, ValueError, "has none"),
         ("text,label\na,1\nb,\n,2\n", {}, ValueError, "missing"),
-        ("text,label\na,1\nb\n,2\n", {}, ValueError, "line 3 has 1 fields"),
+        ("text,label\na,1\nb\n,2\n", {}, ValueError, "line 3 has 1 field, expected 2"),
         ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes: file: .* got one class, 1"),
-        ('text,label\n"a,1\n', {}, ValueError, r"must be a readable \.csv file"),
-        ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"must be a readable \.csv file.*line 3"),
+        ('text,label\n"b","2"\n"a,1\n', {}, ValueError, r"file\.csv: line 3 opens a quote that is not closed"),
+        ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"file\.csv: line 3 has 4 fields"),
         (
             "text,label\na,1\nb,2\n",
             {"test_fraction": 1.5},
@@ -160,14 +160,19 @@ def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b'text,label\n"a\nb",1\n"c\xe9",2\n', r"readable \.csv file, .*line 4 is not UTF-8: .* byte 0xe9"),
-        ("a.tsv", b"text\tlabel\na\t1\nb\xff\t2\n", "line 3 is not UTF-8"),
-        ("a.csv", "text,label\na,1\nb,2\n".encode("utf-16"), "line 1 is not UTF-8: it has the byte 0xff"),
-        ("a.jsonl", b'\n{"text": "a", "label": 1}\n{"text": "\xe9", "label": 2}\n', "line 3 is not UTF-8: .* 0xe9"),
-        ("a.csv", b'text,label\n"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields, and the header 2"),
-        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4: .*a quote that opens in this row is not closed"),
-        ("a.csv", b'text,label\n"a\nb",1\nc,\nd,\n', "'label' of a.csv 2 labels are missing, the first on line 4"),
-        ("a.csv", b'text,label\n"a\nb",1\n,2\n', "'text' of a.csv 1 texts are missing, the first on line 4"),
+        ("a.csv", b'text,label\n"a\nb",1\n"c\nd",2,3\n', r"a\.csv: line 4 has 3 fields, expected 2"),
+        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4 opens a quote that is not closed; to change"),
+        ("a.csv", b'text,label\n"a\nb",1\nc,\nd,\n', r"'label' of .*a\.csv 2 labels are missing, the first on line 4"),
+        (
+            "a.csv",
+            b'text,label\n"a\nb",1\n,2\n',
+            r"'text' of .*a\.csv 1 texts .* on line 4; to skip such rows, use --skip-bad-rows",
+        ),
+        (
+            "a.jsonl",
+            b'{"text": "a", "label": "1"}\n{"text": 7, "label": "2"}\n',
+            "text must be a column of str, .* line 2 has 7",
+        ),
         ("a.jsonl", b'{"text": "a", "label": "1"}\n\n{"text": "b", "label": null}\n', "1 labels .* on line 3"),
         ("a.jsonl", b'{"text": "a", "label": ["1"]}\n{"text": "b"}\n', "1 labels are missing, the first on line 2"),
         ("a.jsonl", b'{"text": "a", "label": "1"}\n{"text": "b", "label": NaN}\n', "1 labels .* on line 2"),
@@ -214,11 +219,11 @@ def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"<class>/\*\.txt"):
         load_dataset(tmp_path)
     (tmp_path / "file.docx").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"source must end in one of \.csv"):
+    with pytest.raises(ValueError, match=r"file\.docx must end in one of \.csv"):
         load_dataset(tmp_path / "file.docx")
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.txt").write_bytes(b"\xa3")
-    with pytest.raises(ValueError, match=r"1\.txt must be in UTF-8"):
+    (tmp_path / "a" / "1.txt").write_bytes("Отличный фильм".encode("cp1251") * 2)
+    with pytest.raises(ValueError, match=r"1\.txt is not in UTF-8"):
         load_dataset(tmp_path)
 
 
@@ -255,3 +260,178 @@ def test_labelled_documents_of_a_named_data_set_are_its_test_part():
     dataset = load_dataset("bbc-news")
     assert texts == dataset.X_test
     assert labels.tolist() == dataset.y_test.tolist()
+
+
+def write(folder, name, rows, columns=("text", "label")):
+    pd.DataFrame(rows, columns=[*columns]).to_csv(folder / name, index=False)
+    return folder / name
+
+
+def rows(first, last):
+    return [(f"text {n}", "ab"[n % 2]) for n in range(first, last)]
+
+
+def test_several_files_are_one_data_set(tmp_path):
+    paths = [write(tmp_path, "one.csv", rows(0, 20)), write(tmp_path, "two.csv", rows(15, 40))]
+    pd.DataFrame(rows(40, 50), columns=["text", "label"]).to_json(tmp_path / "3.jsonl", orient="records", lines=True)
+    dataset = load_dataset([*paths, tmp_path / "3.jsonl"])
+    assert dataset.name == "one+2"
+    (tmp_path / "one.csv").rename(tmp_path / "reviews.v2.csv")
+    assert load_dataset(tmp_path / "reviews.v2.csv").name == "reviews.v2"
+    paths[0] = tmp_path / "reviews.v2.csv"
+    assert dataset.duplicates == 5
+    assert {*dataset.X_train, *dataset.X_test} == {text for text, _ in rows(0, 50)}
+    texts, labels = load_labelled(paths)
+    assert (len(texts), len(labels)) == (45, 45)  # where every one counts
+
+
+def test_labels_are_numbers_only_if_they_are_in_every_file(tmp_path):
+    numbers = [(f"text {n}", n % 2) for n in range(20)]
+    first, second = (
+        write(tmp_path, "one.csv", numbers),
+        write(tmp_path, "two.csv", [("other", "unsure"), ("more", "2")]),
+    )
+    assert {*load_dataset(first).y_train} == {0, 1}
+    assert {*load_dataset([first, second]).y_train} | {"2"} == {"0", "1", "2", "unsure"}
+
+
+def test_a_test_file_leaves_the_source_whole(tmp_path):
+    source, test = (
+        write(tmp_path, "source.csv", rows(0, 20)),
+        write(tmp_path, "test.csv", [*rows(19, 24), *rows(22, 24)]),
+    )
+    with pytest.warns(DataWarning, match="^1 of 7 documents to test on are documents to train on too"):
+        dataset = load_dataset(source, test=test)
+    assert dataset.X_train == [text for text, _ in rows(0, 20)]
+    assert dataset.X_test == [text for text, _ in [*rows(19, 24), *rows(22, 24)]]
+    assert dataset.y_test.tolist() == [label for _, label in [*rows(19, 24), *rows(22, 24)]]
+    assert (dataset.name, dataset.duplicates) == ("source", 0)
+
+
+def test_labels_of_a_test_file_have_the_types_of_the_classes(tmp_path):
+    source = write(tmp_path, "source.csv", [(f"text {n}", n % 2) for n in range(10)])
+    frame = pd.DataFrame({"text": ["x", "y"], "label": ["1", "0"]})
+    frame.to_json(tmp_path / "test.jsonl", orient="records", lines=True)
+    assert load_dataset(source, test=tmp_path / "test.jsonl").y_test.tolist() == [1, 0]
+    frame.assign(label=[1, 0]).to_json(tmp_path / "test.jsonl", orient="records", lines=True)
+    dataset = load_dataset(source, test=tmp_path / "test.jsonl")
+    assert dataset.y_test.tolist() == [*map(type(dataset.y_train[0]), [1, 0])]
+    frame.assign(label=[["1"], []]).to_json(tmp_path / "test.jsonl", orient="records", lines=True)
+    with pytest.raises(
+        ValueError, match=r"test must hold one label for each document, as source does, got lists .* test"
+    ):
+        load_dataset(source, test=tmp_path / "test.jsonl")
+
+
+def test_a_folder_that_is_split_is_taken_as_it_is(tmp_path):
+    for part, count in (("train", 6), ("test", 3)):
+        for name in ("pos", "neg"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for index in range(count):
+                (tmp_path / part / name / f"{index}.txt").write_text(f"{part} {name} {index}")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.name, len(dataset.X_train), len(dataset.X_test)) == (tmp_path.name, 12, 6)
+    assert all(text.startswith("test") for text in dataset.X_test)
+    assert {*dataset.y_train} == {*dataset.y_test} == {"pos", "neg"}
+    assert sorted(load_labelled(tmp_path)[0]) == sorted(dataset.X_test)
+    assert len(load_dataset(tmp_path / "train").X_train) < 12
+    (tmp_path / "val").mkdir()
+    with pytest.warns(DataWarning, match="left out val, which is neither train nor test"):
+        load_dataset(tmp_path)
+
+
+def test_several_text_columns_are_joined(tmp_path):
+    table = [("A title", "A body.", "a"), ("", "Only a body.", "b"), ("Only a title", "", "a"), ("x", "y", "b")]
+    path = write(tmp_path, "file.csv", table, ["title", "body", "label"])
+    texts, _ = load_labelled(path, text=["title", "body"])
+    assert texts == ["A title\n\nA body.", "Only a body.", "Only a title", "x\n\ny"]
+    with pytest.raises(ValueError, match="text must name at least one column, each once"):
+        load_dataset(path, text=["title", "title"])
+    write(tmp_path, "file.csv", [*table, ("", "", "a")], ["title", "body", "label"])
+    with pytest.raises(
+        ValueError, match=r"in 'title' and 'body' of .*file\.csv 1 texts are missing, the first on line 6"
+    ):
+        load_labelled(path, text=["title", "body"])
+
+
+def test_a_missing_column_is_named_with_the_nearest_and_nothing_is_dumped(tmp_path):
+    columns = ["Text ", "lable", *(f"column {n}" for n in range(300))]
+    path = write(tmp_path, "file.csv", [["x" * 10_000] * 302] * 2, columns)
+    with pytest.raises(
+        ValueError, match=r"^text must be a column of .*file\.csv, got 'text', did you mean 'Text '\?"
+    ) as text:
+        load_dataset(path)
+    assert "and 294 more; to choose another, use --text; for a file without a header, use --no-header" in str(
+        text.value
+    )
+    assert len(str(text.value)) < 500
+    with pytest.raises(ValueError, match=r"^label must be .* got 'label', did you mean 'lable'\?.* use --label"):
+        load_dataset(path, text="Text ")
+    path.write_text("x" * 5000 + ",a\n" + "y" * 5000 + ",b\n")  # no header
+    with pytest.raises(ValueError, match="--no-header") as headless:
+        load_dataset(path)
+    assert len(str(headless.value)) < 500
+
+
+def test_tables_without_a_header(tmp_path):
+    path = tmp_path / "SMSSpamCollection"
+    path.write_text("".join(f'{label}\t"text {text}\n' for text, label in rows(0, 20)))
+    dataset = load_dataset(path, input_format="tsv", header=False, text=1, label=0)
+    assert {*dataset.y_train} == {"a", "b"}
+    assert all(text.startswith('"text') for text in dataset.X_train)
+    with pytest.raises(ValueError, match=r"SMSSpamCollection must end in one of .*--input-format"):
+        load_dataset(path)
+
+
+def test_bad_rows_are_skipped_counted_and_said(tmp_path):
+    path = tmp_path / "file.csv"
+    good = "".join(f"{text},{label}\n" for text, label in rows(0, 20))
+    path.write_text("text,label\n" + good + ",a\nno label,\nthree,a,b\n")
+    for message in ("line 24 has 3 fields", "--skip-bad-rows"):
+        with pytest.raises(ValueError, match=message):
+            load_dataset(path)
+    with pytest.warns(DataWarning, match=r"file\.csv: skipped 3 bad rows, on line 22, 23, 24; the first has no text"):
+        dataset = load_dataset(path, skip_bad_rows=True)
+    assert {*dataset.X_train, *dataset.X_test} == {text for text, _ in rows(0, 20)}
+
+
+def test_a_header_that_is_repeated_is_warned_of_and_left_out(tmp_path):
+    path = write(tmp_path, "file.csv", rows(0, 20))
+    path.write_text(path.read_text() + path.read_text().replace("text ", "more "))
+    with pytest.warns(DataWarning, match=r"file\.csv: the header is repeated 1 time, first on line 22"):
+        dataset = load_dataset(path)
+    assert dataset.class_count == 2
+    assert len(dataset.X_train) + len(dataset.X_test) == 40
+
+
+def test_what_was_assumed_is_warned_of(tmp_path):
+    path = tmp_path / "file.csv"
+    path.write_bytes(
+        "".join(f"{text}é;{label}\n" for text, label in [("text", "label"), *rows(0, 20)]).encode("cp1252")
+    )
+    with pytest.warns(DataWarning) as warned:
+        dataset = load_dataset(path, text="texté")
+    assert [str(warning.message).removeprefix(f"{path}: ").partition(";")[0] for warning in warned] == [
+        "assumed the delimiter '",
+        "read 21 bytes that are not UTF-8 as Windows-1252, the first on line 1",
+    ]
+    assert all(text.endswith("é") for text in dataset.X_train)
+    assert load_dataset(path, text="texté", delimiter=";", encoding="cp1252").X_train == dataset.X_train
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"source": []}, ValueError, "source must name at least one file"),
+        ({"source": ["imdb", "file.csv"]}, ValueError, "source must be files and folders, or one data set alone"),
+        ({"source": "file.csv", "test": "imdb"}, ValueError, "test must be files and folders"),
+        ({"source": "file.csv", "test": 7}, TypeError, "test must be the name of a data set or a path, got 7"),
+        ({"source": "file.csv", "text": None}, TypeError, "text must be the name of a column, got None"),
+        ({"source": "file.csv", "label": ["a"]}, TypeError, r"label must be the name of a column, got \['a'\]"),
+        ({"source": "file.csv", "quoting": "all"}, ValueError, "quoting must be one of minimal, none, backslash"),
+        ({"source": "file.csv", "encoding": "latin"}, FileNotFoundError, "no such file"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_read(arguments, error, message):
+    with pytest.raises(error, match=message):
+        load_dataset(**arguments)

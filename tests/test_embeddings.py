@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
+import io
 import lzma
+import pickle
+import re
 import struct
 import zipfile
 
@@ -10,7 +14,8 @@ import numpy as np
 import pytest
 
 from han.corpus import Corpus
-from han.embeddings import find_vectors, train_vectors
+from han.embeddings import check_source, find_vectors, train_vectors
+from han.exceptions import InvalidValueError
 from han.text import DocumentSplitter
 from han.vocabulary import FIRST_WORD_ID, Vocabulary
 
@@ -46,6 +51,15 @@ FORMATS = {
     "fasttext.vec": word2vec_text(),
     "binary.bin": word2vec_binary(),
     "newlines.bin": word2vec_binary(b"\n"),
+    "tabs.txt": glove_text().replace(b". . .", b"...").replace(b" ", b"\t"),
+    "tab_after_the_word.txt": re.sub(rb"(?m)^([^\d-]+?) (?=[\d-])", rb"\1\t", glove_text()),
+    "tabs.vec": word2vec_text().replace(b". . .", b"...").replace(b" ", b"\t"),
+    "windows.txt": glove_text().replace(b"\n", b"\r\n"),
+    "byte_order_mark.vec": codecs.BOM_UTF8 + word2vec_text(),
+    "utf16.txt": glove_text().decode().encode("utf-16"),
+    "utf16_big_endian.vec": codecs.BOM_UTF16_BE + word2vec_text().decode().encode("utf-16-be"),
+    "wrong_count.vec": b"3 3\n" + glove_text(),
+    "words_with_spaces.txt": b". . . 9.0 9.0 9.0\nat name@domain.com 1.0 1.0 1.0\n" + glove_text(),
 }
 COMPRESSIONS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
@@ -77,6 +91,79 @@ def test_the_largest_file_of_a_zip_archive_is_read(tmp_path):
         archive.writestr("LICENSE", "short")
         archive.writestr("folder/glove.txt", glove_text())
     assert_expected(find_vectors(path, VOCABULARY))
+
+
+def test_an_archive_of_several_files_of_vectors_is_refused(tmp_path):
+    path = tmp_path / "glove.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("glove.50d.txt", glove_text())
+        archive.writestr("glove.100d.txt", glove_text())
+    with pytest.raises(InvalidValueError, match=r"several .* glove\.50d\.txt, glove\.100d\.txt; extract one"):
+        check_source(path)
+
+
+def saved_numpy():
+    file = io.BytesIO()
+    np.save(file, np.zeros((2, 3)))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (struct.pack("<12i", 793712314, 12, 3, 5, 5, 1, 5, 1, 2, 1, 2000, 3), r"fastText model .*facebook_vectors"),
+        (pickle.dumps({"film": [1.0]}), r"a pickle.*KeyedVectors\.load"),
+        (pickle.dumps({"film": [1.0]}, protocol=2), "a pickle"),
+        (saved_numpy(), "NumPy array, which holds no words; pass a mapping"),
+        (struct.pack("<Q", 60) + b'{"weight":{"dtype":"F32"}}', "safetensors"),
+        (b'{"film": [1.0, 2.0]}', "JSON file"),
+        (b"\x28\xb5\x2f\xfd....", "Zstandard"),
+        (b"film,1,2,3\n", "first line"),
+        (b"2 300\nfilm 1 2 3\n", "header says that vectors have 300 numbers, line 2 has 3"),
+    ],
+)
+def test_other_formats_are_named_before_training(tmp_path, content, message):
+    path = tmp_path / "vectors.bin"
+    path.write_bytes(content)
+    with pytest.raises(InvalidValueError, match=message):
+        check_source(path)
+
+
+def test_gensims_own_files_and_folders_are_named(tmp_path):
+    from gensim.models import KeyedVectors
+
+    keyed = KeyedVectors(3)
+    keyed.add_vectors(["film"], np.ones((1, 3), np.float32))
+    keyed.save(str(tmp_path / "vectors.kv"))
+    with pytest.raises(InvalidValueError, match=r"vectors\.kv.*KeyedVectors\.load"):
+        check_source(tmp_path / "vectors.kv")
+    with pytest.raises(InvalidValueError, match="it is a folder"):
+        check_source(tmp_path)
+    vectors = find_vectors(KeyedVectors.load(str(tmp_path / "vectors.kv")), VOCABULARY)  # what the message says to do
+    assert vectors.known.tolist() == [False, False, True, False, False]
+
+
+def test_archives_of_arrays_are_named(tmp_path):
+    np.savez(tmp_path / "vectors.npz", matrix=np.zeros((2, 3)))
+    with pytest.raises(InvalidValueError, match="archive of NumPy arrays"):
+        check_source(tmp_path / "vectors.npz")
+
+
+def test_a_binary_file_that_holds_more_than_its_header_says(tmp_path):
+    path = tmp_path / "vectors.bin"
+    path.write_bytes(word2vec_binary().replace(b"6 3", b"2 3", 1))
+    with pytest.raises(InvalidValueError, match="goes on after the 2 words"):
+        find_vectors(path, VOCABULARY)
+
+
+@pytest.mark.parametrize("kept", ["mapping", "file"])
+def test_vectors_are_found_for_normalised_words(tmp_path, kept):
+    vectors = {"Couldn\u2019t": [1.0, 2.0], "cafe\u0301": [3.0, 4.0], "McDonald": [5.0, 6.0], "film": [7.0, 8.0]}
+    vectors["\ufb01lm"] = [0.0, 0.0]  # the exact spelling comes first
+    path = tmp_path / "vectors.txt"
+    path.write_text("".join(f"{word} {a} {b}\n" for word, (a, b) in vectors.items()), encoding="utf-8")
+    found = find_vectors(vectors if kept == "mapping" else path, Vocabulary(["couldn't", "café", "mcdonald", "film"]))
+    np.testing.assert_array_equal(found.matrix, [[1, 2], [3, 4], [5, 6], [7, 8]])
 
 
 def test_a_binary_file_larger_than_what_is_read_at_once(tmp_path):

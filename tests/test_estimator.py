@@ -15,12 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from gensim.models import KeyedVectors
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError, SkipTestWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import (
     GridSearchCV,
     StratifiedKFold,
@@ -38,6 +41,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
 from han.backend import keras
+from han.exceptions import TrainingWarning, UnknownClassWarning
+from han.labels import LabelForm
 
 QUICK = {
     "embedding_dim": 16,
@@ -258,6 +263,70 @@ def test_pickle_before_fit():
     assert pickle.loads(pickle.dumps(classifier)).get_params() == classifier.get_params()  # noqa: S301
 
 
+@pytest.fixture(scope="module")
+def vectors():
+    """Word vectors of 2 MB, of which the classifiers here need a few."""
+    words = ["the", "of", "market", "goal", *(f"rare{number}" for number in range(30_000))]
+    return dict(zip(words, np.random.default_rng(0).normal(size=(len(words), 16)).astype(np.float32), strict=True))
+
+
+@pytest.fixture(scope="module")
+def began_with_vectors(vectors, articles):
+    return HANClassifier(**QUICK, embeddings=vectors).fit(*articles)
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+def test_a_pickle_carries_no_word_vectors(dump, began_with_vectors, articles):
+    stream = io.BytesIO()
+    dump(make_pipeline(began_with_vectors), stream)
+    assert len(stream.getvalue()) < 500_000
+    assert b"rare29999" not in stream.getvalue()
+    stream.seek(0)
+    loaded = joblib.load(stream)[-1]
+    assert loaded.embeddings is None
+    assert loaded.embedding_coverage_ == began_with_vectors.embedding_coverage_
+    np.testing.assert_allclose(
+        loaded.predict_proba(articles[0]), began_with_vectors.predict_proba(articles[0]), atol=1e-6
+    )
+
+
+def test_training_anew_without_the_vectors_that_were_there_is_told(began_with_vectors, vectors, articles, tmp_path):
+    began_with_vectors.save(tmp_path / "model")
+    loaded = HANClassifier.load(tmp_path / "model")
+    pickled = pickle.loads(pickle.dumps(began_with_vectors))  # noqa: S301
+    pickled.partial_fit(*articles)  # goes on with the network, which has them
+    for classifier in (loaded, clone(pickle.loads(pickle.dumps(clone(pickled))))):  # noqa: S301
+        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with before are not"):
+            classifier.fit(*articles)
+        classifier.fit(*articles)  # it was not fitted with vectors before
+    pickled.set_params(embeddings=vectors).fit(*articles)
+    assert pickled.embedding_coverage_ == began_with_vectors.embedding_coverage_
+
+
+def test_before_fit_a_pickle_keeps_the_word_vectors(vectors):
+    loaded = pickle.loads(pickle.dumps(HANClassifier(embeddings=vectors)))  # noqa: S301
+    assert loaded.embeddings.keys() == vectors.keys()
+    np.testing.assert_array_equal(loaded.embeddings["goal"], vectors["goal"])
+
+
+def test_clones_and_copies_share_the_word_vectors(began_with_vectors, vectors, articles):
+    keyed = KeyedVectors(2)
+    keyed.add_vectors(["the", "of"], np.eye(2, dtype=np.float32))
+    for source in (vectors, keyed):
+        new = HANClassifier(**QUICK, embeddings=source, class_weight={"business": 2.0, "sports": 1.0})
+        for copied in (clone(new), copy.deepcopy(new), copy.copy(new), clone(make_pipeline(new))[-1]):
+            assert copied is not new
+            assert copied.embeddings is source
+            assert copied.get_params() == new.get_params()
+        assert clone(new).class_weight is not new.class_weight
+    for copied in (copy.deepcopy(began_with_vectors), copy.copy(began_with_vectors)):
+        assert copied.embeddings is vectors
+        assert copied.model_ is not began_with_vectors.model_
+    assert not hasattr(clone(began_with_vectors), "model_")
+    results = cross_validate(clone(began_with_vectors), *articles, cv=2, return_estimator=True)
+    assert all(estimator.embeddings is vectors for estimator in results["estimator"])
+
+
 def test_pickle_keeps_functions_that_can_be_imported(articles):
     classifier = HANClassifier(**QUICK, tokenizer=str.split).fit(*articles)
     restored = pickle.loads(pickle.dumps(classifier))  # noqa: S301
@@ -338,7 +407,58 @@ def test_what_began_with_word_vectors_goes_on_without_them(articles, tmp_path):
 
 def test_score_counts_labels_that_were_not_there_as_wrong(quick, articles):
     labels = np.where(np.arange(80) % 4 == 0, "politics", quick.predict(articles[0]))
-    assert quick.score(articles[0], labels) == 0.75
+    message = r"20 of 80 documents in y have classes that .* not trained on, \['politics'\]: they count as wrong"
+    with pytest.warns(UnknownClassWarning, match=message) as told:
+        assert quick.score(articles[0], labels) == accuracy_score(labels, quick.predict(articles[0])) == 0.75
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("kind", ["list", "set"])
+def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kind):
+    classifier = copy.copy(quick)
+    classifier.label_form_, classifier.thresholds_ = LabelForm(quick.classes_, kind), np.full(2, 0.5)
+    labels = classifier.predict(articles[0])
+    assert classifier.score(articles[0], labels) == 1.0
+    for index in range(0, 80, 4):
+        labels[index] = type(labels[index])([*labels[index], "politics"])
+    with pytest.warns(UnknownClassWarning, match=r"20 of 80 documents .*\['politics'\]"):
+        assert classifier.score(articles[0], labels) == 0.75
+    weights = np.where(np.arange(80) % 4 == 0, 3.0, 1.0)
+    with pytest.warns(UnknownClassWarning, match="20 of 80"):
+        assert classifier.score(articles[0], labels, sample_weight=weights) == pytest.approx(0.5)
+
+
+def test_decisions_and_log_probabilities_of_two_classes(quick, articles):
+    probabilities = quick.predict_proba(articles[0])
+    decisions = quick.decision_function(articles[0])
+    assert decisions.shape == (80,)
+    np.testing.assert_allclose(expit(decisions), probabilities[:, 1], atol=1e-6)
+    np.testing.assert_array_equal(quick.classes_[(decisions > 0).astype(int)], quick.predict(articles[0]))
+    np.testing.assert_allclose(np.exp(quick.predict_log_proba(articles[0])), probabilities, atol=1e-6)
+
+
+def test_decisions_of_classes_that_exclude_each_other_and_of_others(articles):
+    texts, topics = articles[0][:30], [*"abc"] * 10
+    single = HANClassifier(**{**QUICK, "epochs": 1, "validation_fraction": 0.2}, calibrate=True).fit(texts, topics)
+    assert single.temperature_ != 1.0
+    decisions = single.decision_function(texts)
+    assert decisions.shape == (30, 3)
+    np.testing.assert_allclose(softmax(decisions, axis=1), single.predict_proba(texts), atol=1e-6)
+    labels = [["a"], ["a", "b"], []] * 10
+    several = HANClassifier(**{**QUICK, "epochs": 1}, class_weight="balanced").fit(texts, labels)
+    decisions = several.decision_function(texts)
+    assert decisions.shape == (30, 2)  # also of two classes
+    np.testing.assert_allclose(expit(decisions), several.predict_proba(texts), atol=1e-6)
+
+
+def test_confident_documents_have_finite_logarithms(quick, articles):
+    sure = copy.deepcopy(quick)
+    sure.model_.weigh(1e6, 1e6)
+    assert sure.predict_proba(articles[0]).min() == 0.0
+    assert np.isfinite(sure.predict_log_proba(articles[0])).all()
+    decisions = sure.decision_function(articles[0])
+    assert np.isfinite(decisions).all()
+    np.testing.assert_array_equal(decisions > 0, quick.decision_function(articles[0]) > 0)
 
 
 def test_parameters_that_are_set_after_fit_hinder_no_saving():

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from han import HANClassifier
 from han.evaluation import baselines, comparison, evaluate
+from han.exceptions import UnknownClassWarning
+from han.labels import LabelForm
 
 
 class Fixed:
@@ -29,6 +32,48 @@ def test_measures_by_hand():
     assert result.confusion.tolist() == [[1, 0, 0], [1, 2, 0], [0, 0, 0]]
     assert result.per_class.loc["b"].tolist() == pytest.approx([1.0, 2 / 3, 4 / 5, 3])
     assert result.per_class["documents"].tolist() == [1, 3, 0]
+
+
+def test_classes_that_are_not_known_count_as_wrong():
+    labels = np.array(["a", "b", "d", "e"])  # predicted a, b, a, b
+    with pytest.warns(UnknownClassWarning, match=r"2 of 4 documents in y .*\['d', 'e'\]") as told:
+        result = evaluate(Fixed(), ["1", "2", "3", "4"], labels)
+    assert told[0].filename == __file__
+    predicted = np.array(["a", "b", "a", "b"])
+    assert result.accuracy == accuracy_score(labels, predicted) == 0.5
+    assert result.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0))
+    assert result.per_class["documents"].to_dict() == {"a": 1, "b": 1, "c": 0, "d": 1, "e": 1}
+    assert result.confusion.tolist() == confusion_matrix(labels, predicted, labels=[*"abcde"]).tolist()
+    assert result.log_loss == pytest.approx(-np.log([0.8, 0.5, *[np.finfo(float).eps] * 2]).mean(), rel=1e-6)
+    # Two at 0.5 and 0.6 as in the first test, and of the two at 0.8 one is right.
+    assert result.reliability.error == pytest.approx((0.5 + 0.6 + 2 * 0.3) / 4)
+
+
+def test_several_labels_of_which_some_are_not_known():
+    class Several(Fixed):
+        label_form_ = LabelForm(np.array(["a", "b", "c"]), "set")
+
+    labels = [{"a"}, {"b", "d"}, {"d"}, {"b"}]  # predicted a, b, a, b
+    with pytest.warns(UnknownClassWarning, match="2 of 4 documents"):
+        result = evaluate(Several(), ["1", "2", "3", "4"], labels)
+    binarizer = MultiLabelBinarizer(classes=[*"abcd"])
+    truth, predicted = binarizer.fit_transform(labels), binarizer.transform([["a"], ["b"], ["a"], ["b"]])
+    assert result.accuracy == accuracy_score(truth, predicted) == 0.5
+    assert result.micro_f1 == pytest.approx(f1_score(truth, predicted, average="micro"))
+    assert result.macro_f1 == pytest.approx(f1_score(truth, predicted, average="macro", zero_division=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.uint64, bool])
+def test_classes_of_any_type_name_the_rows(dtype):
+    class Numbers(Fixed):
+        classes_ = np.array([0, 1], dtype)
+
+        def predict_proba(self, texts):
+            return super().predict_proba(texts)[:, :2]
+
+    result = evaluate(Numbers(), ["1", "2"], np.array([0, 1], dtype))
+    assert result.per_class["documents"].to_dict() == {0: 1, 1: 1}
+    assert result.accuracy == 1.0
 
 
 def test_half_of_a_surrogate_pair_is_a_class_like_any_other():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from han.explanation import Explanation
-from tests.test_text import DOCUMENTS
+from han.faithfulness import faithfulness
+from han.heatmap import figure, page, terminal
+from tests.small_training import TEXTS, train
+from tests.test_text import DOCUMENTS, visible
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -33,8 +37,8 @@ def test_attention_of_any_text(fitted, text):
         assert sentence.text == text[sentence.start : sentence.end]
         words += sentence.words
     assert [text[word.start : word.end] for word in words] == [word.text for word in words]
-    # All that is not white space has been read: nothing of these texts is cut.
-    assert "".join(word.text for word in words) == "".join(text.split())
+    # All that is visible has been read: nothing of these texts is cut.
+    assert visible("".join(word.text for word in words)) == visible(text)
     assert Explanation.from_json(explanation.to_json()) == explanation
     np.testing.assert_allclose(explanation.probabilities, fitted.predict_proba([text])[0], atol=1e-5)
 
@@ -79,3 +83,56 @@ def test_other_data_is_refused(fitted):
             Explanation.from_dict(broken)
     with pytest.raises(ValueError, match="Expecting value"):
         Explanation.from_json("no")
+
+
+def stems(sentence):
+    """Stem, drop punctuation, and write "#" for numbers that are not alone."""
+    words = [word.lower().removesuffix("s").removesuffix("ed") for word in re.findall(r"[\w’']+", sentence)]
+    return ["#" if word[0].isdigit() and len(words) > 1 else word for word in words]
+
+
+@pytest.fixture(scope="module")
+def stemming():
+    return train(settings={"tokenizer": stems})
+
+
+@pytest.mark.parametrize("method", ["attention", "integrated_gradients"])
+def test_words_that_a_tokenizer_changed(stemming, method):
+    text = "A fine film, the 5th. I LIKED it; others walked."
+    (explanation,) = stemming.explain([text], method=method)
+    words = [word for sentence in explanation.sentences for word in sentence.words]
+    assert [word.text for word in words] == [
+        *stems("A fine film, the 5th."),
+        *stems("I LIKED it; others walked."),
+    ]
+    places = {word.text: text[word.start : word.end] for word in words if word.start is not None}
+    assert places["film"] == "film"
+    assert places["lik"] == "LIKED"
+    assert places["walk"] == "walked"
+    assert "#" not in places
+    np.testing.assert_allclose(explanation.probabilities, stemming.predict_proba([text])[0], atol=1e-6)
+    again = Explanation.from_json(explanation.to_json())
+    assert again == explanation
+    frame = explanation.to_frame()
+    assert frame["word"].tolist() == [word.text for word in words]
+    assert frame["start"].isna().tolist() == [word.start is None for word in words]
+    assert frame["word_score"].notna().all()
+    assert frame.to_json()
+
+
+def test_words_without_any_place_have_scores():
+    (explanation,) = train(settings={"tokenizer": lambda sentence: [f"w{len(sentence)}", "x"]}).explain(
+        ["So good! Yes."]
+    )
+    assert [sentence.text for sentence in explanation.sentences] == ["w9 x", "w4 x"]
+    assert {(sentence.start, sentence.end) for sentence in explanation.sentences} == {(None, None)}
+    assert Explanation.from_json(explanation.to_json()) == explanation
+    for drawn in (page(explanation), terminal(explanation)):
+        assert "[w9]" in drawn
+        assert "So good! Yes." in drawn
+    assert figure(explanation).axes
+
+
+def test_faithfulness_of_a_classifier_that_changes_words(stemming):
+    result = faithfulness(stemming, TEXTS[:6], methods=["attention", "occlusion"], fractions=[0.2])
+    assert result.per_document["comprehensiveness"].notna().all()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import onnx
@@ -13,6 +15,7 @@ import pytest
 import regex
 
 from han import HANClassifier
+from han.exceptions import DestinationError, InvalidValueError
 from han.text import DocumentSplitter
 
 SETTINGS = {"embedding_dim": 12, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
@@ -89,9 +92,19 @@ def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
     assert settings["classes"] == ["business", "sports"]
     ids = {word: settings["first_word_id"] + index for index, word in enumerate(settings["words"])}
     pattern = regex.compile(settings["word_pattern"], regex.VERSION1)
+    rules = settings["normalization"]
+
+    def normalize(word):
+        word = unicodedata.normalize("NFD", re.sub(rules["invisible"], "", word))
+        word = regex.sub(rules["shapes"], lambda shape: unicodedata.normalize("NFKC", shape[0]), word, flags=regex.V1)
+        word = unicodedata.normalize("NFC", word).lower().replace("i\u0307", "i")
+        return "".join(rules["plain"].get(letter, letter) for letter in unicodedata.normalize("NFC", word))
+
+    texts = [*texts, "He couldn’t say “ﬁrst” — the GAME\u00ad was over.", "ＩＴ İS ＮＯＴ 10²."]
     for text, row in zip(texts, fitted.encode(texts), strict=True):
         found = [id_ for sentence in row for id_ in sentence if id_ != settings["padding_id"]]
-        assert found == [ids.get(word.lower(), settings["unknown_id"]) for word in pattern.findall(text)]
+        assert found == [ids.get(normalize(word), settings["unknown_id"]) for word in pattern.findall(text)]
+    assert found[:3] == [ids["it"], ids["is"], ids["not"]]
 
 
 def test_encode_is_what_the_network_reads(fitted, texts):
@@ -123,9 +136,48 @@ def test_refusals(fitted, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="format must be one of 'savedmodel', 'onnx', got 'tflite'"):
         fitted.export(tmp_path / "x", format="tflite")
     (tmp_path / "there").mkdir()
-    with pytest.raises(FileExistsError, match="path must be a folder that is not there yet"):
-        fitted.export(tmp_path / "there")
+    (tmp_path / "there" / "cat.png").touch()
+    with pytest.raises(
+        DestinationError, match=r"a SavedModel needs a new folder, got '.*there', which holds something"
+    ):
+        fitted.export(tmp_path / "there", overwrite=True)
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "model", tmp_path / "file" / "model.onnx"):
+        with pytest.raises(DestinationError, match="can be written at"):
+            fitted.export(path)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'han-classifier\[onnx\]'"):
         fitted.export(tmp_path / "x.onnx", format="onnx")
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "message"),
+    [
+        ("out.xyz", None, "path must end in .onnx for an ONNX file, or have no suffix for a SavedModel folder"),
+        ("out.keras", None, "path must end in .onnx"),
+        ("out.onnx", "savedmodel", 'path must not end in .onnx for format="savedmodel"'),
+        ("out.pb", "onnx", 'path must end in .onnx for format="onnx"'),
+        ("out", "onnx", 'path must end in .onnx for format="onnx"'),
+    ],
+)
+def test_names_that_say_another_format_are_refused(name, form, message, fitted, tmp_path):
+    with pytest.raises(InvalidValueError, match=message):
+        fitted.export(tmp_path / name, format=form)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_export_is_replaced_only_if_that_is_asked_for(fitted, tmp_path):
+    other = HANClassifier(**SETTINGS).fit(["good film", "bad film"] * 10, [1, 0] * 10)
+    (tmp_path / "saved" / "lost+found").mkdir(parents=True)  # as in a new volume
+    for name in ("Model.ONNX", "saved"):
+        first = {path: path.read_bytes() for path in other.export(tmp_path / name) if path.is_file()}
+        with pytest.raises(DestinationError, match=f"{name}' exists; overwrite=True"):
+            fitted.export(tmp_path / name)
+        assert {path: path.read_bytes() for path in first} == first
+        fitted.export(tmp_path / name, overwrite=True)
+        assert all(path.read_bytes() != content for path, content in first.items())
+        assert json.loads([*first][-1].read_text())["classes"] == ["business", "sports"]
+    (tmp_path / "Model.ONNX").unlink()
+    with pytest.raises(DestinationError, match=r"Model.tokenizer.json' exists"):
+        fitted.export(tmp_path / "Model.ONNX")

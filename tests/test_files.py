@@ -1,235 +1,14 @@
 from __future__ import annotations
 
 import os
-import platform
-import re
-import signal
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from han.exceptions import DestinationError, ModelFileError
-from han.files import (
-    MANIFEST,
-    check_manifest,
-    check_writable,
-    copy_others,
-    read_json,
-    replacing_folder,
-    settled,
-    write_json,
-    write_manifest,
-)
-
-# A process that replaces a folder and is killed at the given move: 1 moves the old one aside, 2 the new one in, and 3
-# removes the old one.
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-from han.files import replacing_folder
-
-moves = 0
-
-def counted(function):
-    def move(*arguments):
-        global moves
-        moves += 1
-        if moves == int(sys.argv[2]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments)
-    return move
-
-Path.rename, shutil.rmtree = counted(Path.rename), counted(shutil.rmtree)
-with replacing_folder(Path(sys.argv[1])) as new:
-    (new / "file").write_text("new")
-"""
-
-
-needs_permission_bits = pytest.mark.skipif(
-    os.name == "nt",
-    reason="takes rights away by chmod and tries as another user by seteuid, neither of which Windows has",
-)
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
-    folder = tmp_path / "folder"
-    with replacing_folder(folder) as new:
-        (new / "file").write_text("one")
-        assert not folder.exists()
-
-    def fail():
-        with replacing_folder(folder) as new:
-            (new / "file").write_text("two")
-            raise OSError("the disk is full")
-
-    with pytest.raises(OSError, match="full"):
-        fail()
-    assert (folder / "file").read_text() == "one"
-    assert names(tmp_path) == ["folder"]
-
-
-def test_a_move_that_fails_is_undone(tmp_path, monkeypatch):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "file").write_text("old")
-    rename = Path.rename
-
-    def fail(path, target):
-        if path.name == "new":
-            raise OSError("the disk is gone")
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="gone"), replacing_folder(folder):
-        pass
-    assert (folder / "file").read_text() == "old"
-    assert names(tmp_path) == ["folder"]
-
-
-@pytest.mark.parametrize("move", [1, 2, 3])
-def test_a_killed_process_leaves_a_whole_folder_where_it_is_found(move, tmp_path):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    (folder / "file").write_text("old")
-    run = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(move)], check=False)  # noqa: S603
-    assert run.returncode == -signal.SIGKILL
-    assert folder.exists() == (move != 2)
-    assert len(names(tmp_path)) == 1 + (move != 2)
-    left = "new" if move == 3 else "old"
-    assert (settled(folder) / "file").read_text() == left
-    # The next one to write clears up: what it replaces is what was left.
-    with replacing_folder(folder) as new:
-        assert (folder / "file").read_text() == left
-        assert len(names(tmp_path)) == 2
-        (new / "file").write_text("newer")
-    assert (folder / "file").read_text() == "newer"
-    assert names(tmp_path) == ["folder"]
-
-
-def test_a_folder_that_nobody_has_written_is_where_it_would_be(tmp_path):
-    for folder in (tmp_path / "folder", tmp_path / "none" / "folder"):
-        assert settled(folder) == folder
-
-
-def test_the_folders_above_are_made(tmp_path):
-    with replacing_folder(tmp_path / "a" / "b" / "folder") as new:
-        (new / "file").write_text("one")
-    assert names(tmp_path / "a" / "b") == ["folder"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="watches folders being flushed, which Windows cannot open for it")
-def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
-    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
-    (elsewhere / "folder").mkdir(parents=True)
-    (elsewhere / "file").write_text("not ours")
-    flushed = {True: [], False: []}
-    flush = os.fsync
-
-    def watched(descriptor):
-        flushed[folder.exists()].append(os.fstat(descriptor).st_ino)
-        flush(descriptor)
-
-    monkeypatch.setattr(os, "fsync", watched)
-    with replacing_folder(folder) as new:
-        (new / "inner").mkdir()
-        (new / "inner" / "file").write_text("one")
-        (new / "link").symlink_to(elsewhere / "file")
-        (new / "linked").symlink_to(elsewhere / "folder")
-    written = [folder, folder / "inner", folder / "inner" / "file"]
-    assert sorted(flushed[False]) == sorted(path.stat().st_ino for path in written)
-    assert flushed[True] == [tmp_path.stat().st_ino]
-
-
-def test_what_others_are_writing_is_left_alone(tmp_path):
-    folder = tmp_path / "folder"
-    with replacing_folder(folder) as first, replacing_folder(folder) as second:
-        (first / "file").write_text("first")
-        (second / "file").write_text("second")
-    assert (folder / "file").read_text() == "first"
-    host = re.sub(r"\W", "_", platform.node())
-    # Of another machine, where a process of that number may be alive; and not made by this project. The first comes
-    # before what a process of this machine has left, which is not left alone.
-    others = [f".folder.saving-{rest}-x" for rest in (f"!-{ended_process()}", f"another-{ended_process()}", host)]
-    for name in [*others, f".folder.saving-{host}-{ended_process()}-x"]:
-        (tmp_path / name).mkdir()
-    with replacing_folder(folder) as new:
-        (new / "file").write_text("third")
-    assert names(tmp_path) == sorted([*others, "folder"])
-
-
-def ended_process():
-    """Return the number of a process that has ended."""
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        pass
-    return process.pid
-
-
-def test_other_files_are_copied_as_they_are(tmp_path):
-    source, target = tmp_path / "source", tmp_path / "target"
-    target.mkdir()
-    (source / "folder").mkdir(parents=True)
-    (source / "folder" / "file").write_text("inner")
-    (source / "folder" / "link").symlink_to("file")
-    for name in ("a", "known", "z"):
-        (source / name).write_text(name)
-    (source / "link").symlink_to("z")
-    (source / "linked").symlink_to("folder")
-    copy_others(source, target, ["known"].__contains__)
-    assert names(target) == ["a", "folder", "link", "linked", "z"]
-    assert {(target / name).read_text() for name in ("a", "z")} == {"a", "z"}
-    assert (target / "folder" / "file").read_text() == "inner"
-    links = [target / "link", target / "linked", target / "folder" / "link"]
-    assert [os.fspath(link.readlink()) for link in links] == ["z", "folder", "file"]
-
-
-@pytest.fixture
-def as_any_user():
-    """Have the superuser asked about what any other user may do."""
-    if os.getuid():
-        yield
-        return
-    os.setreuid(65534, 0)  # the real one, which os.access goes by
-    try:
-        yield
-    finally:
-        os.setreuid(0, 0)
-
-
-@needs_permission_bits
-@pytest.mark.usefixtures("as_any_user")
-@pytest.mark.parametrize(("mode", "allowed"), [(0o777, True), (0o555, False), (0o666, False)])
-def test_only_a_folder_that_can_be_written_is_accepted(mode, allowed):
-    with tempfile.TemporaryDirectory() as name:  # which any user can reach, as pytest's cannot be
-        parent = Path(name)
-        parent.chmod(mode)
-        try:
-            if allowed:
-                check_writable(parent / "folder")
-                check_writable(parent / "a" / "folder")
-            else:
-                with pytest.raises(DestinationError, match=f"can be written, got '{name}/a', but not so '{name}'"):
-                    check_writable(parent / "a")
-        finally:
-            parent.chmod(0o777)
-
-
-def test_a_folder_that_cannot_be_replaced_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    with pytest.raises(DestinationError, match=r"but not so '.*file'"):
-        check_writable(tmp_path / "file" / "folder")
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    check_writable(tmp_path / "here" / "folder")
-    for folder in (tmp_path / "here", tmp_path):
-        with pytest.raises(DestinationError, match="where this process stands"):
-            check_writable(folder)
+from han.files import MANIFEST, check_manifest, read_json, replacing, write_json, write_manifest
+from tests.mounts import needs_mounts, run_with_mounts
 
 
 def test_a_manifest_tells_what_is_damaged(tmp_path):
@@ -282,18 +61,128 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     assert read_json(tmp_path / "file", list) == [1, 2, 33]
 
 
-@needs_permission_bits
-def test_a_folder_that_cannot_be_written():
-    with tempfile.TemporaryDirectory() as name:  # which any user can reach, as pytest's cannot be
-        Path(name).chmod(0o555)
-        superuser = os.geteuid() == 0  # who may write anywhere
-        try:
-            if superuser:
-                os.seteuid(65534)
-            with pytest.raises(PermissionError), replacing_folder(Path(name) / "folder"):
-                pass
-        finally:
-            if superuser:
-                os.seteuid(0)
-            Path(name).chmod(0o777)
-        assert not list(Path(name).iterdir())
+def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as executor:
+        read = executor.submit((tmp_path / "pipe").read_bytes)
+        with replacing(tmp_path / "pipe") as stream:
+            stream.write(b"through")
+        assert read.result() == b"through"
+    assert (tmp_path / "pipe").is_fifo()
+    (tmp_path / "link").symlink_to("file")
+    with replacing(tmp_path / "link") as stream:
+        stream.write(b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_file_is_replaced_when_all_is_written(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+    with replacing(path) as stream:
+        stream.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_has_changed_when_writing_fails(error, tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+
+    def write_half():
+        with replacing(path) as stream:
+            stream.write(b"half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+def test_another_process_of_the_same_number_may_have_left_a_file(tmp_path):
+    (tmp_path / f".out.csv.{os.getpid()}.part").touch()  # as in a container, where each is number 1
+    with replacing(tmp_path / "out.csv") as first, replacing(tmp_path / "out.csv") as second:
+        first.write(b"first")
+        second.write(b"second")
+    assert (tmp_path / "out.csv").read_bytes() == b"first"
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("n" * 251 + ".csv")
+    with replacing(path) as stream:
+        stream.write(b"x")
+    assert [path] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["none/out.csv", "folder", "file/out.csv"])
+def test_where_no_file_can_be_written_is_known_at_once(name, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(DestinationError, match="no file can be written at"), replacing(tmp_path / name):
+        pytest.fail("nothing should have been written")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from han.files import replacing
+with replacing(Path(sys.argv[1])) as stream:
+    stream.write(int(sys.argv[2]) * b"n")
+    print("written", Path(sys.argv[1]).read_text())
+"""
+
+
+def write_with_mounts(mounts, folder, size, **environment):
+    """Write a file into a folder and return what is left at its place, and the process."""
+    (folder / "elsewhere").mkdir()
+    path = folder / "out.csv"
+    command = ["bash", "-c", '"$@"; code=$?; echo "found $(head -c 9 "$0")"; exit $code', path]
+    run = run_with_mounts(
+        mounts, *command, sys.executable, "-c", WRITE, path, size, paths=[folder, path],
+        env={**os.environ, "TMPDIR": str(folder / "elsewhere"), **environment},
+    )  # fmt: skip
+    return run, [*(folder / "elsewhere").iterdir()]
+
+
+@needs_mounts
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        'mount --bind "$1/file" "$2"',
+        'mount --bind "$1" "$1" && mount --bind "$1/file" "$2" && mount -t tmpfs none "$1/elsewhere" '
+        '&& mount -o remount,ro,bind "$1"',
+    ],
+    ids=["writable folder", "read-only folder"],
+)
+def test_a_file_that_is_mounted_is_written_in_place(mounts, tmp_path):
+    (tmp_path / "file").write_text("old and long")
+    (tmp_path / "out.csv").touch()
+    run, left = write_with_mounts(mounts, tmp_path, 3)
+    assert (run.returncode, run.stdout) == (0, "written old and long\nfound nnn\n"), run.stderr
+    assert (tmp_path / "file").read_text() == "nnn"
+    assert not left
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "file", "out.csv"]
+
+
+@needs_mounts
+def test_a_file_that_is_mounted_read_only_is_refused(tmp_path):
+    (tmp_path / "out.csv").write_text("old")
+    run, _ = write_with_mounts('mount --bind "$2" "$2" && mount -o remount,ro,bind "$2"', tmp_path, 3)
+    assert run.stdout == "found old\n"
+    assert f"no file can be written at '{tmp_path / 'out.csv'}': Read-only file system" in run.stderr
+
+
+@needs_mounts
+def test_what_cannot_be_copied_into_place_is_kept_and_named(tmp_path):
+    (tmp_path / "out.csv").touch()
+    (tmp_path / "small").mkdir()
+    mounts = 'mount -t tmpfs -o size=64k none "$1/small" && touch "$1/small/out" && mount --bind "$1/small/out" "$2"'
+    run, _ = write_with_mounts(mounts, tmp_path, 200_000)
+    assert run.returncode == 1
+    (kept,) = tmp_path.glob(".out.csv.*.part")
+    assert f"is incomplete; everything is in '{kept}': [Errno 28] No space left on device" in run.stderr
+    assert kept.read_bytes() == 200_000 * b"n"

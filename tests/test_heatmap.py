@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.preprocessing import MultiLabelBinarizer
 
+from han.explanation import Explanation
 from han.heatmap import corpus_page, figure, fragment, page, terminal
 from tests.test_explanation import HOSTILE
 from tests.test_text import DOCUMENTS
@@ -125,8 +131,60 @@ def test_the_corpus_page_begins_with_the_most_uncertain_and_marks_mistakes(expla
         assert f'<i id="{anchor}"></i>' in source
         assert f"#{anchor}:target ~ main details:not(.{anchor}) {{ display: none; }}" in source
     assert "✗" not in corpus_page(explanations)
-    with pytest.raises(ValueError, match=f"y_true must have {len(explanations)} labels"):
+    with pytest.raises(ValueError, match="explanations and y_true must have the same length"):
         corpus_page(explanations, ["sports"])
+
+
+PREDICTED = [["business"], [], ["business", "sports"], ["sports"]]
+
+
+@pytest.fixture(scope="module")
+def several(explanations):
+    """Explanations as a classifier of documents with several classes makes them, one of each kind in `PREDICTED`."""
+    return [
+        replace(explanation, probabilities=np.float32(["business" in labels, "sports" in labels]) * 0.8 + 0.1,
+                thresholds=(0.5, 0.5))
+        for explanation, labels in zip(explanations, PREDICTED, strict=False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        list, lambda labels: [*map(tuple, labels)], lambda labels: [*map(set, labels)],
+        lambda labels: pd.Series([*map(np.array, labels)]), lambda labels: matrix(labels),
+        lambda labels: matrix(labels).tolist(), lambda labels: sparse.csr_matrix(matrix(labels)),
+        lambda labels: pd.DataFrame(matrix(labels), columns=["business", "sports"])[["sports", "business"]],
+    ],
+    ids=["lists", "tuples", "sets", "arrays", "matrix", "rows", "sparse", "frame"],
+)  # fmt: skip
+def test_the_corpus_page_marks_mistakes_of_several_classes_in_any_form(several, form):
+    assert [explanation.labels for explanation in several] == PREDICTED
+    assert "✗" not in corpus_page(several, form(PREDICTED))
+    source = corpus_page(several, form([["business"], ["sports"], ["business"], ["sports"]]))
+    assert source.count("✗") == 2
+    assert "no class, truly sports" in source
+    assert "business 90%, sports 90%, truly business" in source
+    # Under the link of each class are the documents of which it is predicted.
+    assert len(re.findall(r'<details class="[^"]*\bf0\b', source)) == 2
+
+
+def test_the_corpus_page_refuses_labels_of_another_form(several):
+    with pytest.raises(TypeError, match="y_true must hold a collection of labels for each document"):
+        corpus_page(several, ["business"] * 4)
+    with pytest.raises(ValueError, match="got 4 documents and 1"):
+        corpus_page(several, [["business"]])
+
+
+def test_explanations_of_several_classes_are_read_again(several):
+    for explanation in several:
+        assert Explanation.from_json(explanation.to_json()) == explanation
+    old = {name: value for name, value in several[0].to_dict().items() if name != "thresholds"}
+    assert Explanation.from_dict(old).thresholds is None
+
+
+def matrix(labels):
+    return MultiLabelBinarizer(classes=["business", "sports"]).fit_transform(labels)
 
 
 def test_the_terminal_gets_no_control_character_of_the_text(explanations, signed):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from han.exceptions import UnknownClassWarning
 from han.labels import LabelForm
 
 MATRIX = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1]])
@@ -30,6 +34,16 @@ SETS = [["oil", "gas"], [], ["tin", "gas"], ["oil", "tin", "gas"]]
         ([*map(set, SETS)], ["gas", "oil", "tin"], True),
         ([*map(tuple, SETS)], ["gas", "oil", "tin"], True),
         ([[7], [7, 9], [9], []], [7, 9], True),
+        (pd.Series([*map(np.array, SETS)]), ["gas", "oil", "tin"], True),
+        (pa.array(SETS), ["gas", "oil", "tin"], True),
+        (pa.array([[7], [7, 9], [9], []]), [7, 9], True),
+        ([*map(deque, SETS)], ["gas", "oil", "tin"], True),
+        (pd.DataFrame({"tags": SETS}), ["gas", "oil", "tin"], True),
+        (pd.Series([*MATRIX]), [0, 1, 2], True),
+        (pa.table(dict(zip("xyz", MATRIX.T, strict=True))), ["x", "y", "z"], True),
+        (pd.DataFrame(MATRIX, columns=[2.0, 1.0, 3.0]), [2.0, 1.0, 3.0], True),
+        (pd.DataFrame({"y": [2.0, 1.0, 1.0, 2.0]}).to_numpy().ravel(), [1.0, 2.0], False),
+        ([2**63, 2**63 + 1, 2**63, 1], [1, 2**63, 2**63 + 1], False),
     ],
 )
 def test_labels_come_back_in_their_form(labels, classes, multi_label):
@@ -40,7 +54,7 @@ def test_labels_come_back_in_their_form(labels, classes, multi_label):
     assert sparse.issparse(returned) == sparse.issparse(labels)
     np.testing.assert_array_equal(form.encode(returned, 4), targets)
     if not multi_label:
-        assert returned.tolist() == np.ravel(labels).tolist()
+        assert returned.tolist() == list(np.ravel(np.array(labels, object)))
 
 
 def test_a_column_of_labels_is_taken_with_the_warning_that_scikit_learn_gives():
@@ -60,6 +74,57 @@ def test_collections_are_binarised_as_scikit_learn_does(collection):
     returned = form.decode(form.encode(labels, 4) > 0)
     assert {type(labels_) for labels_ in returned} == {collection}
     assert [set(labels_) for labels_ in returned] == [set(labels_) for labels_ in SETS]
+
+
+def test_columns_of_a_frame_are_taken_by_their_names():
+    frame = pd.DataFrame(MATRIX, columns=["x", "y", "z"])
+    form = LabelForm.learn(frame, 4)
+    np.testing.assert_array_equal(form.encode(frame[["z", "x", "y"]], 4), MATRIX)
+    np.testing.assert_array_equal(form.encode(frame[["z", "x"]], 4), MATRIX * [1, 0, 1])
+    with pytest.raises(ValueError, match=r"y must hold known classes, .*got \['w'\]"):
+        form.encode(frame.assign(w=0), 4)
+    # Numbers that are others than those of training count the columns in another way.
+    numbered = LabelForm.learn(MATRIX, 4)
+    np.testing.assert_array_equal(numbered.encode(pd.DataFrame(MATRIX, columns=[1, 2, 3]), 4), MATRIX)
+
+
+@pytest.mark.parametrize(
+    "classes", [{"b", "a", "c"}, {"b": 0, "a": 0, "c": 0}.keys(), deque("cab"), pd.Index([*"cab"])]
+)
+def test_expected_classes_in_any_container(classes):
+    assert LabelForm.expect(classes, ["a", "b"], 2).classes.tolist() == ["a", "b", "c"]
+
+
+def test_a_set_does_not_name_columns():
+    with pytest.raises(TypeError, match="classes must name the columns of y in their order, got a set"):
+        LabelForm.expect({"a", "b", "c"}, MATRIX, 4)
+
+
+@pytest.mark.parametrize(
+    ("training", "test", "classes", "targets", "message"),
+    [
+        ([*"abab"], [*"acbd"], [*"abcd"], [0, 2, 1, 3], r"2 of 4 .*, \['c', 'd'\]: they count as wrong"),
+        ([1, 2, 1, 2], [1.0, 3.0, 2.0, 3.0], [1, 2, 3.0], [0, 2, 1, 2], r"2 of 4 .*\[3.0\]"),
+        ([1, 2, 1, 2], [*"abab"], [1, 2, "a", "b"], [2, 3, 2, 3], r"4 of 4 .*\['a', 'b'\]"),
+        (SETS, [["oil"], ["x"], ["x", "gas"], []], ["gas", "oil", "tin", "x"],
+         [[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 0]], r"2 of 4 .*\['x'\]"),
+        (pd.DataFrame(MATRIX, columns=[*"abc"]), pd.DataFrame([[1, 0], [1, 1], [0, 0], [0, 1]], columns=[*"dc"]),
+         [*"abcd"], [[0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]], r"2 of 4 .*\['d'\]"),
+    ],
+)  # fmt: skip
+def test_classes_of_test_documents_that_there_were_not_in_training(training, test, classes, targets, message):
+    with pytest.warns(UnknownClassWarning, match=message):
+        form, found = LabelForm.learn(training, 4).encode_test(test, 4)
+    assert form.classes.tolist() == classes
+    assert found.tolist() == targets
+
+
+def test_test_documents_of_known_classes_are_not_warned_of():
+    for labels in ([*"abab"], MATRIX, SETS, pd.DataFrame(MATRIX, columns=[*"abc"])):
+        form = LabelForm.learn(labels, 4)
+        same, targets = form.encode_test(labels, 4)
+        assert same is form
+        np.testing.assert_array_equal(targets, form.encode(labels, 4))
 
 
 def test_columns_of_a_matrix_may_have_different_types():
@@ -84,6 +149,11 @@ def test_columns_of_a_matrix_may_have_different_types():
         ([["a"], [None], ["c"], []], TypeError, "document 1 has None in it"),
         ([["a"], [1], ["c"], []], TypeError, "all of one kind, got int and str"),
         (np.zeros((4, 2, 2)), ValueError, r"got an array of shape \(4, 2, 2\)"),
+        (sparse.coo_array([0, 1, 1, 0]), ValueError, "y must hold a 0 or 1 for each document and class, got"),
+        (np.ma.masked_array(MATRIX, MATRIX == 0), ValueError, "a 0 or 1 .*, but document 0 has None"),
+        (pd.DataFrame(MATRIX, columns=[0.5, 1.0, 2.0]), ValueError, "the columns of y must hold .*got 0.5"),
+        ([["a"], [b"b"], ["c"], []], TypeError, "document 1 has b'b' in it"),
+        (pa.array([["a"], None, ["c"], []]), TypeError, "document 1 has None"),
         (None, TypeError, "y must hold one string, int or bool for each document, got NoneType"),
         ("abab", TypeError, "y must hold one string, int or bool for each document, got str"),
     ],

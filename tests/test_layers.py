@@ -292,3 +292,33 @@ def test_an_encoder_without_a_mask_reads_everything(rng):
     x = rng.normal(size=(2, 4, 5)).astype(np.float32)
     np.testing.assert_allclose(layer(x), layer(x, mask=tf.ones([2, 4], tf.bool)), atol=1e-7)
     assert layer.compute_output_shape((2, 4, 5)) == (2, 4, 6)
+
+
+def test_the_encoder_is_float32_and_poolings_follow_the_policy(rng):
+    x = rng.normal(size=(2, 4, 5)).astype(np.float32)
+    expected = encoder()(x)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        states = encoder()(x)
+        pooled = AttentionPooling(seed=1)(states)
+        assert MeanPooling().compute_dtype == MaxPooling().compute_dtype == "float16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_array_equal(states, expected)
+    assert states.dtype == tf.float32
+    assert pooled.dtype == tf.float16
+    np.testing.assert_allclose(pooled, AttentionPooling(seed=1)(expected), atol=1e-2)
+
+
+@pytest.mark.parametrize("layer", [AttentionPooling, MeanPooling, MaxPooling])
+def test_a_pooled_shape_has_no_positions(layer):
+    assert layer().compute_output_shape((2, 3, 4, 5)) == (2, 3, 5)
+
+
+def test_attention_scores_are_outputs_of_a_functional_model(rng):
+    inputs = keras.Input((None, 4))
+    outputs = AttentionPooling(seed=1)(inputs, return_attention_scores=True)
+    assert [output.shape for output in outputs] == [(None, 4), (None, None)]
+    pooled, scores = keras.Model(inputs, outputs).predict(rng.normal(size=(2, 3, 4)), verbose=0)
+    assert pooled.shape == (2, 4)
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, rtol=1e-6)

@@ -225,3 +225,98 @@ def test_probabilities_from_the_whole_vocabulary_are_those_of_a_call(rng):
     documents = [random_document(rng, count) for count in (3, 0, 12)]
     probabilities = model.read(flatten(documents), model.project(np.arange(WORDS, dtype=np.int32)))[0]
     np.testing.assert_allclose(probabilities, model(block(documents)), atol=1e-6)
+
+
+@pytest.fixture
+def restore_policy():
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.usefixtures("restore_policy")
+def test_keras_global_policy_is_for_other_models(policy, rng, tmp_path):
+    inputs = block([random_document(rng, count) for count in (3, 1)])
+    expected = network(ngrams=2, residual=True, dropout=0.1)(inputs)
+    keras.config.set_dtype_policy(policy)
+    model = network(ngrams=2, residual=True, dropout=0.1)
+    assert {layer.dtype_policy.name for layer in model._flatten_layers()} == {"float32"}
+    np.testing.assert_array_equal(model(inputs), expected)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(inputs), expected)
+    assert keras.config.dtype_policy().name == policy
+    with pytest.raises(ValueError, match=f"dtype must be float32.* got '{policy}'"):
+        network(dtype=policy)
+
+
+def test_the_summary_names_the_parts_and_shows_their_shapes():
+    lines = []
+    network(ngrams=2).summary(print_fn=lambda line, **_: lines.append(line), line_length=120)
+    rows = [line.split("\u2502") for line in "\n".join(lines).splitlines() if "(" in line and "\u2502" in line]
+    shapes = {name.split()[0]: shape.strip() for _, name, shape, *_ in rows}
+    assert shapes["embedding"] == "(None, None, 6)"
+    assert shapes["word_encoder"] == shapes["sentence_encoder"] == "(None, None, 8)"
+    assert shapes["word_pooling"] == shapes["sentence_pooling"] == shapes["document_dropout"] == "(None, 8)"
+    assert shapes["classifier"] == shapes["evidence"] == "(None, 3)"
+    assert "?" not in "".join(shapes.values())
+
+
+@pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
+def test_a_part_is_found_by_its_name(pooling):
+    model = network(pooling=pooling)
+    for name in ("embedding", "word_encoder", "word_pooling", "sentence_encoder", "sentence_pooling", "classifier"):
+        assert model.get_layer(name) is getattr(model, name)
+    assert "/sentence_encoder/" in model.sentence_encoder.weights[0].path
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_keras_exports_the_network_for_word_ids(trained, rng, tmp_path):
+    model = network(cell="gru", residual=True, ngrams=2)
+    inputs = block([random_document(rng, count) for count in (3, 1, 0)])
+    if trained:
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(inputs, np.array([0, 1, 2]), verbose=0)
+    model.export(tmp_path / "exported", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported.serve(tf.constant(inputs)), model(inputs), atol=1e-6)
+    np.testing.assert_allclose(exported.serve(tf.constant(inputs[:1, :1])), model(inputs[:1, :1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float32", "float16"])
+def test_word_ids_may_be_of_any_numeric_type(dtype, rng):
+    model = network()
+    documents = [random_document(rng, count) for count in (3, 1)]
+    inputs = block(documents)
+    expected = model(inputs)
+    np.testing.assert_array_equal(model(inputs.astype(dtype)), expected)
+    flat = Documents(*(part.astype(dtype) for part in flatten(documents)))
+    np.testing.assert_array_equal(model(flat), expected)
+    # What an input layer is by default: float32.
+    symbolic = keras.Input((None, None), dtype=dtype)
+    np.testing.assert_allclose(keras.Model(symbolic, model(symbolic)).predict(inputs, verbose=0), expected, atol=1e-6)
+
+
+def test_the_network_is_a_part_of_other_models(rng):
+    model = network()
+    inputs = block([random_document(rng, count) for count in (3, 1, 2, 2)])
+    symbolic = keras.Input((None, None), dtype="int32")
+    outputs = model(symbolic, return_attention_scores=True)
+    assert [output.shape for output in outputs] == [(None, 3), (None, None, None), (None, None)]
+    results = keras.Model(symbolic, outputs).predict(inputs, verbose=0)
+    for result, expected in zip(results, model(inputs, return_attention_scores=True), strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-6)
+    pairs = keras.Input((2, None, None), dtype="int32")
+    of_pairs = keras.Model(pairs, keras.layers.TimeDistributed(model)(pairs))
+    assert of_pairs.output_shape == (None, 2, 3)
+    found = of_pairs.predict(inputs.reshape(2, 2, *inputs.shape[1:]), verbose=0)
+    np.testing.assert_allclose(found.reshape(4, 3), results[0], atol=1e-6)
+    assert model.compute_output_shape(((7,), (4,), (2,))) == (2, 3)
+
+
+def test_compiling_it_whole_is_declined(rng):
+    model = network()
+    with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
+        model.compile("adam", "sparse_categorical_crossentropy", jit_compile=True)
+    model.fit(block([random_document(rng, 2)]), np.array([1]), verbose=0)
+    with pytest.raises(NotImplementedError, match="cannot be quantized"):
+        model.quantize("int8")

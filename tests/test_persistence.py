@@ -1,23 +1,38 @@
 from __future__ import annotations
 
+import copy
+import io
 import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
+from sklearn.model_selection import cross_validate
 
 from han import HANClassifier
+from han.cli import cli
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files import write_manifest
-from han.persistence import FORMAT_VERSION, check_destination
+from han.files import read_json, write_json, write_manifest
+from han.labels import LabelForm
+from han.persistence import FORMAT_VERSION, _from_settings, _to_settings, check_destination
 
 SAVED = Path(__file__).parent / "saved"
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
 LABELS = ["good", "bad"] * 10
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
+
+
+class Grade(str, Enum):  # noqa: UP042 what people write
+    GOOD = "good"
+    BAD = "bad"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +94,63 @@ def test_classes_keep_their_type(labels, tmp_path):
     loaded = HANClassifier.load(tmp_path / "model")
     assert loaded.classes_.dtype == classifier.classes_.dtype
     assert loaded.predict(TEXTS).tolist() == classifier.predict(TEXTS).tolist()
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pd.Series([1.0, 0.0]), np.array([1, 0], np.float32), np.array([1, 0], np.float16),
+        np.array([1, 0], np.longdouble), np.array([1, 0], np.uint8), np.array([2**63, 2**63 + 1], np.uint64),
+        np.array([1, 0], ">i4"), np.array([1, 0], ">f8"), [2**70, 1], [2**63, -1], [1e300, -0.0], [1, 2.0],
+        np.array([1, 2], object), np.array([True, False], object), pd.array([1, 2], "Int64"),
+        pd.array([1.0, 2.0], "Float64"), pd.array([True, False], "boolean"), pd.array(["a", "b"], "string"),
+        pd.Categorical([2.0, 1.0], [3.0, 2.0, 1.0]), pd.array([1, 2], "double[pyarrow]"),
+        [np.str_("a"), np.str_("b")], np.array(["a", "b"], np.dtypes.StringDType()), ["a\0", "a"], ["\ud800", "b"],
+        ["a" * 20_000, "b"], np.array(["a" * 20_000, "b"]), np.array(["a" * 9999, "b"]), ["", "b"],
+        [Grade.GOOD, Grade.BAD], pd.DataFrame([[1, 1], [0, 1]], columns=[2.0, 1.0]), [{1.0}, {1.0, 2.0}],
+        pd.Series([np.array(["a"]), np.array(["a", "b"])]),
+    ],
+)  # fmt: skip
+def test_classes_of_whatever_fit_takes_for_labels_come_back(small, y, tmp_path):
+    form = LabelForm.learn(y, len(y))
+    # The network does not know what its classes are called.
+    saved = replace(small._saved(), classes=form.classes)
+    write_json(tmp_path / "settings.json", _to_settings(saved))
+    read = _from_settings(read_json(tmp_path / "settings.json", dict), small.vocabulary_)["classes"]
+    assert read.dtype == form.classes.dtype
+    assert read.tolist() == form.classes.tolist()
+    assert [*map(type, read.tolist())] == [*map(type, form.classes.tolist())]
+    targets = np.eye(2, dtype=int) if form.multi_label else np.arange(2)
+    assert repr(form._replace(classes=read).decode(targets)) == repr(form.decode(targets))
+
+
+def test_a_column_of_floats_after_dropna(tmp_path):
+    y = pd.Series([0.0, 1.0, None] * 14).dropna()[:20]
+    classifier = HANClassifier(**SMALL, class_weight={1.0: 2.0}).fit(TEXTS, y)
+    classifier.save(tmp_path / "model")
+    (tmp_path / "texts.csv").write_text("text\nA fine film.\nA dull film.\n")
+    result = CliRunner().invoke(cli, ["predict", str(tmp_path / "model"), str(tmp_path / "texts.csv"), "--quiet"])
+    assert result.exit_code == 0, result.output
+    written = pd.read_csv(io.StringIO(result.stdout))["prediction"]
+    joblib.dump(classifier, tmp_path / "model.joblib")
+    for same in (
+        HANClassifier.load(tmp_path / "model"),
+        joblib.load(tmp_path / "model.joblib"),
+        copy.deepcopy(classifier),
+    ):
+        assert same.classes_.dtype == np.float64
+        assert same.class_weight == {1.0: 2.0}
+        assert same.predict(["A fine film.", "A dull film."]).tolist() == written.tolist()
+
+
+@pytest.mark.slow
+def test_classifiers_of_floats_come_back_from_other_processes():
+    result = cross_validate(
+        HANClassifier(**SMALL), TEXTS, np.array([0.0, 1.0] * 10), cv=2, n_jobs=2, return_estimator=True,
+        error_score="raise",
+    )  # fmt: skip
+    for classifier in result["estimator"]:
+        assert classifier.predict(TEXTS).dtype == np.float64
 
 
 def test_a_saved_classifier_is_replaced_and_other_files_stay(small, tmp_path):
@@ -161,14 +233,31 @@ def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path, monkeypatch):
+def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("text")
-    with pytest.raises(DestinationError, match=r"can be written, got '.*model', but not so '.*file'"):
+    with pytest.raises(DestinationError, match=r"no folder can be written at '.*model': Not a directory"):
         check_destination(tmp_path / "file" / "model")
+
+
+def test_the_working_folder_is_a_place_for_a_classifier(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").unlink()
-    with pytest.raises(DestinationError, match="where this process stands"):
-        check_destination(".")
+    (tmp_path / "lost+found").mkdir()  # as at the top of a new volume
+    for random_state in (0, 1):
+        HANClassifier(**{**SMALL, "random_state": random_state}).fit(TEXTS, LABELS).save(".")
+        (tmp_path / "notes.txt").write_text("mine")
+        assert HANClassifier.load(".").random_state == random_state
+    expected = ["README.md", "lost+found", "manifest.json", "model.keras", "notes.txt", "settings.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*expected, "vocabulary.json"]
+
+
+def test_a_version_that_was_not_put_in_its_place_is_loaded(small, tmp_path):
+    small.save(tmp_path / "model")
+    HANClassifier(**{**SMALL, "random_state": 1}).fit(TEXTS, LABELS).save(tmp_path / "newer")
+    (tmp_path / "newer").rename(tmp_path / "model" / ".complete")  # as a process leaves it that is killed just then
+    assert HANClassifier.load(tmp_path / "model").random_state == 1
+    small.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").random_state == 0
+    assert not (tmp_path / "model" / ".complete").exists()
 
 
 def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
@@ -269,7 +358,11 @@ def test_settings_that_no_classifier_has(changes, small, tmp_path):
     [
         ({"classes": [["bad"], ["good"]]}, "classes that are no labels"),
         ({"classes": [1.5, 2.5], "classes_dtype": "|O"}, "classes that are no labels"),
-        ({"classes_dtype": "<f8"}, "classes_dtype '<f8'"),
+        ({"classes": [1.5, 2.0], "classes_dtype": "<i8"}, "classes that are no labels"),
+        ({"classes": [1.0, float("inf")], "classes_dtype": "<f8"}, "classes that are no labels"),
+        ({"classes": ["bad", 1], "classes_dtype": "|O"}, "classes that are no labels"),
+        ({"classes": ["bad", "good"], "classes_dtype": "<U3"}, "classes that are no labels"),
+        ({"classes_dtype": "<c8"}, "classes_dtype '<c8'"),
         ({"attributes": {"class_count": [10]}}, "class_count that are not one for each class"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -7,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from han import text as text_module
+from han.normalization import INVISIBLE
 from han.text import DocumentSplitter, SplitText, iterate_sentences, split_sentences, split_words
+
+
+def visible(text):
+    return re.sub(INVISIBLE, "", "".join(text.split()))
+
 
 DOCUMENTS = [
     "Dr. Smith paid £3.50. Why? “Because,” he said.\n\nA new paragraph… and 10,000 more!",
@@ -204,7 +211,7 @@ def test_a_region_changes_nothing_about_a_language():
 
 @given(st.text(max_size=80))
 def test_no_visible_character_is_lost_and_only_words_are_joined(text):
-    assert "".join(split_words(text)) == "".join(text.split())
+    assert visible("".join(split_words(text))) == visible(text)
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=80))
@@ -254,8 +261,9 @@ def test_documents_over_the_cap_are_cut_and_said_to_be():
     text = "One. Two. Three."
     assert DocumentSplitter(max_sentences=3).split(text)[1] is False
     assert DocumentSplitter(max_sentences=2).split(text) == ([["One", "."], ["Two", "."]], True)
-    assert DocumentSplitter(max_sentences=3).split_spans(text)[1] is False
-    assert DocumentSplitter(max_sentences=2).split_spans(text) == ([[(0, 3), (3, 4)], [(5, 8), (8, 9)]], True)
+    assert DocumentSplitter(max_sentences=3).split_located(text)[1] is False
+    located = [[("One", (0, 3)), (".", (3, 4))], [("Two", (5, 8)), (".", (8, 9))]]
+    assert DocumentSplitter(max_sentences=2).split_located(text) == (located, True)
 
 
 def test_sentences_without_words_are_left_out():
@@ -273,8 +281,25 @@ def test_own_functions_are_located_in_the_text():
     assert splitter.spans("a b|a c") == [[(0, 1), (2, 3)], [(4, 5), (6, 7)]]
 
 
-def test_words_that_are_not_in_the_text_have_no_offsets():
+def test_changed_words_have_the_offsets_of_what_they_were_made_from():
     splitter = DocumentSplitter(tokenizer=lambda sentence: sentence.upper().split())
     assert splitter("so good") == [["SO", "GOOD"]]
-    with pytest.raises(ValueError, match=r"tokenizer must return pieces of the text .* got 'SO'"):
-        splitter.spans("so good")
+    assert splitter.spans("so good") == [[(0, 2), (3, 7)]]
+
+
+def test_words_from_nowhere_have_no_offsets():
+    splitter = DocumentSplitter(tokenizer=lambda sentence: ["<start>", *sentence.split()])
+    assert splitter.spans("so good") == [[None, (0, 2), (3, 7)]]
+
+
+def test_words_of_a_sentence_that_was_changed_have_offsets():
+    def lines(text):
+        return [" ".join(line.lower().split()) for line in text.split("|")]
+
+    splitter = DocumentSplitter(sentence_splitter=lines)
+    text = "A  FILM,\tyes|Not  Bad"
+    assert splitter(text) == [["a", "film", ",", "yes"], ["not", "bad"]]
+    assert [[text[slice(*span)] for span in sentence] for sentence in splitter.spans(text)] == [
+        ["A", "FILM", ",", "yes"],
+        ["Not", "Bad"],
+    ]

@@ -27,6 +27,21 @@ def test_any_case_and_unknown_words():
     assert dict(vocabulary) == {"straße": 2, "film": 3}
 
 
+def test_variants_of_a_word_have_its_id():
+    vocabulary = Vocabulary(["couldn't", "café", "film"])
+    words = ["Couldn’t", "couldnʼt", "cafe\u0301", "CAFÉ", "fi\u00adlm", "ﬁlm", "ＦＩＬＭ", "films"]
+    assert vocabulary.encode(words) == [2, 2, 3, 3, 4, 4, 4, UNKNOWN_ID]
+    assert [vocabulary[word] for word in words[:-1]] == [2, 2, 3, 3, 4, 4, 4]
+    assert "films" not in vocabulary
+
+
+def test_a_vocabulary_that_was_not_normalised_keeps_its_words():
+    vocabulary = Vocabulary(["couldn’t", "couldn't", "ﬁlm"])  # as of classifiers that were saved earlier
+    words = ["Couldn’t", "couldn't", "couldn`t", "couldn\u00ad’t", "ﬁlm", "film"]
+    assert vocabulary.encode(words) == [2, 3, 3, 3, 4, 4]
+    assert vocabulary.words == ["couldn’t", "couldn't", "ﬁlm"]
+
+
 def test_unknown_words_do_not_fill_memory():
     vocabulary = Vocabulary(["film"])
     vocabulary.encode(f"unknown{index}" for index in range(1000))

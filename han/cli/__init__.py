@@ -9,10 +9,12 @@ import traceback
 import click
 
 from han import __version__
-from han.cli.apply import evaluate, explain, predict
 from han.cli.completion import completion
-from han.cli.console import warnings_told
+from han.cli.console import INTERRUPTED, TERMINATED, terminable, warnings_told
+from han.cli.evaluate import evaluate
+from han.cli.explain import explain
 from han.cli.inspect import export, info
+from han.cli.predict import predict
 from han.cli.train import train
 
 __all__ = ["cli", "main"]
@@ -24,7 +26,7 @@ def cli() -> None:
     """Classify documents of any length with a hierarchical attention network.
 
     Results go to standard output, progress and errors to standard error. The exit code is 0, 1 for a failure, 2 for
-    a command that is refused, or 130 after Ctrl-C.
+    a command that is refused, 130 after Ctrl-C, or 143 after SIGTERM.
     """
 
 
@@ -34,15 +36,15 @@ for command in (train, evaluate, predict, explain, info, export, completion):
 
 def main() -> None:
     """Run the command line; an error ends in one line on standard error, and with --debug in a traceback."""
-    state = {"debug": False}
+    state = {"debug": False, "terminated": False}
     if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal cannot show ends no command
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with warnings_told():
-            cli(standalone_mode=False, obj=state)
+        with warnings_told(), terminable(state):
+            code = cli(standalone_mode=False, obj=state)
     except click.Abort:
-        click.echo("han: interrupted", err=True)
-        sys.exit(130)
+        click.echo("han: terminated" if state["terminated"] else "han: interrupted", err=True)
+        sys.exit(TERMINATED if state["terminated"] else INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
@@ -55,3 +57,5 @@ def main() -> None:
         message = " ".join(f"{type(error).__name__}: {error}".split())
         click.echo(f"han: {message} (--debug shows where)", err=True)
         sys.exit(1)
+    if code:
+        sys.exit(code)

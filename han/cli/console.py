@@ -6,6 +6,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +35,34 @@ debug_option = click.option(
     help="Show a traceback of an error.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="No progress on standard error.")
-model_argument = click.argument("model", type=click.Path(path_type=Path))
+
+
+class LocalPath(click.Path):
+    """A path on this machine: `~` is expanded, and a URL is refused."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, checked as the options of `click.Path` say."""
+        from han.paths import local_path
+
+        name = "path" if param is None else param.opts[0]
+        try:
+            path = local_path(name if name.startswith("-") else name.upper(), value)
+        except (TypeError, ValueError) as error:
+            raise click.UsageError(str(error), ctx) from error
+        return super().convert(os.fspath(path), param, ctx)
+
+
+model_argument = click.argument("model", type=LocalPath())
+# The exit codes that shells use after SIGINT and SIGTERM.
+INTERRUPTED, TERMINATED = 130, 143
 SPLITTERS = ("sentence_splitter", "tokenizer")
+# What `source_options` gives a command, and what `load_dataset` takes.
+SOURCE_ARGUMENTS = (
+    "text", "label", "label_separator", "input_format", "delimiter", "encoding", "header", "quoting", "skip_bad_rows",
+)  # fmt: skip
 
 
 def splitter_options(command: Function) -> Function:
@@ -46,16 +73,44 @@ def splitter_options(command: Function) -> Function:
     return command
 
 
-def source_options(command: Function) -> Function:
-    """Add the options that say where a file holds documents and their classes."""
-    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
-    label = click.option("--label", default="label", show_default=True, help="Column of a file that holds the classes.")
-    return text_option(label(separator(command)))
-
-
 text_option = click.option(
-    "--text", default="text", show_default=True, help="Column of a file that holds the documents."
+    "--text",
+    multiple=True,
+    default=["text"],
+    show_default=True,
+    help="Column that holds the documents; given more than once, they are joined by a blank line.",
 )
+
+
+def source_options(command: Function) -> Function:
+    """Add the options that say how files hold documents and their classes: `SOURCE_ARGUMENTS`."""
+    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
+    label = click.option("--label", default="label", show_default=True, help="Column that holds the classes.")
+    formats = ["csv", "tsv", "jsonl", "json", "xlsx", "parquet"]
+    form = click.option("--input-format", type=click.Choice(formats), help="[default: by the name of a file]")
+    return text_option(label(separator(form(table_options(command)))))
+
+
+def table_options(command: Function) -> Function:
+    """Add the options that say how tables are read; they are called as the attributes of `TableOptions`."""
+    quoting = "What quotes in CSV and TSV are: around cells and doubled in them, text, or escaped by a backslash."
+    options = (
+        click.option("--delimiter", metavar="TEXT", help="What stands between cells of CSV and TSV."),
+        click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]"),
+        click.option(
+            "--no-header",
+            "header",
+            is_flag=True,
+            flag_value=False,
+            default=True,
+            help="Columns have numbers, from 0, for names.",
+        ),
+        click.option("--quoting", type=click.Choice(["minimal", "none", "backslash"]), help=quoting),
+        click.option("--skip-bad-rows", is_flag=True, help="Skip rows that cannot be read, and count them."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def load(model: Path, splitters: dict[str, Any]) -> HANClassifier:
@@ -119,6 +174,33 @@ def interruptible() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+@contextmanager
+def terminable(state: dict[str, bool]) -> Iterator[None]:
+    """Treat SIGTERM, which `docker stop` sends, like Ctrl-C, and set "terminated" in the state.
+
+    Where Ctrl-C is ignored, as in the background of a shell, and in other threads than the main one, it stays as it is.
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+
+    def interrupt(_signal: int, _frame: Any) -> None:
+        state["terminated"] = True
+        signal.raise_signal(signal.SIGINT)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def is_terminated() -> bool:
+    """Tell whether the current command has been sent a SIGTERM."""
+    state = click.get_current_context().find_root().obj
+    return bool(state) and state["terminated"]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from han.cli.console import debug_option, load, model_argument, refusals, splitter_options
+from han.cli.console import LocalPath, debug_option, load, model_argument, refusals, splitter_options
 
 
 @click.command()
@@ -42,21 +42,22 @@ def info(model: Path, form: str, **splitters: Any) -> None:
 
 @click.command()
 @model_argument
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["savedmodel", "onnx"]), help="[default: onnx, if PATH ends so]")
+@click.argument("path", type=LocalPath())
+@click.option("--format", "form", type=click.Choice(["savedmodel", "onnx"]), help="[default: by the name of PATH]")
+@click.option("--force", is_flag=True, help="Replace an earlier export.")
 @splitter_options
 @debug_option
-def export(model: Path, path: Path, form: str | None, **splitters: Any) -> None:
+def export(model: Path, path: Path, form: str | None, force: bool, **splitters: Any) -> None:
     """Write the classifier in the folder MODEL for other programs: PATH as a SavedModel folder or an ONNX file.
 
-    Beside it, or in it, is tokenizer.json, which says how documents become numbers.
+    A name that ends in .onnx is that of an ONNX file, and one without a suffix that of a SavedModel. Beside it, or in
+    it, is tokenizer.json, which says how documents become numbers.
 
     \b
     Examples:
       han export models/imdb imdb.onnx
       han export models/imdb serving/imdb/1 --format savedmodel
     """  # noqa: D301
-    form = form or ("onnx" if path.suffix == ".onnx" else "savedmodel")
     with refusals():
-        written = load(model, splitters).export(path, format=form)
+        written = load(model, splitters).export(path, format=form, overwrite=force)
     click.echo(f"wrote {', '.join(os.path.relpath(file) for file in written)}")
