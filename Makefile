@@ -6,7 +6,7 @@ DATASET ?= imdb
 TEXT ?= text
 LABEL ?= label
 
-.PHONY: help install train test slow lint format notebooks docs accuracy multilabel streaming kills corruptions generated mutation vectors explanations picture bench profile lock clean
+.PHONY: help install train test slow lint format notebooks docs bench lock clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,42 +47,8 @@ docs: install  ## Build the documentation into docs/_build/html, and run the cod
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=load docs
 	@echo "docs/_build/html/index.html"
 
-accuracy: install .venv/benchmark  ## Measure test accuracy beside baselines (hours; stop and go on as you like)
-	@TF_XLA_FLAGS=--tf_xla_persistent_cache_directory=.venv/xla $(BIN)/python benchmarks/accuracy.py $(ARGS)
-
-multilabel: install  ## Measure F1 on documents of several classes beside a linear model (an hour)
-	@$(BIN)/python benchmarks/multilabel.py $(ARGS)
-
-streaming: install  ## Measure `han predict` on a gigabyte (15 minutes)
-	@$(BIN)/python benchmarks/streaming.py $(ARGS)
-
-kills: install  ## Kill processes that save and train, and see what is left (25 minutes)
-	@$(BIN)/python benchmarks/kills.py $(ARGS)
-
-corruptions: install  ## Load classifiers that are damaged in 5,000 ways (20 minutes)
-	@$(BIN)/python benchmarks/corruptions.py $(ARGS)
-
-generated: install  ## Give 10,000 generated inputs to fit, predict and explain, and 2,000 tables to `han predict` (an hour)
-	@$(BIN)/python benchmarks/generated.py $(ARGS)
-	@$(BIN)/python benchmarks/generated_tables.py
-
-mutation: install .venv/benchmark  ## See which small changes of the code no test sees (an hour and a half; stop and go on as you like)
-	@$(BIN)/python benchmarks/mutation.py --session .venv/mutation.jsonl $(ARGS)
-
-vectors: install  ## Measure the reading of a million word vectors (5 minutes)
-	@$(BIN)/python benchmarks/vectors.py
-
-explanations: install  ## Measure how faithful explanations are (15 minutes)
-	@$(BIN)/python benchmarks/explanations.py $(ARGS)
-
-picture: install  ## Draw the README's picture from models/imdb
-	@$(BIN)/python benchmarks/picture.py
-
-bench: install .venv/benchmark  ## Measure speed and memory beside PyTorch and others (30 minutes)
-	@$(BIN)/python benchmarks/speed.py $(ARGS)
-
-profile: install  ## Show where a training step and a prediction spend their time
-	@$(BIN)/python benchmarks/profile_steps.py $(ARGS)
+bench: install .venv/benchmark  ## Run a benchmark: NAME=speed, for example; without NAME, list them
+	@$(BIN)/python -m benchmarks $(NAME) $(ARGS)
 
 .venv/benchmark: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[benchmark]'

@@ -1,4 +1,4 @@
-"""Every block of code on the how-to pages runs."""
+"""Every block of code in the tutorial and the how-to guides runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-PAGES = sorted((Path(__file__).parent / "how_to").glob("*.md"))
+DOCS = Path(__file__).parent
+PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how_to").glob("*.md"))]
 
 
 def blocks(page, language):

@@ -1,0 +1,1 @@
+"""Benchmarks: accuracy, explanations, speed and robustness. `python -m benchmarks` lists them."""

@@ -1,0 +1,1 @@
+"""Accuracy beside other methods, on documents with one label and with several."""

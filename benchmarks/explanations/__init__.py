@@ -1,0 +1,1 @@
+"""How faithful explanations are, and the picture in the README."""

@@ -1,0 +1,1 @@
+"""Killed processes, damaged files, generated inputs and mutated code."""
