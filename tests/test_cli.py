@@ -216,7 +216,7 @@ def test_what_a_terminal_cannot_show_is_escaped(saved):
 def test_explain_reads_files_and_writes_a_page(saved):
     result = run("explain", "model", "one.txt", "two.txt", "--output", "page.html", folder=saved)
     assert (result.returncode, result.stdout) == (0, "")
-    assert result.stderr.startswith("han: two.txt: read 1 byte as Windows-1252")
+    assert result.stderr.startswith("han: two.txt: read 1 byte that is not UTF-8 as Windows-1252")
     page = (saved / "page.html").read_text(encoding="utf-8")
     assert page.count("<details") == 2
     assert "Café" in page
