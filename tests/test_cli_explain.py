@@ -41,6 +41,14 @@ def test_a_piped_table_is_refused_and_a_document_is_not(model):
         assert (result.returncode, "standard input is a table (csv)" in result.stderr) == (code, code == 2)
 
 
+def test_files_have_the_encoding_that_is_named(model, tmp_path):
+    (tmp_path / "review.txt").write_bytes("Прекрасный фильм.".encode("cp1251"))
+    command = ["explain", model, "review.txt", "--format", "json"]
+    result = run(*command, "--encoding", "cp1251", folder=tmp_path)
+    assert json.loads(result.stdout)["text"] == "Прекрасный фильм."
+    assert "encoding must be a text encoding" in run(*command, "--encoding", "cp-1", folder=tmp_path).stderr
+
+
 @pytest.mark.parametrize("content", [b"%PDF-1.7\n...", b"PK\x03\x04..."])
 def test_what_is_no_text_is_refused(content, tmp_path):
     (tmp_path / "review.txt").write_bytes(content)

@@ -26,6 +26,7 @@ SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".jsonl": "json", 
 @model_argument
 @files_argument
 @click.option("--text", "texts", multiple=True, help="A document; may be given more than once.")
+@click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]")
 @click.option("--method", default="attention", show_default=True, help="How words are scored; see above.")
 @click.option("--target", help="The class to explain.  [default: the predicted one]")
 @click.option("--format", "form", type=click.Choice(["terminal", "html", "json"]), help="[default: by --output]")
@@ -36,6 +37,7 @@ def explain(
     model: Path,
     files: tuple[Path, ...],
     texts: tuple[str, ...],
+    encoding: str | None,
     method: str,
     target: str | None,
     form: str | None,
@@ -63,7 +65,7 @@ def explain(
 
     with refusals():
         form = output_format(output, form, SUFFIXES, "--format") or "terminal"
-        documents = [*texts, *map(_read, files or ([] if texts else [STANDARD_INPUT]))]
+        documents = [*texts, *(_read(path, encoding) for path in files or ([] if texts else [STANDARD_INPUT]))]
         classifier = load(model, splitters)
         label = None if target is None else class_named(target, classifier.classes_.tolist())
         explanations = classifier.explain(documents, method=method, target=label)
@@ -82,7 +84,7 @@ def explain(
         click.echo(result)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, encoding: str | None) -> str:
     """Return the document in a text file; a table is refused."""
     from han.tables import format_named
 
@@ -94,7 +96,7 @@ def _read(path: Path) -> str:
             f"{name} is a table ({form}), and each file must be a text file with one document; "
             "pass the text of a row with --text"
         )
-    document, remarks = decoded(data, name)
+    document, remarks = decoded(data, name, encoding)
     for remark in remarks:
         note(f"han: {remark}", quiet=False)
     return document

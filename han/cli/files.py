@@ -36,8 +36,10 @@ def decoded(data: bytes, name: str, encoding: str | None = None) -> tuple[str, l
     ValueError
         If the file does not hold text.
     """
-    from han.decoding import Decoder
+    from han.decoding import Decoder, check_encoding
 
+    if encoding is not None:
+        check_encoding(encoding)
     if data.startswith(BINARY):
         raise ValueError(f"{name} must be a text file, but it holds something else")
     try:
