@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ import numpy as np
 
 from han.backend import keras, tf
 from han.exceptions import ExecutionModeError
+
+# TensorFlow exports what enables this mode, but nothing that disables it. Imported here, for `han.backend` comes first.
+debug_mode = import_module("tensorflow.python.data.ops.debug_mode")
 
 
 class _Setting(NamedTuple):
@@ -31,6 +35,8 @@ SETTINGS = (
     _Setting(keras.config.epsilon, keras.config.set_epsilon, 1e-7),
     # Run eagerly, the compiled recurrence takes minutes a batch.
     _Setting(tf.config.functions_run_eagerly, tf.config.run_functions_eagerly, False),
+    # Python's batches come through a graph, which this mode does not run.
+    _Setting(lambda: debug_mode.DEBUG_MODE, debug_mode.toggle_debug_mode, False),
     # Around the recurrence nearly every batch has shapes of its own, for which all would be compiled anew.
     _Setting(tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, ""),
 )

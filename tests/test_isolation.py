@@ -24,7 +24,7 @@ def plain():
 @pytest.fixture
 def odd_settings():
     """Have the process set as somebody may have set it for something else."""
-    values = ["float16", 0.01, True, "autoclustering"]
+    values = ["float16", 0.01, True, True, "autoclustering"]
     keras.config.set_dtype_policy("mixed_bfloat16")
     for setting, value in zip(SETTINGS, values, strict=True):
         setting.write(value)
@@ -128,11 +128,10 @@ def test_modes_of_tensorflow_1_and_of_debugging_that_cannot_be_undone(plain, tmp
     code = f"""
 import numpy as np
 from han.backend import keras, tf
-tf.compat.v1.disable_eager_execution()
-tf.data.experimental.enable_debug_mode()
 tf.experimental.numpy.experimental_enable_numpy_behavior(prefer_float32=True)
 keras.utils.set_random_seed(1)
 tf.config.experimental.enable_op_determinism()
+tf.compat.v1.disable_eager_execution()
 from tests.small_training import TEXTS, train
 expected = np.load("{tmp_path}/expected.npy")
 np.testing.assert_allclose(train(settings={TRAINING}).predict_proba(TEXTS), expected, atol=1e-5)
