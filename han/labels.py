@@ -107,7 +107,7 @@ class LabelForm(NamedTuple):
             if getattr(labels, "ndim", 1) == 2:
                 message = f"A column-vector y was passed when a 1d array was expected: {name} of shape [documents, 1]"
                 warnings.warn(message, DataConversionWarning, stacklevel=3)
-            found = check_labels(labels, documents, name, texts_name).tolist()
+            found = check_labels(labels, documents, name, texts_name, same_kind=False).tolist()
             self._check_known(found, name)
             index = self._index()
             return np.array([index[label] for label in found], np.int64)
@@ -153,7 +153,7 @@ class LabelForm(NamedTuple):
         """
         labels = to_pandas(labels)
         if not self.multi_label:
-            found = check_labels(labels, documents, name, texts_name).tolist()
+            found = check_labels(labels, documents, name, texts_name, same_kind=False).tolist()
         elif self.kind in COLLECTIONS:
             found = [label for labels_ in _check_sets(labels, documents, name) for label in labels_]
         else:

@@ -73,14 +73,18 @@ def check_words(texts: list[str], splitter: DocumentSplitter) -> None:
         raise InvalidValueError(f"X must hold documents with words in them, got {len(texts)} without any")
 
 
-def check_labels(labels: object, documents: int | None, name: str = "y", texts_name: str = "X") -> Labels:
+def check_labels(
+    labels: object, documents: int | None, name: str = "y", texts_name: str = "X", *, same_kind: bool = True
+) -> Labels:
     """Return labels as an array [documents] of strings, whole numbers or bools, of a type that can be saved.
+
+    Without `same_kind` there may be a mixture of them, as among test documents with classes that are not known.
 
     Raises
     ------
     TypeError
         If `labels` is not a column (see `han.containers.check_column`), or holds anything but strings, whole numbers
-        and bools, or a mixture of them.
+        and bools, or a mixture that is not allowed.
     ValueError
         If its length is not `documents`, if that is known, it has more than one column, a label is missing (None, NaN
         or masked), or a number is not whole or too large.
@@ -95,12 +99,14 @@ def check_labels(labels: object, documents: int | None, name: str = "y", texts_n
     if len(missing):
         raise InvalidValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
     kinds = {kind_of(label) for label in array}
-    if len(kinds) > 1 or None in kinds:
+    if None in kinds or (same_kind and len(kinds) > 1):
         odd = next((label for label in array if kind_of(label) is None), array[0])
         if isinstance(odd, float | np.floating) and kind_of(odd) is None:
             raise InvalidValueError(f"{expected}, got {float(odd)}: continuous numbers are not classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
         raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
+    if len(kinds) > 1:
+        return array
     if kinds == {str}:
         # NumPy gives every string the room of the longest.
         if array.dtype.kind == "U" and array.dtype.itemsize <= MAX_FIXED_LENGTH * np.dtype("U1").itemsize:

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from han import HANClassifier
 from han.backend import keras
+from han.exceptions import TrainingWarning
 from han.explanation import Explanation
 from han.text import DocumentSplitter, split_sentences
 
@@ -173,9 +174,17 @@ def test_documents_of_several_classes(form, tmp_path):
     assert type(loaded.predict(SEVERAL)) is type(y)
 
 
-def test_classes_of_documents_that_may_have_several_have_no_weights():
-    with pytest.raises(ValueError, match="class_weight must be None where documents have several classes"):
-        HANClassifier(**SMALL, class_weight="balanced").fit(SEVERAL, TOPICS * 8)
+def test_a_class_with_more_weight_is_predicted_more_often_where_documents_have_several():
+    texts, labels = ["It rained."] * 40, [["film"]] * 30 + [["music"]] * 8 + [["film", "music"]] * 2
+    settings = SMALL | {"epochs": 20, "learning_rate": 0.02, "validation_fraction": 0}
+    shares = []
+    for weight in (None, "balanced", {"music": 20}):
+        classifier = HANClassifier(**settings, class_weight=weight)
+        with pytest.warns(TrainingWarning, match="have the text of another one"):
+            shares.append(classifier.fit(texts, labels).predict_proba(texts[:1])[0, 1])
+    # Nothing tells the documents apart: what is learned is the weighted share of those that have the class.
+    assert shares[0] == pytest.approx(10 / 40, abs=0.1)
+    assert shares[0] + 0.1 < shares[1] < shares[2]
 
 
 # A sentence of each side, written for the test; enough of them to learn from by heart.

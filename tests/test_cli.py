@@ -382,15 +382,27 @@ def test_evaluate_takes_labels_for_what_the_classifier_takes_them(tmp_path):
 
     texts = ["good film", "bad film"] * 10
     settings = {"embedding_dim": 8, "units": 2, "epochs": 1, "random_state": 0, "verbose": 0}
-    cases = {"text": ["1", "0"] * 10, "bool": [True, False] * 10, "matrix": np.eye(2, dtype=int)[[1, 0] * 10]}
-    for name, labels in cases.items():
-        HANClassifier(**settings).fit(texts, labels).save(tmp_path / name)
-        written = {"text": ["1", "0"], "bool": ["True", "False"], "matrix": ["1", "0"]}[name] * 10
-        pd.DataFrame({"text": texts, "label": written}).to_csv(tmp_path / "in.csv", index=False)
+    cases = {
+        "text": (["1", "0"], ["1", "0"]),
+        "bool": ([True, False], ["True", "False"]),
+        "float": ([1.0, 0.0], ["1", "0"]),
+        "int": ([1, 0], ["1.0", "0.0"]),
+        "matrix": (np.array([[0, 1], [1, 1]]), ["1", "0;1"]),
+    }
+    for name, (labels, written) in cases.items():
+        y = np.tile(labels, (10, 1)) if name == "matrix" else labels * 10
+        classifier = HANClassifier(**settings).fit(texts, y)
+        classifier.save(tmp_path / name)
         separator = ["--label-separator", ";"] if name == "matrix" else []
-        result = run("evaluate", name, "in.csv", "--format", "json", *separator, folder=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert 0 <= json.loads(result.stdout)["accuracy"] <= 1
+        for more in ([], ["7"]):
+            frame = pd.DataFrame({"text": [*texts, *(["film"] * len(more))], "label": [*written * 10, *more]})
+            frame.to_csv(tmp_path / "in.csv", index=False)
+            result = run("evaluate", name, "in.csv", "--format", "json", *separator, folder=tmp_path)
+            assert result.returncode == 0, result.stderr
+            right = classifier.score(texts, y) * len(texts)
+            assert json.loads(result.stdout)["accuracy"] == pytest.approx(right / len(frame))
+            warned = "1 of 21 documents in y have classes that the classifier was not trained on" in result.stderr
+            assert warned == bool(more)
 
 
 def test_predict_takes_no_text_for_an_empty_one_and_says_what_is_none(saved, tmp_path):

@@ -106,6 +106,7 @@ def test_a_set_does_not_name_columns():
         ([*"abab"], [*"acbd"], [*"abcd"], [0, 2, 1, 3], r"2 of 4 .*, \['c', 'd'\]: they count as wrong"),
         ([1, 2, 1, 2], [1.0, 3.0, 2.0, 3.0], [1, 2, 3.0], [0, 2, 1, 2], r"2 of 4 .*\[3.0\]"),
         ([1, 2, 1, 2], [*"abab"], [1, 2, "a", "b"], [2, 3, 2, 3], r"4 of 4 .*\['a', 'b'\]"),
+        ([True, False] * 2, [True, "x", False, "x"], [False, True, "x"], [1, 2, 0, 2], r"2 of 4 .*\['x'\]"),
         (SETS, [["oil"], ["x"], ["x", "gas"], []], ["gas", "oil", "tin", "x"],
          [[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 0]], r"2 of 4 .*\['x'\]"),
         (pd.DataFrame(MATRIX, columns=[*"abc"]), pd.DataFrame([[1, 0], [1, 1], [0, 0], [0, 1]], columns=[*"dc"]),
@@ -167,6 +168,7 @@ def test_what_is_no_labels_is_refused(labels, error, message):
     ("form", "labels", "message"),
     [
         (LabelForm(np.array(["a", "b"])), ["a", "c"], r"y must hold known classes, .*got \['c'\]"),
+        (LabelForm(np.array(["a", "b"])), ["a", 1], r"y must hold known classes, .*got \[1\]"),
         (LabelForm(np.array(["a", "b"]), "list"), [["a"], ["c"]], r"y must hold known classes, .*got \['c'\]"),
         (LabelForm(np.arange(3), "indicator"), [[0, 1], [1, 0]], "a column for each of 3 classes, got 2"),
         (LabelForm(np.arange(3), "indicator"), ["a", "b"], "y must hold a 0 or 1 for each document and class, got"),
