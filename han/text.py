@@ -31,8 +31,8 @@ _LETTERS = rf"{_LETTER}[{_LETTER}||[\p{{M}}\p{{DI}}]]*"
 # What Python takes for white space is more than `regex` does.
 WORD_PATTERN = rf"{_LETTERS}(?:[{APOSTROPHES}]\p{{DI}}*{_LETTERS})*|(?![\s\x1c-\x1f\p{{DI}}])\X"
 _WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
-# What is read as another character when sentences are found, or skipped, as is the first half of "\r\n". Invisible
-# characters outside the basic multilingual plane are not: they stand within words, and take long to look for.
+# When sentences are found, these characters are read as others, and invisible ones are skipped, as is the first half of
+# "\r\n". Those outside the basic multilingual plane are not: they stand within words, and take long to look for.
 _READ_AS = {**PLAIN, **dict.fromkeys("\r\u2028\u2029", "\n")}
 _NOT_PLAIN = re.compile(f"[{INVISIBLE_BMP}{''.join(_READ_AS)}]")
 _SPACE = re.compile(r"\s")
