@@ -240,8 +240,8 @@ def make_delimited(rng: np.random.Generator, folder: Path, form: str) -> Made:
     arguments += ["--encoding", encoding] if encoding == "cp1251" or rng.random() < 0.3 else []
     arguments += ["--delimiter", delimiter] if rng.random() < 0.3 else []
     named = "backslash" if escaped else "none" if quoting == csv.QUOTE_NONE else "minimal"
-    # A backslash before no quote does not show what it means, nor one before a quote in a TSV file, where it is text.
-    hidden = escaped and (form == "tsv" or '\\"' not in content)
+    # What no file shows: a backslash before no quote, one before a quote in TSV, or a CSV cell in quotes that are text.
+    hidden = {"backslash": form == "tsv" or '\\"' not in content, "none": form == "csv" and '"' in content}.get(named)
     arguments += ["--quoting", named] if hidden or rng.random() < 0.3 else []
 
     def read(path: Path, **options: Any) -> pd.DataFrame:
