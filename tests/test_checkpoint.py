@@ -10,7 +10,16 @@ import pytest
 
 from han import HANClassifier
 from han.backend import keras
-from han.checkpoint import Checkpoint, EpochOrder, describe, digest, has_checkpoint, has_ended, remove_checkpoint
+from han.checkpoint import (
+    FORMAT_VERSION,
+    Checkpoint,
+    EpochOrder,
+    describe,
+    digest,
+    has_checkpoint,
+    has_ended,
+    remove_checkpoint,
+)
 from han.corpus import Corpus, training_batches
 from han.exceptions import CheckpointError, DestinationError
 from han.files import write_manifest
@@ -182,7 +191,7 @@ class Payload:
 def sign(folder):
     """Write a manifest that fits, as somebody who means harm would."""
     (folder / "manifest.json").unlink()
-    write_manifest(folder, 1)
+    write_manifest(folder, FORMAT_VERSION)
 
 
 def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
