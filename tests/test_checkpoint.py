@@ -197,7 +197,7 @@ def sign(folder):
 def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
     Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
     folder, mark = tmp_path / "checkpoint", tmp_path / "ran"
-    assert json.loads((folder / "manifest.json").read_text())["format_version"] == 1
+    assert json.loads((folder / "manifest.json").read_text())["format_version"] == 2
     np.savez(folder / "arrays.npz", array_0=np.array([Payload(mark)], object))
     sign(folder)
     with pytest.raises(CheckpointError, match="allow_pickle"):

@@ -301,9 +301,8 @@ def test_yaml_names_its_extra(tmp_path, monkeypatch):
 def test_tensorboard_names_its_extra(trained, monkeypatch):
     monkeypatch.setattr(sys.modules["han.cli.train"], "find_spec", lambda _: None)
     monkeypatch.chdir(trained[0])
-    result = CliRunner().invoke(
-        cli, ["train", "news.csv", "--text", "article", "--label", "topic", "--tensorboard", "logs", "--quiet"]
-    )
+    source = ["news.csv", "--text", "article", "--label", "topic"]
+    result = CliRunner().invoke(cli, ["train", *source, "--tensorboard", "logs", "--quiet", "--force"])
     assert result.exit_code == 2
     assert "pip install 'han-classifier[tensorboard]'" in result.output
 

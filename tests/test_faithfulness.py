@@ -7,6 +7,7 @@ import pytest
 from han import HANClassifier
 from han.corpus import Corpus
 from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
+from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
 from han.vocabulary import Vocabulary
 
@@ -45,6 +46,7 @@ def constructed():
     model.classifier.kernel.assign(kernel)
     classifier = HANClassifier()
     classifier.classes_, classifier.vocabulary_ = np.array(["bad", "good"]), Vocabulary(WORDS)
+    classifier.label_form_ = LabelForm(classifier.classes_)
     classifier.model_, classifier.history_ = model, {}
     return classifier
 

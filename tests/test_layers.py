@@ -125,7 +125,7 @@ def test_bad_arguments_are_named(layer, arguments):
 
 
 def test_other_precisions_are_refused_by_the_encoder():
-    with pytest.raises(ValueError, match=r"dtype must be float32.* got 'float16'"):
+    with pytest.raises(ValueError, match=r"dtype must be float32.* got 'mixed_float16'"):
         BidirectionalEncoder(2, dtype="mixed_float16")
 
 
