@@ -13,6 +13,7 @@ from han import HANClassifier
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files import write_manifest
 from han.persistence import FORMAT_VERSION, check_destination
+from tests.memory_growth import growth
 
 SAVED = Path(__file__).parent / "saved"
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -306,3 +307,8 @@ def test_a_random_state_instance_is_not_stored(tmp_path):
     classifier = HANClassifier(**{**SMALL, "random_state": np.random.RandomState(3)}).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").random_state is None
+
+
+def test_loading_again_and_again_takes_no_more_memory(small, tmp_path):
+    small.save(tmp_path / "model")
+    assert growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8  # MB; TensorFlow kept 20 before
