@@ -7,11 +7,13 @@ network has graphs of its own, traced once each.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
+from weakref import WeakSet
 
 from han.backend import tf
 from han.isolation import isolated
@@ -48,6 +50,7 @@ class Graph:
     def trace(self) -> None:
         """Trace the method, unless that was done before."""
         if not self.function.experimental_get_tracing_count():
+            free_old_graphs(self.network)
             with isolated():
                 self.function.get_concrete_function()  # what is traced by a call is counted
 
@@ -60,9 +63,28 @@ class Graph:
             return self.function(*arguments)
 
 
+_lock = Lock()
+_traced: WeakSet[Any] = WeakSet()
+_limit = 2
+
+
+def free_old_graphs(network: Any) -> None:
+    """Free the graphs of networks that are gone, if there may be many, before those of another network are traced.
+
+    Networks and graphs refer to themselves, so Python's garbage collector has to find them. It counts objects, and
+    would leave dozens of networks: the tens of megabytes that each one's graphs take are TensorFlow's, not Python's.
+    """
+    global _limit
+    with _lock:
+        full = network not in _traced and len(_traced) >= _limit
+        _traced.add(network)
+    if full:
+        gc.collect()
+        _limit = 2 * len(_traced)
+
+
 UNCHANGED = "disable_meta_optimizer"  # TensorFlow's option, of the process
 _training = {"networks": 0, "before": False}
-_lock = Lock()
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from han.callbacks import (
 from han.checkpoint import Checkpoint, EpochOrder
 from han.corpus import Corpus, drop_sentences, prediction_batches
 from han.exceptions import DivergenceError, TrainingWarning
-from han.graph import new_graphs
+from han.graph import free_old_graphs, new_graphs
 from han.losses import Crossentropy, MacroF1
 from han.memory import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
@@ -261,6 +261,7 @@ class Stream:
 @shared_kernels()
 def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
     """Make a network ready for targets like these, and return its optimizer."""
+    free_old_graphs(model)
     multi_label, classes = targets.ndim == 2, model.classifier.units
     metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
     metrics = [metric("accuracy")]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import weakref
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from han import HANClassifier
 from han.backend import tf
 from han.graph import graph, new_graphs
+from tests.memory_growth import growth
 
 
 class Doubler:
@@ -58,6 +60,61 @@ def test_only_graphs_of_the_block_are_not_warned_of(told):
     assert told() == ["something else"]
     trace(tf.sqrt)
     assert "retracing" in told()[-1]
+
+
+class Ring(Doubler):
+    """Refers to itself, as networks do."""
+
+    def __init__(self, factor):
+        super().__init__(factor)
+        self.me = self
+
+
+@pytest.fixture
+def collected():
+    """The numbers of the generations that Python's garbage collector has collected, asked to, while it was off."""
+    generations = []
+
+    def note(phase, info):
+        if phase == "start":
+            generations.append(info["generation"])
+
+    gc.collect()
+    gc.disable()
+    gc.callbacks.append(note)
+    yield generations
+    gc.callbacks.remove(note)
+    gc.enable()
+
+
+def test_graphs_of_objects_that_are_gone_are_freed(collected):
+    objects = weakref.WeakSet()
+    for factor in range(12):
+        one = Ring(float(factor))
+        objects.add(one)
+        one.multiply([1.0])
+        del one
+        assert len(objects) <= 3
+    assert set(collected) == {2}
+
+
+def test_few_collections_look_for_garbage_where_there_is_none(collected):
+    objects = [Ring(float(factor)) for factor in range(40)]
+    for one in objects:
+        for _ in range(2):
+            one.multiply([1.0])
+    assert len(collected) <= 6
+
+
+def test_memory_does_not_grow_from_fit_to_fit():
+    """Of documents that differ, so that every network has a vocabulary of another size."""
+
+    def fit(number):
+        texts = [f"A {word} film. I {word}{number % 3} it." for word in map(str, range(20 + number))]
+        small = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=16, random_state=number, verbose=0)
+        small.fit(texts, [index % 2 for index in range(len(texts))]).predict(texts[:2])
+
+    assert growth(fit, times=6, before=3) < 15  # MB; TensorFlow kept 40 before
 
 
 @pytest.mark.slow

@@ -23,6 +23,9 @@ from han.exceptions import DestinationError, InvalidValueError, MissingFileError
 from han.files import read_json, write_json, write_manifest
 from han.labels import LabelForm
 from han.persistence import FORMAT_VERSION, _from_settings, _to_settings, check_destination
+from han.files import write_manifest
+from han.persistence import FORMAT_VERSION, check_destination
+from tests.memory_growth import growth
 
 SAVED = Path(__file__).parent / "saved"
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -399,3 +402,8 @@ def test_a_random_state_instance_is_not_stored(tmp_path):
     classifier = HANClassifier(**{**SMALL, "random_state": np.random.RandomState(3)}).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").random_state is None
+
+
+def test_loading_again_and_again_takes_no_more_memory(small, tmp_path):
+    small.save(tmp_path / "model")
+    assert growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8  # MB; TensorFlow kept 20 before
