@@ -23,8 +23,6 @@ from han.exceptions import DestinationError, InvalidValueError, MissingFileError
 from han.files import read_json, write_json, write_manifest
 from han.labels import LabelForm
 from han.persistence import FORMAT_VERSION, _from_settings, _to_settings, check_destination
-from han.files import write_manifest
-from han.persistence import FORMAT_VERSION, check_destination
 from tests.memory_growth import growth
 
 SAVED = Path(__file__).parent / "saved"
