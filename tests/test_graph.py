@@ -71,9 +71,12 @@ class Ring(Doubler):
 
 
 @pytest.fixture
-def collected():
+def collected(monkeypatch):
     """The numbers of the generations that Python's garbage collector has collected, asked to, while it was off."""
     generations = []
+    # Networks of other tests do not count.
+    monkeypatch.setattr("han.graph._traced", weakref.WeakSet())
+    monkeypatch.setattr("han.graph._limit", 2)
 
     def note(phase, info):
         if phase == "start":
@@ -106,6 +109,7 @@ def test_few_collections_look_for_garbage_where_there_is_none(collected):
     assert len(collected) <= 6
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_from_fit_to_fit():
     """Of documents that differ, so that every network has a vocabulary of another size."""
 
@@ -114,7 +118,7 @@ def test_memory_does_not_grow_from_fit_to_fit():
         small = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=16, random_state=number, verbose=0)
         small.fit(texts, [index % 2 for index in range(len(texts))]).predict(texts[:2])
 
-    assert growth(fit, times=6, before=3) < 15  # MB; TensorFlow kept 40 before
+    assert growth(fit, times=8, before=10) < 15  # MB; TensorFlow kept 50 before
 
 
 @pytest.mark.slow
