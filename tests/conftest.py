@@ -4,9 +4,14 @@ import signal
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and they hand that on to what they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test depends on how busy the machine is.
+settings.register_profile("han", deadline=None)
+settings.load_profile("han")
 
 
 @pytest.fixture
