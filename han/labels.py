@@ -199,8 +199,8 @@ class LabelForm(NamedTuple):
         if not isinstance(labels, pd.DataFrame):
             return False
         names, classes = set(labels.columns.tolist()), set(self.classes.tolist())
-        # Numbers that are not all the same may count the columns in another way.
-        return names == classes or (bool(names & classes) and self.classes.dtype.kind in "OU")
+        # Numbers that lack some of the classes may count the columns in another way.
+        return names >= classes or (bool(names & classes) and self.classes.dtype.kind in "OU")
 
     def _unknown(self, labels: list[Any]) -> list[Any]:
         return sorted(set(labels) - set(self.classes.tolist()), key=str)

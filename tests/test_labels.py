@@ -120,6 +120,17 @@ def test_classes_of_test_documents_that_there_were_not_in_training(training, tes
     assert found.tolist() == targets
 
 
+def test_a_frame_may_have_columns_beside_those_that_are_numbered():
+    form = LabelForm.learn(MATRIX, 4)
+    frame = pd.DataFrame(MATRIX, columns=[0, 1, 2]).assign(other=[0, 1, 1, 0])
+    with pytest.warns(UnknownClassWarning, match=r"2 of 4 .*\['other'\]"):
+        extended, targets = form.encode_test(frame, 4)
+    assert extended.classes.tolist() == [0, 1, 2, "other"]
+    assert targets.tolist() == frame.to_numpy().tolist()
+    with pytest.raises(ValueError, match=r"y must hold known classes, .*got \['other'\]"):
+        form.encode(frame, 4)
+
+
 def test_test_documents_of_known_classes_are_not_warned_of():
     for labels in ([*"abab"], MATRIX, SETS, pd.DataFrame(MATRIX, columns=[*"abc"])):
         form = LabelForm.learn(labels, 4)
