@@ -146,7 +146,7 @@ class LearningRate(StatefulCallback):
         optimizer = self.model.optimizer
         self.taken_over = self.taken_over or float(optimizer.learning_rate) != self.last
         if not self.taken_over:
-            optimizer.learning_rate = self._rate()
+            optimizer.learning_rate = self.rate(self.step)
             self.last = float(optimizer.learning_rate)
         self.step += 1
 
@@ -159,10 +159,11 @@ class LearningRate(StatefulCallback):
         self.step, self.last = state["step"], state["last"]
         self.taken_over = self.taken_over or state["taken_over"]
 
-    def _rate(self) -> float:
-        if self.step < self.warmup:
-            return self.peak * (0.01 + 0.99 * self.step / self.warmup)
-        share = min((self.step - self.warmup) / self.decay, 1.0)
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, the first of which is 0."""
+        if step < self.warmup:
+            return self.peak * (0.01 + 0.99 * step / self.warmup)
+        share = min((step - self.warmup) / self.decay, 1.0)
         return self.peak * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
@@ -302,6 +303,8 @@ class CheckpointSaver(keras.callbacks.Callback):
         state = self.checkpoint.state
         if state is None:
             return
+        if "rate" not in state["parts"]:
+            state = self._with_learning_rate(state)
         for variable, value in zip(self._variables(), state["variables"], strict=True):
             variable.assign(value)
         for name, part in self.parts.items():
@@ -350,6 +353,20 @@ class CheckpointSaver(keras.callbacks.Callback):
                 "parts": {name: part.state() for name, part in self.parts.items()},
             }
         )
+
+    def _with_learning_rate(self, state: State) -> State:
+        """Return the state of a checkpoint of format 1, whose schedule was a part of the optimizer, as of format 2."""
+        own = len(self.model.variables)
+        weights, (iterations, *moments) = state["variables"][:own], state["variables"][own:]
+        schedule = self.parts["rate"]
+        assert isinstance(schedule, LearningRate)
+        last = np.float32(schedule.rate(int(iterations) - 1))
+        rate = {"step": int(iterations), "taken_over": False, "last": float(last)}
+        return {
+            **state,
+            "variables": [*weights, iterations, last, *moments],
+            "parts": {**state["parts"], "rate": rate},
+        }
 
     def _variables(self) -> list[keras.Variable]:
         """Return the weights, the seeds of dropout and the state of the optimizer."""

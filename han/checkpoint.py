@@ -21,7 +21,7 @@ from han.files import MANIFEST, check_manifest, read_json, write_json, write_man
 from han.folders import check_writable, clear_up, replacing_folder, settled
 from han.paths import local_path
 
-FORMAT_VERSION = 2  # 1 had no learning rate of its own, but a schedule that was a part of the optimizer
+FORMAT_VERSION = 2
 # In the folder that the user names.
 NAME = "checkpoint"
 STATE, ARRAYS = "state.json", "arrays.npz"
@@ -111,9 +111,6 @@ class Checkpoint:
                 if not (found / name).is_file():
                     raise ModelFileError(f"{found} must hold a checkpoint, got no {name} in it")
             check_manifest(found, FORMAT_VERSION, (STATE, ARRAYS))
-            version = read_json(found / MANIFEST, dict)["format_version"]
-            if version != FORMAT_VERSION:
-                raise ModelFileError(f"{found}: format_version must be {FORMAT_VERSION}, got {version}")
             state = read_json(found / STATE, dict)
             # NumPy would leave a file open that it has opened and cannot read.
             with (found / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:

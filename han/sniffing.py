@@ -102,12 +102,10 @@ def sniff_quoting(lines: Sequence[str], delimiter: str, input_format: str, *, co
         return usual, False
     quoted, plain = (read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none"))
     fewest = min(quoted.objections, plain.objections)
-    if (
-        fewest
-        and any("\\" in line for line in lines)
-        and read_as(lines, Dialect(delimiter, "backslash"), complete=complete).objections < fewest
-    ):
-        return "backslash", True
+    if quoted.objections and any("\\" in line for line in lines):
+        escaped = read_as(lines, Dialect(delimiter, "backslash"), complete=complete).objections
+        if escaped < fewest or (input_format == "csv" and not escaped):
+            return "backslash", True
     if quoted.objections < plain.objections:
         return "minimal", True
     first = next(line for line in lines if line.strip())

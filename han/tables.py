@@ -197,7 +197,7 @@ class Table:
 
     def _read_batches(self) -> Iterator[Chunk]:
         start = 1
-        for batch in self._batches:
+        for batch in _combined(self._batches):
             if len(batch):
                 yield Chunk(batch.schema.names, [*range(start, start + len(batch))], [], batch)
             start += len(batch)
@@ -367,6 +367,24 @@ def _readable(batches: Iterator[Any], kinds: tuple[type[Exception], ...]) -> Ite
         yield from batches
     except kinds as error:
         raise InvalidValueError(f"is a damaged Parquet file: {error}") from error
+
+
+def _combined(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield batches of up to `CHUNK_ROWS` rows from those of a file, whose row groups may have a few rows each."""
+    import pyarrow as pa
+
+    pending: list[Any] = []
+    rows = size = 0
+    for batch in chain(batches, [None]):
+        if pending and (batch is None or rows + len(batch) > CHUNK_ROWS or size > CHUNK_SIZE):
+            try:
+                yield from pa.Table.from_batches(pending).combine_chunks().to_batches()
+            except pa.ArrowNotImplementedError:  # some nested types cannot be joined
+                yield from pending
+            pending, rows, size = [], 0, 0
+        if batch is not None:
+            pending.append(batch)
+            rows, size = rows + len(batch), size + batch.nbytes
 
 
 def _with_name(name: str, error: InvalidValueError) -> InvalidValueError:

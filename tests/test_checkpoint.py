@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -341,11 +342,21 @@ def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_pat
     assert len(resumed.history_["learning_rate"]) == 4
 
 
-def test_a_checkpoint_of_an_earlier_format_is_refused(tmp_path):
+def test_a_checkpoint_of_format_1_is_resumed(whole, tmp_path):
+    # Written by the code of version 0.1.0 before the learning rate was a variable, in the middle of an epoch.
+    shutil.copytree(Path(__file__).parent / "saved" / "checkpoint_1", tmp_path, dirs_exist_ok=True)
+    count = Count()
+    resumed = train(checkpoint_dir=tmp_path, callbacks=[count])
+    assert count.steps == 3 * STEPS - 2
+    for name, values in whole.history_.items():
+        np.testing.assert_allclose(resumed.history_[name], values, rtol=1e-4)
+    for weight, expected in zip(weights(resumed), weights(whole), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_checkpoint_of_a_later_format_is_refused(tmp_path):
     with pytest.raises(PowerCutError):
         train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
-    write_manifest(tmp_path / "checkpoint", 1)
-    with pytest.raises(
-        CheckpointError, match=r"format_version must be 2, got 1; remove .* to train from the beginning"
-    ):
+    write_manifest(tmp_path / "checkpoint", FORMAT_VERSION + 1)
+    with pytest.raises(CheckpointError, match=r"format_version must be .*; remove .* to train from the beginning"):
         train(checkpoint_dir=tmp_path)

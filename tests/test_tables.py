@@ -12,6 +12,7 @@ import sys
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from han.exceptions import InvalidTypeError, InvalidValueError
@@ -132,6 +133,12 @@ def test_a_delimiter_in_doubt_is_said():
     assert table.notes == ["in.csv: assumed the delimiter ',' (but ';' would do too); see --delimiter"]
     assert read(b"a,b;c\n1,2;3\n", delimiter=";")[0] == [{"a,b": "1,2", "c": "3"}]
     assert read(b"a\tb\n1\t2\n", "in.csv", delimiter="\\t")[0] == [{"a": "1", "b": "2"}]
+
+
+def test_a_quote_in_an_unquoted_cell_behind_a_backslash():
+    content = b'text\tq\\"q\ngood film\t1\n'
+    assert read(content)[1].names == ["text", 'q"q']
+    assert read(content, "in.tsv")[1].names == ["text", 'q\\"q']
 
 
 def test_quotes_behind_backslashes():
@@ -396,3 +403,13 @@ def test_a_damaged_row_does_not_make_the_quotes_of_the_others_text(name):
     rows, table = read(content, name, skip_bad_rows=True)
     assert [row["text"] for row in rows] == [f"text {n}" for n in range(20)]
     assert table.skipped == [12]
+
+
+def test_small_row_groups_are_read_together(tmp_path):
+    table = pa.table({"text": [f"document {number}" for number in range(5000)]})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=3)
+    with (tmp_path / "in.parquet").open("rb") as stream:
+        chunks = [*open_table(stream, "in.parquet", TableOptions()).chunks()]
+    assert [len(chunk) for chunk in chunks] == [4095, 905]
+    assert [number for chunk in chunks for number in chunk.numbers] == [*range(1, 5001)]
+    assert [text for chunk in chunks for text in chunk.column("text")] == table["text"].to_pylist()
