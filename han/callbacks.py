@@ -12,7 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -358,8 +358,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         """Return the state of a checkpoint of format 1, whose schedule was a part of the optimizer, as of format 2."""
         own = len(self.model.variables)
         weights, (iterations, *moments) = state["variables"][:own], state["variables"][own:]
-        schedule = self.parts["rate"]
-        assert isinstance(schedule, LearningRate)
+        schedule = cast(LearningRate, self.parts["rate"])
         last = np.float32(schedule.rate(int(iterations) - 1))
         rate = {"step": int(iterations), "taken_over": False, "last": float(last)}
         return {

@@ -177,8 +177,8 @@ def make_json_lines(rng: np.random.Generator, folder: Path) -> Made:
         lines.append("{" + comma.join(f"{json.dumps(name)}{colon}{value}" for name, value in members) + "}")
     if rng.random() < 0.2 and count:
         frame = pd.DataFrame({"text": [json.loads(line)["text"] for line in lines], "x": rng.normal(size=count)})
-        lines = frame.to_json(orient="records", lines=True, force_ascii=bool(rng.random() < 0.5))
-        lines = lines.rstrip("\n").split("\n")
+        content = frame.to_json(orient="records", lines=True, force_ascii=bool(rng.random() < 0.5))
+        lines = content.rstrip("\n").split("\n")
     bad = int(rng.integers(0, len(lines) + 1)) if rng.random() < 0.2 else None
     written = lines if bad is None else [*lines[:bad], str(rng.choice(BAD_LINES)), *lines[bad:]]
     end = str(rng.choice(["\n", "\n", "\r\n", "\n\n"]))
