@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
     from han.datasets import Dataset, load_dataset
-    from han.explanation import Explanation
-    from han.layers import AttentionPooling
+    from han.explain.explanation import Explanation
+    from han.layers.pooling import AttentionPooling
     from han.model import HierarchicalAttentionNetwork
 
 __version__ = "0.1.0"
@@ -28,7 +28,7 @@ __all__ = [
 _HOMES = {
     "AttentionPooling": "han.layers",
     "Dataset": "han.datasets",
-    "Explanation": "han.explanation",
+    "Explanation": "han.explain.explanation",
     "HANClassifier": "han.classifier",
     "HierarchicalAttentionNetwork": "han.model",
     "load_dataset": "han.datasets",

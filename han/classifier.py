@@ -8,27 +8,20 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from han import forked
-from han.alignment import Splitter
-from han.checkpoint import Checkpoint, describe
-from han.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
-from han.duplicates import warn_of_conflicts
-from han.embeddings import check_source
-from han.fitting import check_previous, fit_network
+from han.backend.isolation import isolated
+from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
+from han.data.duplicates import warn_of_conflicts
+from han.data.labels import LabelForm, check_validation_data
+from han.data.splits import Labelled, hold_out
+from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count
+from han.hyperparameters import ALLOWED, check_parameters
 from han.incremental import IncrementalClassifier
-from han.isolation import isolated
-from han.labels import LabelForm, check_validation_data
-from han.parameters import ALLOWED, check_parameters
-from han.splits import Labelled, hold_out
-from han.validation import (
-    check_callbacks,
-    check_checkpoint,
-    check_class_weight,
-    check_sample_weight,
-    check_texts,
-    check_words,
-    class_count,
-)
+from han.inference import forked
+from han.text.alignment import Splitter
+from han.text.word_vectors import check_source
+from han.training.callbacks import check_callbacks
+from han.training.checkpoint import Checkpoint, check_checkpoint, describe
+from han.training.fitting import check_previous, fit_network
 
 
 class HANClassifier(IncrementalClassifier):
@@ -46,9 +39,9 @@ class HANClassifier(IncrementalClassifier):
         Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
     ngram_evidence : bool, default True
         Add to the network's logits those of a linear model of the words and word pairs that a document holds, see
-        `han.evidence.fit_evidence`: each times a factor that suits the held-out documents (a half, if there are none),
-        from which the linear model then learns too. It is fitted in seconds, for up to 100 classes. Attention does not
-        tell of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
+        `han.training.ngrams.fit_evidence`: each times a factor that suits the held-out documents (a half, if there are
+        none), from which the linear model then learns too. It is fitted in seconds, for up to 100 classes. Attention
+        does not tell of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
     embedding_dim : int, default 100
         Width of the word vectors, or that of `embeddings` if they are wider. Columns that are left over begin at
         random; there are none if `embeddings` are held.
@@ -103,7 +96,7 @@ class HANClassifier(IncrementalClassifier):
         probabilities become honest.
     tune_thresholds : bool, default False
         Where a document may have several classes, predict each from that probability on that gives it the highest F1 on
-        the held-out documents, instead of a half; see `han.calibration.fit_thresholds`.
+        the held-out documents, instead of a half; see `han.training.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
         Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together. A
         document with several classes has the mean of their weights, and one without any has 1.
@@ -288,7 +281,7 @@ class HANClassifier(IncrementalClassifier):
             Folder to store the training in after each epoch. If it holds one of the same documents, labels and
             hyper-parameters, that is gone on with, or gives its network again if it had come to its end: with
             `random_state` set, to the bit what a training without a break ends at. What `callbacks` know is not stored.
-            See `han.checkpoint.remove_checkpoint`.
+            See `han.training.checkpoint.remove_checkpoint`.
         checkpoint_steps : int, optional
             Store the training after so many batches too.
 

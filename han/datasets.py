@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from han.duplicates import warn_of_conflicts
+from han.data.duplicates import warn_of_conflicts
+from han.data.labels import LabelForm
+from han.data.splits import strata, stratified_split
+from han.data.validation import Labels, check_labels, shown
 from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError
-from han.labels import LabelForm
-from han.sources import NAMED, Source, SourceReader, check_sources, split_folder
-from han.splits import strata, stratified_split
-from han.table_options import TableOptions
-from han.validation import Labels, check_labels, shown
+from han.tables.options import TableOptions
+from han.tables.sources import NAMED, Source, SourceReader, check_sources, split_folder
 
 # The split of a named data set is part of its name.
 SPLIT_SEED = 0

@@ -19,17 +19,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from han.attribution import METHODS, attribute
 from han.classifier import HANClassifier
-from han.corpus import Corpus, ranges
+from han.data.validation import check_texts
 from han.exceptions import InvalidValueError
-from han.explanation import combine
+from han.explain.attribution import METHODS, attribute
+from han.explain.explanation import combine
+from han.inference.prediction import classify
 from han.model import HierarchicalAttentionNetwork
-from han.prediction import classify
-from han.validation import check_texts
+from han.text.corpus import Corpus, ranges
 
 if TYPE_CHECKING:
-    from han.explanation import Scaling
+    from han.explain.explanation import Scaling
 
 Float64 = npt.NDArray[np.float64]
 

@@ -7,19 +7,20 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils import check_random_state
 
-from han import forked
-from han.corpus import Corpus
-from han.doubtful_labels import warn_of_doubtful_classes
-from han.embeddings import check_source
+from han.backend.isolation import isolated
+from han.data.doubtful_labels import warn_of_doubtful_classes
+from han.data.labels import LabelForm
+from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count, shown
 from han.exceptions import InvalidValueError
-from han.fitting import check_previous, network_of, start_network, training_settings
-from han.isolation import isolated
-from han.labels import LabelForm
-from han.memory import find_limit, plan_training
-from han.parameters import ALLOWED, check_parameters
+from han.hyperparameters import ALLOWED, check_parameters
+from han.inference import forked
+from han.memory.limits import find_limit
+from han.memory.planning import plan_training
+from han.text.corpus import Corpus
+from han.text.word_vectors import check_source
 from han.trained import TrainedClassifier
-from han.training import Stream
-from han.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count, shown
+from han.training.fitting import check_previous, network_of, start_network, training_settings
+from han.training.trainer import Stream
 
 
 class IncrementalClassifier(TrainedClassifier):

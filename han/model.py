@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from han.backend import keras, tf
-from han.corpus import Documents
-from han.evidence import Evidence, NgramEvidence
+from han.backend.graph import graph
+from han.backend.variables import shared_kernels
 from han.exceptions import InvalidValueError
-from han.graph import graph
-from han.layers import POOLINGS, AttentionPooling, BidirectionalEncoder, Tables
-from han.packing import pack, unpack, unpad
-from han.variables import shared_kernels
+from han.layers.encoder import BidirectionalEncoder, Tables
+from han.layers.ngrams import Evidence, NgramEvidence
+from han.layers.packing import pack, unpack, unpad
+from han.layers.pooling import POOLINGS, AttentionPooling
+from han.text.corpus import Documents
 
 
 class Projection(NamedTuple):
@@ -458,7 +459,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         return {**self._arguments, "name": self.name}
 
     def recipe(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return a function and its arguments that make this network in another process, see `han.forked`."""
+        """Return a function and its arguments that make this network in another process, see `han.inference.forked`."""
         return _remade, (self.get_config(), self.get_weights())
 
 

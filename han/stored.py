@@ -14,19 +14,19 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from han import forked
-from han.alignment import Splitter
-from han.card import model_card
+from han.data.labels import LabelForm
+from han.data.validation import Labels
 from han.exceptions import ModelFileError, TrainingWarning
-from han.export import FORMATS, check_export, export
-from han.labels import LabelForm
+from han.hyperparameters import ALLOWED, Choice, check_parameters
+from han.inference import forked
 from han.model import HierarchicalAttentionNetwork
-from han.normalization import INVISIBLE, PLAIN, SHAPES
-from han.parameters import ALLOWED, Choice, check_parameters
-from han.persistence import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
-from han.text import WORD_PATTERN
-from han.validation import Labels
-from han.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+from han.saving.card import model_card
+from han.saving.export import FORMATS, check_export, export
+from han.saving.folder import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
+from han.text.alignment import Splitter
+from han.text.normalization import INVISIBLE, PLAIN, SHAPES
+from han.text.splitting import WORD_PATTERN
+from han.text.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
 
 # Attributes of a fitted classifier that are stored with its settings.
 PLAIN_ATTRIBUTES = ("history_", "embedding_coverage_", "temperature_")

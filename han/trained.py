@@ -13,18 +13,19 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from han.attribution import METHODS, explain
-from han.calibration import log_probabilities, to_logits
-from han.corpus import Corpus
+from han.data.validation import check_target, check_texts
 from han.exceptions import InvalidValueError
-from han.explanation import Explanation
-from han.fitting import network_of
-from han.memory import PredictionPlan, find_limit, plan_prediction
-from han.parameters import ALLOWED, Choice, Range, check_parameters
-from han.prediction import CHUNK, predict
+from han.explain.attribution import METHODS, explain
+from han.explain.explanation import Explanation
+from han.hyperparameters import ALLOWED, Choice, Range, check_parameters
+from han.inference.prediction import CHUNK, predict
+from han.memory.limits import find_limit
+from han.memory.planning import PredictionPlan, plan_prediction
 from han.stored import StoredClassifier
-from han.text import DocumentSplitter
-from han.validation import check_target, check_texts
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter
+from han.training.calibration import log_probabilities, to_logits
+from han.training.fitting import network_of
 
 
 class TrainedClassifier(ClassifierMixin, StoredClassifier):

@@ -115,7 +115,7 @@ def all_there_is(trained, folder):
 def after_training(folder):
     """Train, fork."""
     from han import HANClassifier
-    from han.forked import was_forked
+    from han.inference.forked import was_forked
 
     # A function without a name cannot be pickled, and need not.
     trained = HANClassifier(**SMALL, tokenizer=lambda sentence: sentence.split())
@@ -137,7 +137,7 @@ def in_pools(folder):
     """Fork before TensorFlow works, then load a classifier and ask it from pools of each kind."""
     global classifier
     from han import HANClassifier
-    from han.forked import was_forked
+    from han.inference.forked import was_forked
 
     HANClassifier.load  # noqa: B018 TensorFlow is imported, and does nothing yet
     early, _ = in_a_fork(lambda: (HANClassifier.load(folder).predict_proba(ASKED), was_forked()))

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 
 from han import HANClassifier
-from han.corpus import Corpus
 from han.exceptions import MemoryLimitWarning
-from han.fitting import network_of
-from han.memory import (
+from han.inference.prediction import CHUNK, predict
+from han.memory.limits import find_limit
+from han.memory.planning import (
     CORPUS_WORD,
     FIXED_TRAINING,
-    find_limit,
     plan_prediction,
     prediction_cost,
     training_cost,
     words_per_character,
 )
 from han.model import HierarchicalAttentionNetwork
-from han.prediction import CHUNK, predict
+from han.text.corpus import Corpus
+from han.training.fitting import network_of
 
 DOCUMENTS, WORDS, DISTINCT = 8, 20_000, 3000
 

@@ -41,8 +41,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
 from han.backend import keras
+from han.data.labels import LabelForm
 from han.exceptions import TrainingWarning, UnknownClassWarning
-from han.labels import LabelForm
 
 QUICK = {
     "embedding_dim": 16,

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from han import HANClassifier
-from han.corpus import Corpus
+from han.data.labels import LabelForm
 from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
-from han.labels import LabelForm
 from han.model import HierarchicalAttentionNetwork
-from han.vocabulary import Vocabulary
+from han.text.corpus import Corpus
+from han.text.vocabulary import Vocabulary
 
 # "good" is evidence for a class, "poor" weaker evidence against it. Attention goes to "loud", which decides nothing.
 WORDS = ["good", "poor", "loud", *(f"neutral{number}" for number in range(20))]

@@ -11,10 +11,10 @@ import pytest
 from scipy import sparse
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from han.explanation import Explanation
+from han.explain.explanation import Explanation
 from han.heatmap import corpus_page, figure, fragment, page, terminal
-from tests.test_explanation import HOSTILE
-from tests.test_text import DOCUMENTS
+from tests.explain.test_explanation import HOSTILE
+from tests.text.test_splitting import DOCUMENTS
 
 TEXTS = [*DOCUMENTS, *HOSTILE, 'x" onmouseover="alert(1)" &amp; \'y\'']
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from han.backend import keras, tf
-from han.corpus import Documents
-from han.evidence import Evidence
+from han.layers.ngrams import Evidence
 from han.model import HierarchicalAttentionNetwork
+from han.text.corpus import Documents
 from tests.plain import KerasNetwork, classify
 
 WORDS = 30

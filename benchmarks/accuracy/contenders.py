@@ -19,10 +19,11 @@ from sklearn.svm import LinearSVC
 
 from benchmarks.speed.rivals import fasttext_line
 from han import HANClassifier
-from han.corpus import Corpus, prediction_batches
-from han.evaluation import baselines
-from han.prediction import classify
-from han.text import split_words
+from han.evaluation.measures import baselines
+from han.inference.prediction import classify
+from han.text.batches import prediction_batches
+from han.text.corpus import Corpus
+from han.text.splitting import split_words
 
 Contender = Any
 Labels = npt.NDArray[Any]

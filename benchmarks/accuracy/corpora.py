@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from han import load_dataset
-from han.labels import LabelForm
-from han.splits import strata, stratified_split
+from han.data.labels import LabelForm
+from han.data.splits import strata, stratified_split
 
 SHARED = Path(os.environ.get("HAN_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FILES = {

@@ -25,9 +25,9 @@ from sklearn.model_selection import KFold, cross_val_predict
 from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, divided, reuters
 from benchmarks.reporting import RESULTS, describe, store
 from han import HANClassifier
-from han.calibration import fit_thresholds
-from han.evaluation import baselines
-from han.labels import LabelForm
+from han.data.labels import LabelForm
+from han.evaluation.measures import baselines
+from han.training.calibration import fit_thresholds
 
 Floats = npt.NDArray[np.float64]
 FILE = RESULTS / "multilabel.jsonl"

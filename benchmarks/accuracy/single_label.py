@@ -43,7 +43,7 @@ from benchmarks.accuracy.contenders import (
 from benchmarks.accuracy.corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
 from benchmarks.reporting import MEASUREMENTS, RESULTS, describe, fill, source, store
 from han import HANClassifier
-from han.calibration import reliability
+from han.training.calibration import reliability
 
 FILE = RESULTS / "accuracy.jsonl"
 SEEDS = 3

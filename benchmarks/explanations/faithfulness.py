@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.reporting import RESULTS, describe, store
 from benchmarks.speed.contender import seconds
 from han import HANClassifier, load_dataset
+from han.evaluation.plots import faithfulness_figure
 from han.faithfulness import MEASURES, faithfulness
-from han.plots import faithfulness_figure
 
 SEED = 0
 

@@ -26,8 +26,8 @@ import numpy as np
 from benchmarks.reporting import describe, store
 from han import HANClassifier
 from han.exceptions import HANError
-from han.files import MANIFEST, write_manifest
-from han.persistence import FORMAT_VERSION
+from han.files.atomic import MANIFEST, write_manifest
+from han.saving.folder import FORMAT_VERSION
 
 LIMIT = 10.0  # seconds that a `load` may take
 KINDS = ("as it is", "with a new manifest", "inside the archive, with new checksums")

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.reporting import describe, store
 from han import HANClassifier
-from han.checkpoint import Checkpoint, has_checkpoint
+from han.training.checkpoint import Checkpoint, has_checkpoint
 
 HAN = str(Path(sys.executable).with_name("han"))
 # Saves two classifiers to one folder in turn, for ever, once it has said that it begins.

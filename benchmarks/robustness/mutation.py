@@ -36,13 +36,15 @@ from benchmarks.robustness.mutants import ROOT, Mutant, mutants
 
 # Each module is tested by what mirrors it; the examples in its documentation belong to that.
 MODULES = {
-    "text": ["tests/test_text.py", "han/text.py"],
-    "corpus": ["tests/test_corpus.py"],
-    "files": ["tests/test_files.py"],
-    "keras_file": ["tests/test_keras_file.py"],
-    "persistence": ["tests/test_persistence.py"],
-    "checkpoint": ["tests/test_checkpoint.py"],
-    "layers": ["tests/test_layers.py", "tests/test_recurrence.py", "han/layers.py"],
+    "text/splitting": ["tests/text/test_splitting.py", "han/text/splitting.py"],
+    "text/corpus": ["tests/text/test_corpus.py"],
+    "text/batches": ["tests/text/test_batches.py"],
+    "files/atomic": ["tests/files/test_atomic.py"],
+    "saving/keras_file": ["tests/saving/test_keras_file.py"],
+    "saving/folder": ["tests/saving/test_folder.py"],
+    "training/checkpoint": ["tests/training/test_checkpoint.py"],
+    "layers/pooling": ["tests/layers/test_pooling.py", "han/layers/pooling.py"],
+    "layers/encoder": ["tests/layers/test_encoder.py", "tests/layers/test_recurrence.py", "han/layers/encoder.py"],
 }
 # Imported before the fork, so that no mutant waits for them. None of them starts a thread when it is imported alone,
 # or runs an operation of TensorFlow's.
@@ -122,7 +124,7 @@ def test_all(tree: Path, module: str, left: list[Mutant]) -> Iterator[tuple[Muta
     if found != "survived":
         raise RuntimeError(f"the tests of {module} do not pass:\n{(tree / 'output').read_text(encoding='utf-8')}")
     # Python would take the module's cache for that of a mutant of the same size and second.
-    for cache in path.parent.glob(f"__pycache__/{module}.*"):
+    for cache in path.parent.glob(f"__pycache__/{path.stem}.*"):
         cache.unlink()
     print(f"{module}: {len(left)} mutants, the tests take {seconds:.1f} s", flush=True)
     try:
@@ -186,12 +188,12 @@ def _pytest(tree: Path, tests: list[str], *, caching: bool) -> int:
 def report(done: dict[str, dict[str, Any]], seed: int) -> None:
     """Write what all runs so far have found."""
     reasons = tomllib.loads(Path(__file__).with_name("mutation_survivors.toml").read_text(encoding="utf-8"))
+    known = {(entry["before"], entry["after"]): entry for entry in reasons["survivor"]}
     table, listed, results = [], [], {}
     for module in MODULES:
         every = mutants(module, seed)
         tested = [(mutant, found) for mutant in every if (found := outcome(done, mutant))]
         survivors = sorted((mutant for mutant, found in tested if found == "survived"), key=lambda mutant: mutant.line)
-        known = {(entry["before"], entry["after"]): entry for entry in reasons.get(module, [])}
         entries = [
             {"line": mutant.line, **known.get((mutant.before, mutant.after), _unexplained(mutant))}
             for mutant in survivors

@@ -14,8 +14,9 @@ import numpy as np
 
 from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY
 from han import load_dataset
-from han.corpus import Corpus, training_batches
-from han.text import DocumentSplitter
+from han.text.batches import training_batches
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter
 
 FORMS = {
     "as in the paper": "every word is projected",

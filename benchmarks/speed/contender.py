@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from han.corpus import Corpus
-from han.text import DocumentSplitter
-from han.vocabulary import Vocabulary
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter
+from han.text.vocabulary import Vocabulary
 
 EMBEDDING_DIM = 200
 UNITS = 50  # in each direction

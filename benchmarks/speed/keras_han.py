@@ -20,9 +20,9 @@ from benchmarks.speed.contender import (
     Network,
 )
 from han.backend import keras
-from han.corpus import Corpus
-from han.layers import AttentionPooling
-from han.vocabulary import Vocabulary
+from han.layers.pooling import AttentionPooling
+from han.text.corpus import Corpus
+from han.text.vocabulary import Vocabulary
 
 MAX_SENTENCES = 48
 MAX_WORDS = 50

@@ -26,7 +26,7 @@ from benchmarks.speed.contender import (
     Labels,
     seconds,
 )
-from han.text import DocumentSplitter
+from han.text.splitting import DocumentSplitter
 
 
 class Han:
@@ -88,7 +88,7 @@ class LinearModel:
 
     def prepare(self, texts: list[str], labels: Labels) -> None:
         """Remember the documents."""
-        from han.evaluation import baselines
+        from han.evaluation.measures import baselines
 
         self.pipeline = baselines()["TF-IDF + logistic regression"]
         self.texts, self.labels = texts, labels

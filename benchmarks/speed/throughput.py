@@ -25,7 +25,7 @@ from benchmarks.speed.arithmetic import ceiling, matrix_product_rate
 from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY, seconds
 from benchmarks.speed.rivals import Han, contender
 from han import load_dataset
-from han.text import DocumentSplitter
+from han.text.splitting import DocumentSplitter
 
 CONTENDERS = {
     "han": "han",

@@ -26,8 +26,8 @@ from benchmarks.speed.contender import (
     WORD_DROPOUT,
     Network,
 )
-from han.corpus import Corpus
-from han.vocabulary import Vocabulary
+from han.text.corpus import Corpus
+from han.text.vocabulary import Vocabulary
 
 Documents = list[list[Tensor]]
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.reporting import MEASUREMENTS, describe, peak_memory, source
-from han.embeddings import find_vectors
-from han.vocabulary import Vocabulary
+from han.text.vocabulary import Vocabulary
+from han.text.word_vectors import find_vectors
 
 WORDS, FEATURES, KNOWN = 1_000_000, 100, 30_000
 

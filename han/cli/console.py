@@ -45,7 +45,7 @@ class LocalPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, checked as the options of `click.Path` say."""
-        from han.paths import local_path
+        from han.files.paths import local_path
 
         name = "path" if param is None else param.opts[0]
         try:

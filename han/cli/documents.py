@@ -15,10 +15,10 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
+from han.data.validation import shown
 from han.exceptions import DataWarning, InvalidValueError
-from han.table_options import SUFFIXES
-from han.tables import Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
-from han.validation import shown
+from han.tables.options import SUFFIXES
+from han.tables.table import Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
 
 TEXT_SUFFIXES = ("", ".txt")
 PEEKED_BYTES = 65_536
@@ -34,7 +34,7 @@ class InputFiles:
     text : sequence of str
         The columns that hold the documents.
     form : str or None
-        The format of all files, one of `han.tables.FORMATS` or "text"; None if their names and contents tell.
+        The format of all files, one of `han.tables.table.FORMATS` or "text"; None if their names and contents tell.
     options : TableOptions
     stack : ExitStack
         Closes what stays open: pipes, which cannot be read twice.

@@ -22,7 +22,7 @@ from han.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from han.labels import LabelForm
+    from han.data.labels import LabelForm
 
 
 @click.command()
@@ -45,7 +45,7 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
       han evaluate models/stars new.csv --text review --label stars --format json
     """  # noqa: D301
     from han.datasets import load_labelled
-    from han.evaluation import evaluate as measure
+    from han.evaluation.measures import evaluate as measure
 
     with refusals():
         texts, labels = load_labelled(source, **{name: given.pop(name) for name in SOURCE_ARGUMENTS})
@@ -80,7 +80,7 @@ def _in_form(labels: Any, form: LabelForm) -> Any:
 
 def _class_written(label: Any, classes: list[Any]) -> Any:
     """Return the class that a label in a file stands for; the label itself if there is none."""
-    from han.validation import kind_of
+    from han.data.validation import kind_of
 
     if label in classes:
         return label

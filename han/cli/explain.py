@@ -60,7 +60,7 @@ def explain(
       han explain models/imdb review1.txt review2.txt --output reviews.html
       cat review.txt | han explain models/imdb --method occlusion --format json
     """  # noqa: D301
-    from han.files import replacing
+    from han.files.atomic import replacing
     from han.heatmap import corpus_page, page, terminal
 
     with refusals():
@@ -86,7 +86,7 @@ def explain(
 
 def _read(path: Path, encoding: str | None) -> str:
     """Return the document in a text file; a table is refused."""
-    from han.tables import format_named
+    from han.tables.table import format_named
 
     name = file_name(path)
     data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()

@@ -36,7 +36,7 @@ def decoded(data: bytes, name: str, encoding: str | None = None) -> tuple[str, l
     ValueError
         If the file does not hold text.
     """
-    from han.decoding import Decoder, check_encoding
+    from han.tables.decoding import Decoder, check_encoding
 
     if encoding is not None:
         check_encoding(encoding)
@@ -85,7 +85,7 @@ def output_format(output: Path | None, given: str | None, suffixes: Mapping[str,
         raise ValueError(f"--output must end in {', '.join(suffixes)}, or {option} say its format, got {str(output)!r}")
     if named is not None and given not in (None, named):
         raise ValueError(f"--output must not end in {output.suffix} where {option} is {given}, got {str(output)!r}")
-    from han.files import check_output
+    from han.files.atomic import check_output
 
     check_output(output)
     return named or given

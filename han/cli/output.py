@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 from han.cli.documents import InputFiles
 from han.cli.prediction_columns import PredictionColumns
 from han.exceptions import InvalidValueError
-from han.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
-from han.table_writers import DELIMITERS, Columns, DelimitedWriter, JsonLinesWriter, RowWriter
-from han.tables import Chunk
+from han.tables.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
+from han.tables.table import Chunk
+from han.tables.writers import DELIMITERS, Columns, DelimitedWriter, JsonLinesWriter, RowWriter
 
 
 class OutputTable:

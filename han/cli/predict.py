@@ -95,8 +95,8 @@ def predict(
     from han.cli.documents import InputFiles
     from han.cli.output import OutputTable, check_names
     from han.cli.prediction_columns import PredictionColumns
-    from han.files import replacing
-    from han.tables import TableOptions
+    from han.files.atomic import replacing
+    from han.tables.table import TableOptions
 
     with ExitStack() as stack:
         with refusals():

@@ -29,7 +29,7 @@ from han.cli.hyperparameters import CommandWithHyperparameters, chosen, hyperpar
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
     from han.datasets import Dataset
-    from han.evaluation import Evaluation
+    from han.evaluation.measures import Evaluation
 
 
 @click.command(cls=CommandWithHyperparameters)
@@ -90,11 +90,11 @@ def train(
       han train imdb --resume
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
     """  # noqa: D301
-    from han.checkpoint import has_checkpoint, has_ended, remove_checkpoint
     from han.datasets import load_dataset
-    from han.embeddings import check_source
-    from han.folders import check_writable
-    from han.persistence import check_destination, holds_model
+    from han.files.folders import check_writable
+    from han.saving.folder import check_destination, holds_model
+    from han.text.word_vectors import check_source
+    from han.training.checkpoint import has_checkpoint, has_ended, remove_checkpoint
 
     with refusals():
         source_arguments = {name: given.pop(name) for name in SOURCE_ARGUMENTS}
@@ -120,7 +120,7 @@ def train(
     note(_description(dataset), quiet)
 
     from han.classifier import HANClassifier
-    from han.labels import LabelForm
+    from han.data.labels import LabelForm
 
     if isinstance(settings.get("class_weight"), dict):
         classes = LabelForm.learn(dataset.y_train, len(dataset.y_train)).classes.tolist()
@@ -153,9 +153,9 @@ def train(
 
 def _checkpoint_folder(folder: Path) -> Path:
     """Return where to store a training: beside the folder of its classifier, or in it if that is on another volume."""
-    from han.checkpoint import has_checkpoint
-    from han.folders import can_be_renamed
-    from han.persistence import CHECKPOINT
+    from han.files.folders import can_be_renamed
+    from han.saving.folder import CHECKPOINT
+    from han.training.checkpoint import has_checkpoint
 
     beside, within = folder.with_name(f"{folder.name}.checkpoint"), folder / CHECKPOINT
     for checkpoint in (beside, within):
@@ -177,7 +177,7 @@ def _resumable(checkpoint: Path, state: str = "") -> Iterator[None]:
 
 
 def _say_how_to_resume(checkpoint: Path) -> None:
-    from han.checkpoint import has_checkpoint
+    from han.training.checkpoint import has_checkpoint
 
     if has_checkpoint(checkpoint):
         click.echo(f"--resume continues the training in {os.path.relpath(checkpoint)}", err=True)
@@ -187,7 +187,7 @@ def _say_how_to_resume(checkpoint: Path) -> None:
 
 def _report(folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool) -> None:
     """Test a classifier, print the results beside those of the baselines, and write card and figures to its folder."""
-    from han.evaluation import comparison, evaluate
+    from han.evaluation.measures import comparison, evaluate
 
     evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
     classifier.save(folder, data=dataset.name, scores=evaluations["han"].scores())
@@ -212,7 +212,7 @@ def _callbacks(tensorboard: Path | None) -> list[Any]:
 
 
 def _baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool) -> dict[str, Evaluation]:
-    from han.evaluation import baselines, evaluate
+    from han.evaluation.measures import baselines, evaluate
 
     results = {}
     y_train, y_test = dataset.y_train, dataset.y_test
@@ -240,8 +240,8 @@ def _description(dataset: Dataset) -> str:
 
 def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluation) -> list[str]:
     """Draw into the folder, and return the names of the files."""
-    from han.files import replacing
-    from han.plots import confusion_figure, reliability_figure, training_curve
+    from han.evaluation.plots import confusion_figure, reliability_figure, training_curve
+    from han.files.atomic import replacing
 
     figures = {
         "training_curve.png": training_curve(classifier.history_, classifier.monitor),

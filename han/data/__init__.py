@@ -1,0 +1,1 @@
+"""Documents and labels in Python: checks, containers, labels of any kind, splits."""

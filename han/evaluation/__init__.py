@@ -1,0 +1,5 @@
+"""How good a classifier is: scores, baselines and plots."""
+
+from han.evaluation.measures import Evaluation, baselines, comparison, evaluate
+
+__all__ = ["Evaluation", "baselines", "comparison", "evaluate"]

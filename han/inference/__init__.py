@@ -1,0 +1,1 @@
+"""Predictions of a trained network, here or in a helper process."""

@@ -1,0 +1,241 @@
+"""The bidirectional encoder of sequences, without arithmetic on padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from han.backend import keras, tf
+from han.exceptions import InvalidValueError
+from han.layers.packing import Packing, pack, pad_rows
+from han.layers.recurrence import CELLS, recurrence
+
+# Projected inputs: for the forward direction, for the backward direction, and for the residual connection.
+Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+@keras.saving.register_keras_serializable(package="han")
+class BidirectionalEncoder(keras.layers.Layer):
+    """Read sequences from both ends with an LSTM or a GRU; no arithmetic is spent on padding.
+
+    Holds the weights of `keras.layers.Bidirectional(LSTM(units, return_sequences=True))`, or of the same with
+    `GRU`, in Keras' layout, and computes the same outputs.
+
+    Parameters
+    ----------
+    units : int
+        Width of the state in each direction; the output has twice as many features.
+    cell : {"lstm", "gru"}, default "lstm"
+    seed : int or None, default None
+        Seed of the initial weights and of dropout.
+    recurrent_dropout : float in [0, 1), default 0.0
+        Rate for the weights of the recurrent kernels while training: one mask for all steps of a batch (the
+        weight-dropped LSTM of Merity et al. 2018).
+    residual : bool, default False
+        Add to each state a linear projection of its input, W x (He et al. 2016, equation 2): what is above the encoder
+        reads the input itself beside what the recurrence makes of it.
+    **kwargs
+        As for any Keras layer (`name`, ...). The dtype is float32, whatever Keras' global policy is.
+
+    Raises
+    ------
+    ValueError
+        If `units` is below 1, `cell` is unknown, or the dtype is not float32.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        cell: str = "lstm",
+        seed: int | None = None,
+        recurrent_dropout: float = 0.0,
+        residual: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if units < 1:
+            raise InvalidValueError(f"units must be at least 1, got {units!r}")
+        if cell not in CELLS:
+            raise InvalidValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
+        super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
+        if self.dtype_policy.name != "float32":
+            raise InvalidValueError(
+                f"dtype must be float32, which the compiled recurrence is for, got {self.dtype_policy.name!r}"
+            )
+        self.units = units
+        self.cell = cell
+        self.seed = seed
+        self.recurrent_dropout = recurrent_dropout
+        self.residual = residual
+        self.weight_dropout = keras.layers.Dropout(
+            recurrent_dropout, seed=None if seed is None else seed + 4, dtype=self.dtype_policy
+        )
+        self.supports_masking = True
+        self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the mask's values
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the two directions' weights for inputs of width `input_shape[-1]`."""
+        if input_shape[-1] is None:
+            raise InvalidValueError(f"the last axis of inputs must be known, got {input_shape!r}")
+        seeds = [None] * 4 if self.seed is None else range(self.seed, self.seed + 4)
+        self.forward_weights = self._add_direction("forward", input_shape[-1], *seeds[:2])
+        self.backward_weights = self._add_direction("backward", input_shape[-1], *seeds[2:])
+        if self.residual:
+            self.residual_kernel = self.add_weight(
+                name="residual_kernel",
+                shape=(input_shape[-1], 2 * self.units),
+                initializer=keras.initializers.GlorotUniform(None if self.seed is None else self.seed + 5),
+            )
+
+    def _add_direction(
+        self, direction: str, features: int, seed: int | None, recurrent_seed: int | None
+    ) -> list[keras.Variable]:
+        """Create one direction's kernel, recurrent kernel and bias, shaped and initialised as Keras' LSTM or GRU."""
+        lstm = self.cell == "lstm"
+        width = CELLS[self.cell].gates * self.units
+
+        def lstm_bias(_shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
+            # The forget gate starts open (Jozefowicz et al. 2015).
+            return tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype), self.units)
+
+        return [
+            self.add_weight(
+                name=f"{direction}_kernel",
+                shape=(features, width),
+                initializer=keras.initializers.GlorotUniform(seed),
+            ),
+            self.add_weight(
+                name=f"{direction}_recurrent_kernel",
+                shape=(self.units, width),
+                initializer=keras.initializers.Orthogonal(seed=recurrent_seed),
+            ),
+            self.add_weight(
+                name=f"{direction}_bias",
+                shape=(width,) if lstm else (2, width),
+                initializer=lstm_bias if lstm else "zeros",
+            ),
+        ]
+
+    def project(self, features: tf.Tensor) -> Tables:
+        """Project inputs [rows, features] through the input kernels of the two directions, and the residual one.
+
+        An input is projected once, however often it occurs: a batch of 16,800 words of English holds some 3,300
+        distinct ones.
+        """
+        cell = CELLS[self.cell]
+        forward, backward = (
+            pad_rows(tf.matmul(features, cell.arrange(tf.convert_to_tensor(weights[0]))))
+            for weights in (self.forward_weights, self.backward_weights)
+        )
+        width = 2 * self.units
+        return forward, backward, tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, width])
+
+    def encode(
+        self,
+        tables: Tables,
+        packing: Packing,
+        index: tf.Tensor,
+        differentiable: bool = True,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """Encode sequences without padding.
+
+        Parameters
+        ----------
+        tables : tuple of three float tensors [rows, width]
+            The projected inputs, as `project` returns them.
+        packing : Packing
+        index : int32 tensor [elements]
+            The row of each element's input.
+        differentiable : bool, default True
+            Whether a gradient will be asked for.
+        training : bool, default False
+            Apply dropout.
+
+        Returns
+        -------
+        float tensor [elements, 2 * units]
+            The states in element order, forward direction first.
+        """
+        cell = CELLS[self.cell]
+        # Steps of a lane that hold no element read any row; their outputs are never looked at.
+        slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
+        outputs = []
+        for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
+            _, kernel, bias = map(tf.convert_to_tensor, weights)
+            kernel = cell.arrange(self.weight_dropout(kernel, training=training))
+            steps = recurrence(
+                cell,
+                tables[direction],
+                slots,
+                packing.carry[direction],
+                packing.steps,
+                direction == 1,
+                kernel,
+                tf.reshape(cell.arrange(bias), [cell.biases, -1]),
+                differentiable,
+            )
+            outputs.append(_in_element_order(steps, packing.places, packing.elements))
+        states = tf.ensure_shape(tf.concat(outputs, axis=1), [None, 2 * self.units])
+        return states + tf.gather(tables[2], index) if self.residual else states
+
+    def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """Encode padded sequences.
+
+        Parameters
+        ----------
+        inputs : float tensor [sequences, positions, features]
+        mask : bool tensor [sequences, positions], optional
+            True at real elements.
+        training : bool, default False
+            Apply dropout.
+
+        Returns
+        -------
+        float tensor [sequences, positions, 2 * units]
+            Zeros at padding.
+        """
+        if mask is None:
+            mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
+        lengths = tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
+        elements = tf.boolean_mask(inputs, mask)
+        index = tf.range(tf.shape(elements)[0])
+        states = self.encode(self.project(elements), pack(lengths), index, training=training)
+        shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
+        return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return [sequences, positions, 2 * units]."""
+        return (*input_shape[:-1], 2 * self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "cell": self.cell,
+            "seed": self.seed,
+            "recurrent_dropout": self.recurrent_dropout,
+            "residual": self.residual,
+        }
+
+
+# Traced once: TensorFlow keeps the graph that a `tf.custom_gradient` stands in for as long as the process lives.
+@tf.function(
+    autograph=False,
+    input_signature=[tf.TensorSpec([None] * 3), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)],
+)
+def _in_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
+    """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units].
+
+    `places` and `elements` are those of a `Packing`.
+    """
+
+    @tf.custom_gradient
+    def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(at_states: tf.Tensor) -> tf.Tensor:
+            # Every output is read at most once: the gradient is again a collection, not a sum.
+            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), elements)
+
+        return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
+
+    return collect(outputs)

@@ -1,0 +1,1 @@
+"""Fitted classifiers on disk, and exports for other programs."""

@@ -1,0 +1,82 @@
+"""Excel workbooks as tables of text."""
+
+from __future__ import annotations
+
+import datetime
+import warnings
+import zipfile
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, BinaryIO
+
+from han.data.validation import shown
+from han.exceptions import InvalidValueError, MissingExtraError
+from han.tables.delimited import Record
+
+
+def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
+    """Read the first sheet that is not empty.
+
+    Parameters
+    ----------
+    stream : seekable binary file
+
+    Returns
+    -------
+    rows : iterator of Record
+        The rows that are not empty, padded to the length of the first one; longer ones are bad.
+    note : str
+        The name of the sheet, if there are several.
+
+    Raises
+    ------
+    MissingExtraError
+        If openpyxl is not installed.
+    ValueError
+        If the file is not a workbook.
+    """
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingExtraError(
+            "Excel workbooks need openpyxl; install it with: pip install 'han-classifier[xlsx]'"
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl warns of styles that it ignores
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise InvalidValueError(f"is not an Excel workbook: {error}") from error
+    sheets = book.worksheets
+    for sheet in sheets:
+        rows = _rows(sheet)
+        if (first := next(rows, None)) is not None:
+            note = f"read the sheet {shown(sheet.title)}, one of {len(sheets)}" if len(sheets) > 1 else ""
+            return chain([first], rows), note
+    return iter(()), ""
+
+
+def _rows(sheet: Any) -> Iterator[Record]:
+    sheet.reset_dimensions()  # some programs write them wrongly
+    width = 0
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+        texts = [_text(cell) for cell in cells]
+        while texts and not texts[-1]:
+            texts.pop()
+        if texts:
+            width = width or len(texts)
+            problem = f"has {len(texts)} cells, expected {width} as in the first row" if len(texts) > width else ""
+            yield Record(number, texts + [""] * (width - len(texts)), [], problem)
+
+
+def _text(cell: Any) -> str:
+    """Return the value of a cell as text."""
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        from openpyxl.utils.escape import unescape
+
+        return str(unescape(cell))  # such as _x000D_, a carriage return
+    if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
+        return cell.isoformat()
+    return str(cell)

@@ -1,0 +1,5 @@
+"""From text to word ids: sentences, words, the vocabulary, encoded documents and word vectors."""
+
+from han.text.splitting import DocumentSplitter, SplitText, split_sentences, split_words
+
+__all__ = ["DocumentSplitter", "SplitText", "split_sentences", "split_words"]

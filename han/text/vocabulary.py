@@ -1,0 +1,108 @@
+"""Words to ids and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from han.exceptions import InvalidValueError
+from han.text.normalization import normalize
+
+PADDING_ID = 0
+UNKNOWN_ID = 1
+FIRST_WORD_ID = 2
+
+
+class Vocabulary(Mapping[str, int]):
+    """The known words, each with an id from 2 up; id 0 is padding and id 1 any unknown word.
+
+    A word is looked up in lower case and, where that is not known, in its normalised form (see
+    `han.text.normalization`), so that any apostrophe will do in "couldn't".
+
+    Parameters
+    ----------
+    words : iterable of str
+        Distinct words in lower case; their ids follow their order. They need not be normalised: those of classifiers
+        that an earlier version saved are not. Of several words with the same normalised form, the first has the id of
+        variants that are not known themselves.
+
+    Raises
+    ------
+    ValueError
+        If a word occurs twice or is not in lower case.
+
+    Examples
+    --------
+    >>> from han.text.vocabulary import Vocabulary
+    >>> vocabulary = Vocabulary(["the", "film"])
+    >>> vocabulary["Film"], vocabulary.encode(["The", "best", "film"])
+    (3, [2, 1, 3])
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = list(words)
+        ids = {word: id_ for id_, word in enumerate(self.words, FIRST_WORD_ID)}
+        if len(ids) != len(self.words):
+            raise InvalidValueError("words must be distinct")
+        for word in self.words:
+            if word != word.lower():
+                raise InvalidValueError(f"words must be in lower case, got {word!r}")
+        self._ids = ids.copy()
+        for word, id_ in ids.items():
+            self._ids.setdefault(normalize(word), id_)
+        self._spellings = _Spellings(self._ids)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, max_words: int | None = None) -> Vocabulary:
+        """Keep the words seen at least `min_count` times, and of those the `max_words` most frequent.
+
+        The order is by falling count, then by spelling.
+        """
+        kept = sorted((-count, word) for word, count in counts.items() if count >= min_count)
+        return cls(word for _, word in kept[:max_words])
+
+    @property
+    def size(self) -> int:
+        """Number of ids, with those of padding and of unknown words."""
+        return FIRST_WORD_ID + len(self.words)
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Return the id of each word, in any spelling; `UNKNOWN_ID` where there is none."""
+        return [*map(self._spellings.__getitem__, words)]
+
+    def __getitem__(self, word: str) -> int:
+        if not isinstance(word, str):
+            raise KeyError(word)
+        id_ = self._spellings[word]
+        if id_ == UNKNOWN_ID:
+            raise KeyError(word)
+        return id_
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self.words)} words)"
+
+
+class _Spellings(dict[str, int]):
+    """Spelling -> id, where each new spelling of a known word is remembered.
+
+    Normalising every word of a corpus costs more than looking it up. Unknown spellings are not remembered: there is no
+    end to them.
+    """
+
+    def __init__(self, ids: dict[str, int]) -> None:
+        super().__init__(ids)
+        self._ids = ids
+
+    def __missing__(self, word: str) -> int:
+        lower = word.lower()
+        id_ = self._ids.get(lower, UNKNOWN_ID)
+        if id_ == UNKNOWN_ID and (not lower.isascii() or "`" in lower):  # or else it is normalised
+            id_ = self._ids.get(normalize(word), UNKNOWN_ID)
+        if id_ != UNKNOWN_ID:
+            self[word] = id_
+        return id_

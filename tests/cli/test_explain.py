@@ -1,0 +1,84 @@
+"""`han explain`: which files it reads and writes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pandas as pd
+import pytest
+
+from tests.cli.test_cli import HAN, run
+from tests.small_training import train
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model") / "model"
+    train(settings={"epochs": 1}).save(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.jsonl", "in.json", "in.parquet", "in.csv.gz", "data"])
+def test_tables_are_refused_before_the_model_is_loaded(name, tmp_path):
+    frame = pd.DataFrame({"text": ["A fine film."], "id": [1]})
+    if name == "in.parquet":
+        frame.to_parquet(tmp_path / name)
+    elif "json" in name or name == "data":
+        frame.to_json(tmp_path / name, orient="records", lines=True)
+    else:
+        frame.to_csv(tmp_path / name, sep="\t" if name == "in.tsv" else ",")
+    result = run("explain", "no-model", name, folder=tmp_path)
+    assert result.returncode == 2
+    assert f"{name} is a table (" in result.stderr
+    assert "pass the text of a row with --text" in result.stderr
+
+
+def test_a_piped_table_is_refused_and_a_document_is_not(model):
+    command = [HAN, "explain", model, "--format", "json"]
+    for text, code in (("id,text\n1,A fine film.\n", 2), ("Dear sir, the text\nwas fine.\n", 0)):
+        result = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
+        assert (result.returncode, "standard input is a table (csv)" in result.stderr) == (code, code == 2)
+
+
+def test_files_have_the_encoding_that_is_named(model, tmp_path):
+    (tmp_path / "review.txt").write_bytes("Прекрасный фильм.".encode("cp1251"))
+    command = ["explain", model, "review.txt", "--format", "json"]
+    result = run(*command, "--encoding", "cp1251", folder=tmp_path)
+    assert json.loads(result.stdout)["text"] == "Прекрасный фильм."
+    assert "encoding must be a text encoding" in run(*command, "--encoding", "cp-1", folder=tmp_path).stderr
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7\n...", b"PK\x03\x04..."])
+def test_what_is_no_text_is_refused(content, tmp_path):
+    (tmp_path / "review.txt").write_bytes(content)
+    result = run("explain", "no-model", "review.txt", folder=tmp_path)
+    assert "review.txt must be a text file" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "x.pdf"], "--output must end in .html, .htm, .json, .jsonl, .ndjson, .txt"),
+        (["--output", "x"], "--output must end in .html"),
+        (["--output", "x.html", "--format", "json"], "--output must not end in .html where --format is json"),
+        (["--output", "nowhere/x.html"], "nowhere/x.html"),
+    ],
+)
+def test_names_that_do_not_say_what_is_written_are_refused(arguments, message, tmp_path):
+    result = run("explain", "no-model", "--text", "A fine film.", *arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_names_say_what_is_written(model, tmp_path):
+    texts = ["--text", "A fine film.", "--text", "A dull film."]
+    for name in ("x.html", "x.json", "x.jsonl", "x.txt"):
+        assert run("explain", model, *texts, "--output", name, folder=tmp_path).returncode == 0
+    assert run("explain", model, *texts, "--output", "x.log", "--format", "json", folder=tmp_path).returncode == 0
+    assert (tmp_path / "x.html").read_text().startswith("<!doctype html>")
+    assert [explanation["text"] for explanation in json.loads((tmp_path / "x.json").read_text())] == texts[1::2]
+    assert (tmp_path / "x.jsonl").read_text() == (tmp_path / "x.log").read_text()
+    assert [json.loads(line)["text"] for line in (tmp_path / "x.jsonl").read_text().splitlines()] == texts[1::2]
+    assert "strongest words: " in (tmp_path / "x.txt").read_text()

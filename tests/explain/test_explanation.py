@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from han.explain.explanation import Explanation
+from han.faithfulness import faithfulness
+from han.heatmap import figure, page, terminal
+from tests.small_training import TEXTS, train
+from tests.text.test_splitting import DOCUMENTS, visible
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "שלום עולם. مرحبا!",
+    "e\u0301te\u0301. 👩‍👩‍👧 ok",
+    "\x00\x1b[31mred\x07",
+    "\u202eabc. def",
+    "你好。再见。",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(st.text(max_size=120), st.sampled_from([*DOCUMENTS, *HOSTILE])))
+def test_attention_of_any_text(fitted, text):
+    (explanation,) = fitted.explain([text])
+    assert explanation.text == text
+    if explanation.sentences:
+        assert explanation.sentence_scores.sum() == pytest.approx(1.0, abs=1e-5)
+    words = []
+    for sentence in explanation.sentences:
+        assert sum(word.score for word in sentence.words) == pytest.approx(1.0, abs=1e-5)
+        assert sentence.text == text[sentence.start : sentence.end]
+        words += sentence.words
+    assert [text[word.start : word.end] for word in words] == [word.text for word in words]
+    # All that is visible has been read: nothing of these texts is cut.
+    assert visible("".join(word.text for word in words)) == visible(text)
+    assert Explanation.from_json(explanation.to_json()) == explanation
+    np.testing.assert_allclose(explanation.probabilities, fitted.predict_proba([text])[0], atol=1e-5)
+
+
+def test_scores_are_combined_as_in_the_paper(fitted, news):
+    (explanation,) = fitted.explain(news[2][:1])
+    (first, second, *_), scores = explanation.sentences, explanation.sentence_scores
+    combined = explanation.combined_scores()
+    position = len(first.words)
+    assert combined[position] == pytest.approx(np.sqrt(scores[1]) * second.words[0].score)
+    products = explanation.combined_scores("product")
+    assert products[position] == pytest.approx(scores[1] * second.words[0].score)
+    assert products.sum() == pytest.approx(1.0, abs=1e-5)
+    with pytest.raises(ValueError, match='scaling must be "sqrt" or "product", got \'square\''):
+        explanation.combined_scores("square")
+
+
+def test_a_frame_has_a_row_a_word(fitted, news):
+    (explanation,) = fitted.explain([news[2][0] + " \ud800."])  # half of a surrogate pair is a word like any other
+    frame = explanation.to_frame()
+    assert frame["word"].tolist() == [word.text for sentence in explanation.sentences for word in sentence.words]
+    assert frame.groupby("sentence")["word_score"].sum().to_numpy() == pytest.approx(1.0, abs=1e-5)
+    assert frame["sentence"].nunique() == len(explanation.sentences)
+    assert [explanation.text[start:end] for start, end in zip(frame["start"], frame["end"], strict=True)] == frame[
+        "word"
+    ].tolist()
+
+
+@pytest.mark.parametrize("method", ["attention", "gradient_x_input", "integrated_gradients", "occlusion"])
+def test_everything_survives_json(fitted, method):
+    for explanation in fitted.explain(["Shares fell. A goal!", ""], method=method):
+        again = Explanation.from_json(explanation.to_json(indent=1))
+        assert again == explanation
+        assert again.word_scores.dtype == explanation.word_scores.dtype
+        assert json.loads(again.to_json()) == explanation.to_dict()
+
+
+def test_other_data_is_refused(fitted):
+    values = fitted.explain(["Shares fell."])[0].to_dict()
+    for broken in ({}, {**values, "sentences": 3}, {**values, "text": "Nothing of it."}, {**values, "predicted": "x"}):
+        with pytest.raises(ValueError, match="values must be what to_dict returns"):
+            Explanation.from_dict(broken)
+    with pytest.raises(ValueError, match="Expecting value"):
+        Explanation.from_json("no")
+
+
+def stems(sentence):
+    """Stem, drop punctuation, and write "#" for numbers that are not alone."""
+    words = [word.lower().removesuffix("s").removesuffix("ed") for word in re.findall(r"[\w’']+", sentence)]
+    return ["#" if word[0].isdigit() and len(words) > 1 else word for word in words]
+
+
+@pytest.fixture(scope="module")
+def stemming():
+    return train(settings={"tokenizer": stems})
+
+
+@pytest.mark.parametrize("method", ["attention", "integrated_gradients"])
+def test_words_that_a_tokenizer_changed(stemming, method):
+    text = "A fine film, the 5th. I LIKED it; others walked."
+    (explanation,) = stemming.explain([text], method=method)
+    words = [word for sentence in explanation.sentences for word in sentence.words]
+    assert [word.text for word in words] == [
+        *stems("A fine film, the 5th."),
+        *stems("I LIKED it; others walked."),
+    ]
+    places = {word.text: text[word.start : word.end] for word in words if word.start is not None}
+    assert places["film"] == "film"
+    assert places["lik"] == "LIKED"
+    assert places["walk"] == "walked"
+    assert "#" not in places
+    np.testing.assert_allclose(explanation.probabilities, stemming.predict_proba([text])[0], atol=1e-6)
+    again = Explanation.from_json(explanation.to_json())
+    assert again == explanation
+    frame = explanation.to_frame()
+    assert frame["word"].tolist() == [word.text for word in words]
+    assert frame["start"].isna().tolist() == [word.start is None for word in words]
+    assert frame["word_score"].notna().all()
+    assert frame.to_json()
+
+
+def test_words_without_any_place_have_scores():
+    (explanation,) = train(settings={"tokenizer": lambda sentence: [f"w{len(sentence)}", "x"]}).explain(
+        ["So good! Yes."]
+    )
+    assert [sentence.text for sentence in explanation.sentences] == ["w9 x", "w4 x"]
+    assert {(sentence.start, sentence.end) for sentence in explanation.sentences} == {(None, None)}
+    assert Explanation.from_json(explanation.to_json()) == explanation
+    for drawn in (page(explanation), terminal(explanation)):
+        assert "[w9]" in drawn
+        assert "So good! Yes." in drawn
+    assert figure(explanation).axes
+
+
+def test_faithfulness_of_a_classifier_that_changes_words(stemming):
+    result = faithfulness(stemming, TEXTS[:6], methods=["attention", "occlusion"], fractions=[0.2])
+    assert result.per_document["comprehensiveness"].notna().all()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+
+from han.layers.ngrams import NgramEvidence
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter, split_words
+from han.text.vocabulary import UNKNOWN_ID
+from han.training.ngrams import MAX_CLASSES, C, fit_evidence
+
+ALONE = DocumentSplitter(max_words=10_000, sentence_splitter=lambda text: [text])
+
+
+def encode(texts, min_count=1):
+    return Corpus.learn(texts, ALONE, min_count, None)
+
+
+def logits(evidence, corpus, vocabulary):
+    layer = NgramEvidence(len(evidence.keys), vocabulary.size, evidence.table.shape[1])
+    layer.build()
+    layer.set_weights(evidence)
+    return layer(corpus.batch(np.arange(len(corpus)))).numpy()
+
+
+def reference(occurs, labels, weights, tested):
+    """Logits of `tested` documents by logistic regression over n-grams scaled by their log-ratios, once more."""
+    share = weights[labels].sum() / weights.sum()
+    p, q = (2 * pi + (weights * part) @ occurs for part, pi in ((labels, share), (~labels, 1 - share)))
+    ratio = np.log((p / p.sum()) / (q / q.sum()))
+    rows, others = (part / np.sqrt(part.sum(axis=1, keepdims=True)) * ratio for part in (occurs, tested))
+    norm = np.sqrt((rows**2).sum(axis=1).mean())
+    model = LogisticRegression(C=C, solver="liblinear", tol=1e-8, max_iter=10_000).fit(
+        rows / norm, labels, sample_weight=weights
+    )
+    return model.decision_function(others / norm)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_linear_model_is_that_of_scikit_learn(news, classes, rng):
+    texts, labels = [text[:1500] for text in news[0]], np.arange(len(news[0])) % 3
+    targets = np.minimum(labels, classes - 1) if classes == 3 else (news[1] == news[1][0]).astype(np.int64)
+    weights = rng.uniform(0.5, 2.0, len(texts)).astype(np.float32)
+    corpus, vocabulary = encode(texts)
+    evidence = fit_evidence(corpus, targets, weights, classes=classes, vocabulary_size=vocabulary.size)
+    vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=2, binary=True, tokenizer=split_words, token_pattern=None)
+    occurs = vectorizer.fit_transform(texts).toarray()
+    tested = [text[1500:] for text in news[0] if len(text) > 1600]
+    said = logits(evidence, Corpus.encode(tested, ALONE, vocabulary), vocabulary)
+    assert len(evidence.keys) == occurs.shape[1]
+    for column, positive in enumerate([1] if classes == 2 else range(3)):
+        expected = reference(occurs, targets == positive, weights, vectorizer.transform(tested).toarray())
+        np.testing.assert_allclose(said[:, column], expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_it_tells_real_documents_apart(news):
+    corpus, vocabulary = encode(news[0], min_count=2)
+    targets = np.searchsorted(["business", "sports"], news[1])
+    evidence = fit_evidence(corpus, targets, np.ones(80, np.float32), classes=2, vocabulary_size=vocabulary.size)
+    tested = Corpus.encode(news[2], DocumentSplitter(), vocabulary)
+    assert accuracy_score(news[3] == "sports", logits(evidence, tested, vocabulary)[:, 0] > 0) > 0.9
+
+
+def test_what_the_words_say_adds_up_and_is_halved_between_the_words_of_a_pair():
+    layer = NgramEvidence(2, 10, 1)
+    layer.build()
+    layer.set_weights([np.array([4, 34]), np.array([[1.0], [6.0]]), np.array([0.5])])
+    corpus = Corpus(np.array([3, 4, 4, 3, 4, 3], np.int32), np.array([0, 3, 5, 6]), np.array([0, 2, 3]))
+    documents = corpus.batch([0, 1])
+    # The word 4 three times, the pair 3, 4 twice, in a document with both: 1 / 3 and 6 / 4 for each word.
+    expected = np.array([1.5, 1 / 3 + 1.5, 1 / 3, 1.5, 1 / 3 + 1.5, 0.0])[:, None] / np.sqrt(2)
+    np.testing.assert_allclose(layer.shares(documents), expected, atol=1e-6)
+    np.testing.assert_allclose(layer(documents), [[7 / np.sqrt(2) + 0.5], [0.5]], atol=1e-6)
+    assert not layer.trainable_variables
+    assert NgramEvidence.from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_documents_and_words_that_tell_nothing_are_left_out():
+    texts = ["good good film", "bad film", "good end", "bad end", "film that"]
+    corpus, vocabulary = encode(texts, min_count=2)
+    targets, weights = np.array([1, 0, 1, 0, 0]), np.array([1, 1, 1, 1, 0], np.float32)
+    evidence = fit_evidence(corpus, targets, weights, classes=2, vocabulary_size=vocabulary.size)
+    # Words of two documents, no pair; "that" is unknown.
+    assert evidence.keys.tolist() == sorted(vocabulary[word] for word in ("good", "bad", "film", "end"))
+    assert UNKNOWN_ID not in evidence.keys
+    said = dict(zip(evidence.keys.tolist(), evidence.table[:, 0].tolist(), strict=True))
+    assert said[vocabulary["good"]] > 0 > said[vocabulary["bad"]]
+    assert said[vocabulary["film"]] == pytest.approx(said[vocabulary["end"]], abs=1e-3)  # the fifth has no weight
+
+
+def test_a_class_without_documents_is_unlikely_and_nothing_is_fitted_to_nothing():
+    corpus, vocabulary = encode(["good film", "bad film", "good end"])
+    settings = {"weights": np.ones(3, np.float32), "vocabulary_size": vocabulary.size}
+    evidence = fit_evidence(corpus, np.array([0, 1, 0]), classes=3, **settings)
+    said = logits(evidence, corpus, vocabulary)
+    assert (said[:, 2] < -1).all()
+    assert fit_evidence(corpus, np.array([0, 1, 0]), classes=MAX_CLASSES + 1, **settings) is None
+    corpus, vocabulary = encode(["one two", "three four"])
+    settings |= {"weights": np.ones(2, np.float32)}
+    assert fit_evidence(corpus, np.array([0, 1]), classes=2, **settings) is None
+
+
+def test_the_most_frequent_are_kept_if_there_are_too_many(monkeypatch):
+    texts = ["a b c", "a b c", "a b d", "a b d"]
+    corpus, vocabulary = encode(texts)
+    monkeypatch.setattr("han.training.ngrams.MAX_WEIGHTS", 3)
+    evidence = fit_evidence(
+        corpus, np.array([0, 1, 0, 1]), np.ones(4, np.float32), classes=2, vocabulary_size=vocabulary.size
+    )
+    a, b = vocabulary["a"], vocabulary["b"]
+    assert evidence.keys.tolist() == sorted([a, b, a * vocabulary.size + b])

@@ -1,0 +1,183 @@
+"""What was exported, run by programs that have no `han`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import unicodedata
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import regex
+
+from han import HANClassifier
+from han.exceptions import DestinationError, InvalidValueError
+from han.text.splitting import DocumentSplitter
+
+SETTINGS = {"embedding_dim": 12, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
+TENSORFLOW = """
+import sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+result = model.signatures["serving_default"](input=tf.constant(np.load(sys.argv[2])))
+assert not any(name == "han" or name.startswith("han.") for name in sys.modules)
+np.save(sys.argv[3], result["probabilities"].numpy())
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(news):
+    """Documents, of no words and of none that are known too."""
+    return [*news[2][::5], "", "Zzz qqq xxyzzy.", "One. Two. A goal in the market!"]
+
+
+def onnx_probabilities(path, block):
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"input": block})[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({}, "two"),
+        ({"cell": "gru", "residual": False}, "three"),
+        ({"pooling": "max", "ngram_evidence": False}, "two"),
+        ({"pooling": "mean", "calibrate": True}, "three"),
+        ({"cell": "gru"}, "several"),
+    ],
+    ids=str,
+)
+def test_onnx_gives_the_same_probabilities(settings, labels, news, texts, tmp_path):
+    X, two = news[:2]
+    y = {
+        "two": two,
+        "three": np.where(np.arange(len(two)) % 4 == 0, "other", two),
+        "several": [[label, "even"] if index % 2 == 0 else [label] for index, label in enumerate(two)],
+    }[labels]
+    classifier = HANClassifier(**SETTINGS, **settings).fit(X, y)
+    path, _ = classifier.export(tmp_path / "model.onnx", format="onnx")
+    expected, block = classifier.predict_proba(texts), classifier.encode(texts)
+    np.testing.assert_allclose(onnx_probabilities(path, block), expected, atol=1e-5)
+    # Alone, and with more padding.
+    for row in (0, len(texts) - 3):
+        alone = np.pad(block[[row]], [(0, 0), (0, 3), (0, 2)])
+        np.testing.assert_allclose(onnx_probabilities(path, alone), expected[[row]], atol=1e-5)
+
+
+def test_onnx_has_the_documented_signature(fitted, tmp_path):
+    model = onnx.load(fitted.export(tmp_path / "new" / "model.onnx", format="onnx")[0])
+    (block,), (probabilities,) = model.graph.input, model.graph.output
+    assert (block.name, block.type.tensor_type.elem_type) == ("input", onnx.TensorProto.INT32)
+    assert [axis.dim_param for axis in block.type.tensor_type.shape.dim] == ["documents", "sentences", "words"]
+    assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 2)
+
+
+def test_savedmodel_gives_the_same_probabilities_without_han(fitted, texts, tmp_path):
+    folder, _ = fitted.export(tmp_path / "saved")
+    np.save(tmp_path / "block.npy", fitted.encode(texts))
+    command = [sys.executable, "-c", TENSORFLOW, str(folder), str(tmp_path / "block.npy"), str(tmp_path / "p.npy")]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)  # noqa: S603
+    np.testing.assert_allclose(np.load(tmp_path / "p.npy"), fitted.predict_proba(texts), atol=1e-5)
+
+
+def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
+    _, beside = fitted.export(tmp_path / "model.onnx", format="onnx")
+    assert beside.name == "model.tokenizer.json"
+    settings = json.loads(beside.read_text(encoding="utf-8"))
+    assert settings["classes"] == ["business", "sports"]
+    ids = {word: settings["first_word_id"] + index for index, word in enumerate(settings["words"])}
+    pattern = regex.compile(settings["word_pattern"], regex.VERSION1)
+    rules = settings["normalization"]
+
+    def normalize(word):
+        word = unicodedata.normalize("NFD", re.sub(rules["invisible"], "", word))
+        word = regex.sub(rules["shapes"], lambda shape: unicodedata.normalize("NFKC", shape[0]), word, flags=regex.V1)
+        word = unicodedata.normalize("NFC", word).lower().replace("i\u0307", "i")
+        return "".join(rules["plain"].get(letter, letter) for letter in unicodedata.normalize("NFC", word))
+
+    texts = [*texts, "He couldn’t say “ﬁrst” — the GAME\u00ad was over.", "ＩＴ İS ＮＯＴ 10²."]
+    for text, row in zip(texts, fitted.encode(texts), strict=True):
+        found = [id_ for sentence in row for id_ in sentence if id_ != settings["padding_id"]]
+        assert found == [ids.get(normalize(word), settings["unknown_id"]) for word in pattern.findall(text)]
+    assert found[:3] == [ids["it"], ids["is"], ids["not"]]
+
+
+def test_encode_is_what_the_network_reads(fitted, texts):
+    block = fitted.encode(texts)
+    assert block.dtype == np.int32
+    np.testing.assert_allclose(fitted.model_(block).numpy(), fitted.predict_proba(texts), atol=1e-6)
+    splitter = DocumentSplitter(max_sentences=600)
+    for row, text in zip(block, texts, strict=True):
+        sentences = [fitted.vocabulary_.encode(words) for words in splitter(text)]
+        assert [[int(id_) for id_ in sentence if id_] for sentence in row if sentence.any()] == sentences
+
+
+def test_documents_without_words(fitted, tmp_path):
+    path, _ = fitted.export(tmp_path / "model.onnx", format="onnx")
+    block = fitted.encode([""])
+    assert block.shape == (1, 1, 1)
+    np.testing.assert_allclose(onnx_probabilities(path, block), fitted.predict_proba([""]), atol=1e-5)
+
+
+def test_half_of_a_surrogate_pair_is_a_word_like_any_other(tmp_path):
+    classifier = HANClassifier(**SETTINGS).fit(["good \ud83d", "bad film"] * 10, [1, 0] * 10)
+    classifier.save(tmp_path / "model")
+    assert HANClassifier.load(tmp_path / "model").vocabulary_.words == classifier.vocabulary_.words
+    _, beside = classifier.export(tmp_path / "served")
+    assert json.loads(beside.read_text(encoding="utf-8"))["words"] == classifier.vocabulary_.words
+
+
+def test_refusals(fitted, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="format must be one of 'savedmodel', 'onnx', got 'tflite'"):
+        fitted.export(tmp_path / "x", format="tflite")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "cat.png").touch()
+    with pytest.raises(
+        DestinationError, match=r"a SavedModel needs a new folder, got '.*there', which holds something"
+    ):
+        fitted.export(tmp_path / "there", overwrite=True)
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "model", tmp_path / "file" / "model.onnx"):
+        with pytest.raises(DestinationError, match="can be written at"):
+            fitted.export(path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'han-classifier\[onnx\]'"):
+        fitted.export(tmp_path / "x.onnx", format="onnx")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "there"]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "message"),
+    [
+        ("out.xyz", None, "path must end in .onnx for an ONNX file, or have no suffix for a SavedModel folder"),
+        ("out.keras", None, "path must end in .onnx"),
+        ("out.onnx", "savedmodel", 'path must not end in .onnx for format="savedmodel"'),
+        ("out.pb", "onnx", 'path must end in .onnx for format="onnx"'),
+        ("out", "onnx", 'path must end in .onnx for format="onnx"'),
+    ],
+)
+def test_names_that_say_another_format_are_refused(name, form, message, fitted, tmp_path):
+    with pytest.raises(InvalidValueError, match=message):
+        fitted.export(tmp_path / name, format=form)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_export_is_replaced_only_if_that_is_asked_for(fitted, tmp_path):
+    other = HANClassifier(**SETTINGS).fit(["good film", "bad film"] * 10, [1, 0] * 10)
+    (tmp_path / "saved" / "lost+found").mkdir(parents=True)  # as in a new volume
+    for name in ("Model.ONNX", "saved"):
+        first = {path: path.read_bytes() for path in other.export(tmp_path / name) if path.is_file()}
+        with pytest.raises(DestinationError, match=f"{name}' exists; overwrite=True"):
+            fitted.export(tmp_path / name)
+        assert {path: path.read_bytes() for path in first} == first
+        fitted.export(tmp_path / name, overwrite=True)
+        assert all(path.read_bytes() != content for path, content in first.items())
+        assert json.loads([*first][-1].read_text())["classes"] == ["business", "sports"]
+    (tmp_path / "Model.ONNX").unlink()
+    with pytest.raises(DestinationError, match=r"Model.tokenizer.json' exists"):
+        fitted.export(tmp_path / "Model.ONNX")

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import pytest
+
+from han import HANClassifier
+from han.hyperparameters import ALLOWED, Range, check_parameters
+
+
+def test_every_hyper_parameter_has_a_rule_that_its_default_keeps():
+    defaults = HANClassifier().get_params()
+    assert set(ALLOWED) == set(defaults)
+    assert check_parameters(defaults, ALLOWED) == defaults
+
+
+def test_numpy_values_become_pythons():
+    values = HANClassifier(units=np.int32(7), dropout=np.float32(0.25), calibrate=np.bool_(True)).get_params()
+    checked = check_parameters(values, ALLOWED)
+    assert [type(checked[name]) for name in ("units", "dropout", "calibrate")] == [int, float, bool]
+    assert (checked["units"], checked["dropout"], checked["calibrate"]) == (7, 0.25, True)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Range(Integral, 1), "an int of at least 1"),
+        (Range(Real, 0, 1), "a number in [0, 1)"),
+        (Range(Real, 0, optional=True), "a number of at least 0 or None"),
+        (Range(Integral, 1, auto=True), 'an int of at least 1 or "auto"'),
+        (Range(Integral, 1, optional=True, auto=True), 'an int of at least 1, "auto" or None'),
+    ],
+)
+def test_a_range_says_what_it_takes(rule, expected):
+    assert str(rule) == expected
+    assert rule.accepts(None) == ("None" in expected)
+    assert rule.accepts("auto") == ("auto" in expected)
+    assert not rule.accepts(True)
+    assert not rule.accepts(-1)

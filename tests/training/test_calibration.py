@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, log_loss
+
+from han.training.calibration import (
+    PRIOR,
+    fit_mixture,
+    fit_temperature,
+    fit_thresholds,
+    reliability,
+    to_logits,
+    to_probabilities,
+)
+
+
+def soften(probabilities, temperature):
+    raised = np.asarray(probabilities, np.float64) ** (1 / temperature)
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+@pytest.fixture
+def honest(rng):
+    """Probabilities, and classes drawn with exactly these."""
+    probabilities = rng.dirichlet([1, 1, 2], size=20_000)
+    targets = np.array([rng.choice(3, p=row) for row in probabilities])
+    return probabilities, targets
+
+
+@pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
+def test_the_temperature_that_spoiled_honest_probabilities_is_found(honest, temperature):
+    probabilities, targets = honest
+    spoiled = soften(probabilities, 1 / temperature)
+    assert fit_temperature(spoiled, targets) == pytest.approx(temperature, rel=0.04)
+
+
+def test_the_temperature_has_the_least_log_loss(honest):
+    probabilities, targets = honest
+    spoiled = soften(probabilities, 0.5)[:500]
+    best = fit_temperature(spoiled, targets[:500])
+    losses = [log_loss(targets[:500], soften(spoiled, best * factor)) for factor in (0.97, 1.0, 1.03)]
+    assert losses[1] < min(losses[0], losses[2])
+
+
+def test_weights_count_as_repetitions(honest):
+    probabilities, targets = honest[0][:300], honest[1][:300]
+    weights = np.arange(300) % 3
+    repeated = fit_temperature(np.repeat(probabilities, weights, axis=0), np.repeat(targets, weights))
+    assert fit_temperature(probabilities, targets, weights) == pytest.approx(repeated, rel=1e-6)
+
+
+def test_certainty_that_is_never_wrong_stays_within_bounds():
+    assert fit_temperature([[1.0, 0.0]] * 5, [0] * 5) >= 0.05
+    assert fit_temperature([[1.0, 0.0]] * 5, [1] * 5) <= 20.0
+
+
+def test_reliability_against_a_plain_loop(honest):
+    probabilities, targets = soften(honest[0][:1000], 0.6), honest[1][:1000]
+    result = reliability(probabilities, targets, bins=10)
+    error = 0.0
+    for index in range(10):
+        inside = [row for row, p in enumerate(probabilities.max(axis=1)) if index / 10 < p <= (index + 1) / 10]
+        assert result.counts[index] == len(inside)
+        if inside:
+            accuracy = np.mean([probabilities[row].argmax() == targets[row] for row in inside])
+            confidence = np.mean([probabilities[row].max() for row in inside])
+            np.testing.assert_allclose([result.accuracy[index], result.confidence[index]], [accuracy, confidence])
+            error += len(inside) / 1000 * abs(accuracy - confidence)
+        else:
+            assert np.isnan(result.accuracy[index])
+    assert result.error == pytest.approx(error)
+
+
+def test_honest_probabilities_have_a_small_error_and_spoiled_ones_have_not(honest):
+    probabilities, targets = honest
+    assert reliability(probabilities, targets).error < 0.015
+    assert reliability(soften(probabilities, 0.3), targets).error > 0.1
+
+
+def test_the_mixture_is_the_best_of_a_grid_and_stays_at_a_half_each_of_few_documents(rng):
+    targets = rng.integers(0, 3, 400)
+    first, second = (np.eye(3)[targets] * strength + rng.normal(0, 1, (400, 3)) for strength in (1.5, 0.5))
+    weights = rng.uniform(0, 2, 400)
+
+    def loss(a, b):
+        mixed = a * first + b * second
+        logs = mixed - np.log(np.exp(mixed).sum(axis=1, keepdims=True))
+        total = -(weights * logs[np.arange(400), targets]).sum()
+        return total + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
+
+    a, b = fit_mixture(first, second, targets, weights)
+    grid = np.linspace(0, 2.5, 51)
+    assert loss(a, b) <= min(loss(x, y) for x in grid for y in grid)
+    assert a > b > 0
+    assert fit_mixture(first, -second, targets)[1] == 0
+    np.testing.assert_allclose(fit_mixture(first[:2], second[:2], targets[:2]), 0.5, atol=0.1)
+
+
+def test_of_several_classes_at_once_each_has_a_logistic_loss(rng):
+    first, second = rng.normal(0, 2, (60, 3)), rng.normal(0, 2, (60, 3))
+    targets = (rng.random((60, 3)) < 1 / (1 + np.exp(-first - 0.3 * second))).astype(int)
+    weights = rng.random(60)
+
+    def loss(logits):
+        losses = -np.where(targets, logits, 0) + np.log1p(np.exp(logits))
+        return (weights[:, None] * losses).sum()
+
+    def mixture_loss(a, b):
+        return loss(a * first + b * second) + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
+
+    factors = fit_mixture(first, second, targets, weights)
+    for change in ((0.02, 0), (-0.02, 0), (0, 0.02), (0, -0.02)):
+        assert mixture_loss(*factors) < mixture_loss(factors[0] + change[0], factors[1] + change[1])
+    sure = 3 * first
+    temperature = fit_temperature(1 / (1 + np.exp(-sure)), targets, weights)
+    assert temperature > 1.5
+    for change in (0.98, 1.02):
+        assert loss(sure / temperature) < loss(sure / (temperature * change))
+
+
+def test_logits_and_probabilities_undo_each_other(rng):
+    logits = rng.normal(0, 3, (20, 4))
+    np.testing.assert_allclose(to_logits(to_probabilities(logits, True), True), logits, atol=1e-6)
+    back = to_logits(to_probabilities(logits))
+    np.testing.assert_allclose(back - back[:, :1], logits - logits[:, :1], atol=1e-9)
+
+
+def test_thresholds_are_those_of_the_highest_f1(rng):
+    targets = (rng.random((80, 3)) < [0.5, 0.2, 0.02]).astype(int)
+    targets[:, 2] = 0
+    targets[:2, 2] = 1
+    probabilities = np.round(np.clip(0.4 * targets + rng.random((80, 3)) * 0.6, 0, 1), 2)
+    weights = rng.random(80)
+    found = fit_thresholds(probabilities, targets, weights)
+    grid = np.linspace(0.0, 1.0, 401) + 0.001
+    for column in range(2):
+        scores = [
+            f1_score(targets[:, column], probabilities[:, column] >= threshold, sample_weight=weights, zero_division=0)
+            for threshold in (found[column], *grid)
+        ]
+        assert scores[0] == pytest.approx(max(scores))
+    # Two documents are too few: theirs is the one that is best for all classes together.
+    everything = np.repeat(weights, 3)
+    together = [
+        f1_score(targets.ravel(), probabilities.ravel() >= threshold, sample_weight=everything)
+        for threshold in (found[2], *grid)
+    ]
+    assert together[0] == pytest.approx(max(together))
+    assert fit_thresholds([[0.3], [0.4]], [[0], [0]]).tolist() == [0.5]

@@ -1,0 +1,363 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from han import HANClassifier
+from han.backend import keras
+from han.exceptions import CheckpointError, DestinationError
+from han.files.atomic import write_manifest
+from han.text.batches import training_batches
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter
+from han.training.checkpoint import (
+    FORMAT_VERSION,
+    Checkpoint,
+    EpochOrder,
+    describe,
+    digest,
+    has_checkpoint,
+    has_ended,
+    remove_checkpoint,
+)
+from tests.mounts import needs_mounts, run_with_mounts
+from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
+
+
+class PowerCutError(Exception):
+    pass
+
+
+class Count(keras.callbacks.Callback):
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+
+def cut_power():
+    raise PowerCutError
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return train()
+
+
+def assert_same(classifier, whole):
+    assert classifier.history_ == whole.history_
+    for weight, expected in zip(weights(classifier), weights(whole), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize(
+    ("step", "every", "first_step"),
+    [
+        (2, None, 1),  # before the end of the first epoch: there is nothing to go on with
+        (8, None, STEPS + 1),
+        (3 * STEPS + 1, None, 3 * STEPS + 1),
+        (8, 2, STEPS + 2 + 1),
+        (2 * STEPS, 3, STEPS + 3 + 1),
+    ],
+)
+def test_a_training_that_was_cut_short_ends_at_the_same_weights(step, every, first_step, whole, tmp_path):
+    where = {"checkpoint_dir": tmp_path / "checkpoint", "checkpoint_steps": every}
+    with pytest.raises(PowerCutError):
+        train(**where, callbacks=[At(step, cut_power)])
+    counted = Count()
+    assert_same(train(**where, callbacks=[counted]), whole)
+    assert counted.steps == 4 * STEPS - (first_step - 1)
+
+
+def test_a_training_that_is_cut_short_again_and_again(whole, tmp_path):
+    for cut in (2, 4, 3, 6):  # steps after the last one that was stored
+        with pytest.raises(PowerCutError):
+            train(checkpoint_dir=tmp_path, checkpoint_steps=1, callbacks=[At(cut, cut_power)])
+    state = json.loads((tmp_path / "checkpoint" / "state.json").read_text())
+    assert state["epoch"] * STEPS + state["step"] == sum(cut - 1 for cut in (2, 4, 3, 6))
+    assert_same(train(checkpoint_dir=tmp_path), whole)
+
+
+def test_a_training_that_has_ended_gives_its_network_again(whole, tmp_path):
+    assert_same(train(checkpoint_dir=tmp_path), whole)
+    assert has_ended(tmp_path)
+    counted = Count()
+    assert_same(train(checkpoint_dir=tmp_path, callbacks=[counted]), whole)
+    assert counted.steps == 0
+
+
+def test_early_stopping_goes_on_counting(tmp_path):
+    settings = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "averaging": 0.0}
+    whole = train(settings=settings)
+    epochs = len(whole.history_["loss"])
+    assert epochs < 30
+    with pytest.raises(PowerCutError):
+        train(settings=settings, checkpoint_dir=tmp_path, callbacks=[At(STEPS * (epochs - 1) + 1, cut_power)])
+    assert_same(train(settings=settings, checkpoint_dir=tmp_path), whole)
+
+
+def test_a_seed_that_was_drawn_is_gone_on_with(tmp_path):
+    settings = {"random_state": None}
+    with pytest.raises(PowerCutError):
+        train(settings=settings, checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    seed = json.loads((tmp_path / "checkpoint" / "state.json").read_text())["seed"]
+    resumed = train(settings=settings, checkpoint_dir=tmp_path)
+    assert resumed.model_.get_config()["seed"] == seed
+
+
+@pytest.mark.slow
+def test_a_warm_start_is_gone_on_with(tmp_path):
+    def again(**arguments):
+        classifier = HANClassifier(**SETTINGS, warm_start=True).fit(TEXTS, LABELS)
+        return classifier.fit(TEXTS, LABELS, **arguments)
+
+    expected = again()
+    with pytest.raises(PowerCutError):
+        again(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    assert_same(again(checkpoint_dir=tmp_path), expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": {"units": 4}}, "units differ"),
+        ({"settings": {"random_state": 4, "dropout": 0.1}}, "dropout and random_state differ"),
+        ({"sample_weight": [1] * 39 + [2]}, "sample_weight differ"),
+        ({"validation_data": (TEXTS, LABELS)}, "validation_data differ"),
+        ({"unlabelled": ["More."]}, "unlabelled differ"),
+    ],
+)
+def test_another_training_is_refused(changes, message, tmp_path):
+    Checkpoint.open(tmp_path, None, described(), 1).write({"epoch": 1, "ended": False})
+    with pytest.raises(CheckpointError, match=message):
+        train(checkpoint_dir=tmp_path, **changes)
+
+
+def described():
+    """Return how the small training is described, without training."""
+
+    class Seen(Exception):  # noqa: N818
+        pass
+
+    seen = {}
+
+    def look(_path, _steps, description, _seed):
+        seen.update(description)
+        raise Seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("han.classifier.Checkpoint.open", look)
+        with pytest.raises(Seen):
+            train(checkpoint_dir="anywhere")
+    return seen
+
+
+def test_what_may_change_before_a_training_is_gone_on_with(whole, tmp_path):
+    with pytest.raises(PowerCutError):
+        train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    assert_same(train(checkpoint_dir=tmp_path, checkpoint_steps=2, settings={"verbose": 1}), whole)
+
+
+@pytest.mark.parametrize("name", ["state.json", "arrays.npz", "manifest.json"])
+def test_a_damaged_checkpoint_is_refused(name, tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": [np.ones(3)]})
+    assert Checkpoint.open(tmp_path, None, {}, 2).seed == 1
+    path = tmp_path / "checkpoint" / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (content[:-2], content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=name):
+            Checkpoint.open(tmp_path, None, {}, 1)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=name):
+        Checkpoint.open(tmp_path, None, {}, 1)
+
+
+class Payload:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def sign(folder):
+    """Write a manifest that fits, as somebody who means harm would."""
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, FORMAT_VERSION)
+
+
+def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
+    folder, mark = tmp_path / "checkpoint", tmp_path / "ran"
+    assert json.loads((folder / "manifest.json").read_text())["format_version"] == 2
+    np.savez(folder / "arrays.npz", array_0=np.array([Payload(mark)], object))
+    sign(folder)
+    with pytest.raises(CheckpointError, match="allow_pickle"):
+        Checkpoint.open(tmp_path, None, {}, 1)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("changed", [{"seed": None}, {"description": "units"}, {"variables": {"array": "array_9"}}])
+def test_a_state_that_fit_does_not_write_is_refused(changed, tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
+    folder = tmp_path / "checkpoint"
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | changed))
+    sign(folder)
+    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+        Checkpoint.open(tmp_path, None, {}, 1)
+
+
+def test_arrays_that_are_no_archive_are_refused(tmp_path):
+    Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False})
+    folder = tmp_path / "checkpoint"
+    (folder / "arrays.npz").write_bytes(b"PK\x03\x04 and no more")
+    sign(folder)
+    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+        Checkpoint.open(tmp_path, None, {}, 1)
+
+
+def test_arguments_are_checked_before_any_work(tmp_path):
+    for arguments, error, message in (
+        ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must be a path, got 3"),
+        ({"checkpoint_steps": 3}, ValueError, "checkpoint_steps needs a checkpoint_dir"),
+        (
+            {"checkpoint_dir": tmp_path, "checkpoint_steps": 0},
+            ValueError,
+            "checkpoint_steps must be an int of at least 1",
+        ),
+    ):
+        with pytest.raises(error, match=message):
+            train(**arguments)
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(DestinationError, match="no folder can be written at"):
+        train(checkpoint_dir=tmp_path / "file")
+
+
+def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
+    folder = tmp_path / "folder"
+    assert not has_checkpoint(folder)
+    remove_checkpoint(folder)
+    assert not folder.exists()
+    for others in ([], ["notes.txt"]):
+        Checkpoint.open(folder, None, {}, 1).write({"epoch": 0, "ended": False})
+        for name in others:
+            (folder / name).write_text("mine")
+        assert has_checkpoint(folder)
+        assert not has_ended(folder)
+        remove_checkpoint(folder)
+        assert [path.name for path in folder.iterdir()] == others if others else not folder.exists()
+
+
+def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
+    Checkpoint.open(tmp_path / "folder", None, {}, 1).write({"epoch": 0, "ended": False})
+    code = (
+        "import os, signal, sys; from pathlib import Path; from han.files.folders import replacing_folder\n"
+        "with replacing_folder(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "folder" / "checkpoint"], check=False)  # noqa: S603
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    remove_checkpoint(tmp_path / "folder")
+    remove_checkpoint(tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+@needs_mounts
+def test_a_checkpoint_goes_from_a_volume_that_stays(tmp_path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from han.training.checkpoint import Checkpoint, has_checkpoint, remove_checkpoint\n"
+        "for epoch in (1, 2): Checkpoint.open(sys.argv[1], None, {}, 1).write({'epoch': epoch, 'ended': False})\n"
+        "print(Checkpoint.open(sys.argv[1], None, {}, 1).state['epoch'])\n"
+        "remove_checkpoint(sys.argv[1]); print(has_checkpoint(sys.argv[1]), *Path(sys.argv[1]).iterdir())"
+    )
+    mounts = 'mount -t tmpfs none "$1"'
+    run = run_with_mounts(mounts, sys.executable, "-c", code, tmp_path, paths=[tmp_path])
+    assert (run.returncode, run.stdout) == (0, "2\nFalse\n"), run.stderr
+
+
+def test_an_order_that_was_begun_is_ended():
+    corpus, _ = Corpus.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
+    order = EpochOrder(corpus, 4, np.random.default_rng(5))
+    expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
+    assert order.skipped == 0
+    first = list(order())
+    begun = order.begun
+    assert not any(done for _, done in first)
+    order.rng.bit_generator.state, order.skipped = begun, 3
+    for epoch, skipped in zip(expected, (3, 0), strict=True):
+        found = list(order())
+        assert [done for _, done in found] == [True] * skipped + [False] * (len(epoch) - skipped)
+        assert [batch.tolist() for batch, _ in found] == [batch.tolist() for batch in epoch]
+        assert order.skipped == 0
+
+
+def test_digests_tell_data_apart():
+    data = [["a", "b"], ["ab"], ["a", ["b"]], [np.ones(2)], [np.ones(2, np.float32)], [np.ones((1, 2))], ["\ud800"], []]
+    assert len({digest(part) for part in data}) == len(data)
+    assert digest("a", "b") != digest("ab")
+    # What is stored with a checkpoint has to be found again by later versions.
+    assert digest("a", ["b"]) == "cd9a5124a5bf0cdc122014e32efdad67f9253f762ce417a1d82725e2cec65a6b"
+
+
+def test_functions_and_vectors_are_told_by_their_names():
+    told = describe(
+        {
+            "tokenizer": str.split,
+            "embeddings": {"a": [1.0]},  # of which there may be a million
+            "class_weight": {"a": 2.0},
+            "random_state": np.random.RandomState(1),
+            "patience": None,
+            "verbose": 1,
+        }
+    )
+    assert told == {
+        "tokenizer": "str.split",
+        "embeddings": "dict",
+        "class_weight": "{'a': 2.0}",
+        "random_state": "RandomState",
+        "patience": "None",
+    }
+
+
+def halving():
+    return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
+
+
+def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_path):
+    expected = train(callbacks=[halving()])
+    with pytest.raises(PowerCutError):
+        train(callbacks=[halving(), At(2 * STEPS + 4, cut_power)], checkpoint_dir=tmp_path, checkpoint_steps=2)
+    resumed = train(callbacks=[halving()], checkpoint_dir=tmp_path)
+    assert_same(resumed, expected)
+    assert len(resumed.history_["learning_rate"]) == 4
+
+
+def test_a_checkpoint_of_format_1_is_resumed(whole, tmp_path):
+    # Written by the code of version 0.1.0 before the learning rate was a variable, in the middle of an epoch.
+    shutil.copytree(Path(__file__).parents[1] / "saved" / "checkpoint_1", tmp_path, dirs_exist_ok=True)
+    count = Count()
+    resumed = train(checkpoint_dir=tmp_path, callbacks=[count])
+    assert count.steps == 3 * STEPS - 2
+    for name, values in whole.history_.items():
+        np.testing.assert_allclose(resumed.history_[name], values, rtol=1e-4)
+    for weight, expected in zip(weights(resumed), weights(whole), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_checkpoint_of_a_later_format_is_refused(tmp_path):
+    with pytest.raises(PowerCutError):
+        train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
+    write_manifest(tmp_path / "checkpoint", FORMAT_VERSION + 1)
+    with pytest.raises(CheckpointError, match=r"format_version must be .*; remove .* to train from the beginning"):
+        train(checkpoint_dir=tmp_path)

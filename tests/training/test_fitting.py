@@ -1,0 +1,130 @@
+"""What `fit` does around the training: word vectors, weights of classes, temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from han import HANClassifier
+from han.text.corpus import Corpus
+from han.text.splitting import DocumentSplitter
+from han.text.vocabulary import FIRST_WORD_ID
+from han.training.calibration import fit_temperature
+from han.training.ngrams import fit_evidence
+
+SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
+TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
+LABELS = ["good", "bad"] * 10
+VECTORS = {"film": [1.0, 0.0, 3.0], "dull": [-1.0, 2.0, 0.0], "fine": [0.0, 1.0, 0.0]}
+
+
+def rows(classifier):
+    return classifier.model_.embedding.embeddings.numpy()[
+        [FIRST_WORD_ID + classifier.vocabulary_.words.index(word) for word in VECTORS]
+    ]
+
+
+def test_held_word_vectors_are_those_given_centred_and_scaled():
+    classifier = HANClassifier(**SMALL, embeddings=VECTORS, embedding_training="freeze").fit(TEXTS, LABELS)
+    given = np.array([*VECTORS.values()])
+    expected = given - given.mean(axis=0)
+    found = rows(classifier)
+    assert found.shape == (3, 3)
+    np.testing.assert_allclose(found, expected * (found.std() / expected.std()), atol=1e-6)
+    # Of the 15 words and marks of the two documents, "film" comes twice, "fine" and "dull" once.
+    assert classifier.embedding_coverage_ == pytest.approx(4 / 15)
+
+
+def test_word_vectors_are_tuned_unless_they_are_held():
+    tuned, delayed, held = (
+        HANClassifier(**SMALL, embeddings=VECTORS, embedding_training=how).fit(TEXTS, LABELS)
+        for how in ("tune", "delay", "freeze")
+    )
+    assert rows(tuned).shape == (3, 8)  # the vectors and five columns at random
+    assert rows(held).shape == (3, 3)
+    start = rows(HANClassifier(**SMALL | {"learning_rate": 1e-9}, embeddings=VECTORS).fit(TEXTS, LABELS))
+    assert 0 < np.abs(rows(delayed) - start).max() < np.abs(rows(tuned) - start).max()
+
+
+def test_a_linear_model_of_ngrams_stands_beside_the_network():
+    alone, both = (
+        HANClassifier(**SMALL, validation_fraction=0, ngram_evidence=evidence).fit(TEXTS, LABELS)
+        for evidence in (False, True)
+    )
+    assert alone.model_.evidence is None
+    network, together = (np.log(classifier.predict_proba(TEXTS)) for classifier in (alone, both))
+    corpus = Corpus.encode(TEXTS, DocumentSplitter(), both.vocabulary_)
+    said = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
+    assert (np.sign(said) == np.where(np.array(LABELS) == "good", 1, -1)).all()
+    np.testing.assert_allclose(together[:, 1] - together[:, 0], (network[:, 1] - network[:, 0]) / 2 + said, atol=1e-5)
+
+
+def test_held_out_documents_teach_the_linear_model_but_documents_given_to_validate_on_do_not(news):
+    train, labels, test, test_labels = news
+
+    def keys(classifier, texts):
+        size = classifier.vocabulary_.size
+        corpus, targets = Corpus.encode(texts, DocumentSplitter(), classifier.vocabulary_), np.arange(len(texts)) % 2
+        return fit_evidence(corpus, targets, np.ones(len(texts)), classes=2, vocabulary_size=size).keys
+
+    split = HANClassifier(**SMALL).fit(train, labels)
+    given = HANClassifier(**SMALL).fit(train, labels, validation_data=(test, test_labels))
+    for classifier in (split, given):
+        np.testing.assert_array_equal(classifier.model_.evidence.keys, keys(classifier, train))
+    # Which documents are held out is drawn from the seed; without them fewer n-grams are known.
+    assert len(keys(split, train[: len(train) * 9 // 10])) < len(keys(split, train))
+
+
+def test_unlabelled_documents_give_words_and_vectors():
+    classifier = HANClassifier(**SMALL, embeddings="word2vec")
+    classifier.fit(TEXTS, LABELS, unlabelled=["A strange plot. A strange end."] * 3)
+    assert "strange" in classifier.vocabulary_
+    assert classifier.embedding_coverage_ == 1.0
+    assert "strange" not in classifier.fit(TEXTS, LABELS).vocabulary_
+    with pytest.raises(TypeError, match="unlabelled must be a list"):
+        classifier.fit(TEXTS, LABELS, unlabelled="A strange plot.")
+
+
+def test_missing_vectors_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr("han.classifier.hold_out", lambda *_: pytest.fail("work was done"))
+    with pytest.raises(FileNotFoundError, match=r"embeddings must be a file.*nowhere\.txt"):
+        HANClassifier(**SMALL, embeddings="nowhere.txt").fit(TEXTS, LABELS)
+
+
+@pytest.mark.filterwarnings("ignore:.* documents have the text of another one")
+def test_class_weight_is_sample_weight():
+    labels = ["good"] + ["bad", "good", "bad", "bad"] * 4 + ["bad"] * 3
+    counts = {label: labels.count(label) for label in set(labels)}
+    balanced = {label: len(labels) / (2 * count) for label, count in counts.items()}
+    expected = HANClassifier(**SMALL).fit(TEXTS, labels, sample_weight=[balanced[label] for label in labels])
+    for class_weight in ("balanced", balanced):
+        found = HANClassifier(**SMALL, class_weight=class_weight).fit(TEXTS, labels)
+        np.testing.assert_allclose(found.predict_proba(TEXTS), expected.predict_proba(TEXTS), atol=1e-6)
+    plain = HANClassifier(**SMALL).fit(TEXTS, labels)
+    assert np.abs(plain.predict_proba(TEXTS) - expected.predict_proba(TEXTS)).max() > 1e-3
+
+
+@pytest.mark.parametrize("ngram_evidence", [False, True])
+def test_calibration_divides_the_logits_by_the_temperature_of_the_held_out_documents(news, ngram_evidence):
+    train, labels, test, test_labels = news
+    # Were all of them predicted right, there would be no best temperature.
+    test_labels = [test_labels[-1], *test_labels[1:-1], test_labels[0]]
+    settings = SMALL | {"learning_rate": 0.02, "epochs": 6, "ngram_evidence": ngram_evidence}
+    plain, calibrated = (
+        HANClassifier(**settings, calibrate=calibrate).fit(train, labels, validation_data=(test, test_labels))
+        for calibrate in (False, True)
+    )
+    assert plain.temperature_ == 1.0
+    before = plain.predict_proba(test).astype(np.float64)
+    expected = fit_temperature(before, np.searchsorted(plain.classes_, test_labels))
+    assert calibrated.temperature_ == pytest.approx(expected, rel=1e-3)
+    if not ngram_evidence:  # whose factors leave little for the temperature to do
+        assert abs(np.log(expected)) > 0.05
+    raised = before ** (1 / expected)
+    np.testing.assert_allclose(calibrated.predict_proba(test), raised / raised.sum(axis=1, keepdims=True), atol=1e-4)
+
+
+def test_equal_random_states_give_equal_networks_with_every_kind_of_noise():
+    noisy = SMALL | {"recurrent_dropout": 0.2, "sentence_dropout": 0.3, "label_smoothing": 0.1, "averaging": 0.9}
+    first, second = (HANClassifier(**noisy).fit(TEXTS, LABELS).predict_proba(TEXTS) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

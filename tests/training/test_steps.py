@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from han.backend import keras, tf
+from han.memory.planning import Parts
+from han.model import HierarchicalAttentionNetwork
+from han.text.corpus import Corpus
+from han.training.steps import in_parts
+
+VOCABULARY = 50
+# Documents at once, sentences at once; and all of them at once, which is the whole batch again.
+DOCUMENTS = Parts(word_cost=3, sentence_cost=2, most=150)
+GROUPS = Parts(word_cost=3, sentence_cost=2, most=9, most_grouped=30)
+ALL = Parts(word_cost=0, sentence_cost=0, most=1)
+ALL_IN_GROUPS = Parts(word_cost=3, sentence_cost=0, most=1, most_grouped=30)
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Twelve documents of up to 14 sentences, one of them without any; some words are in most of them."""
+    rng = np.random.default_rng(4)
+    counts = np.array([0, *rng.integers(1, 15, 11)])
+    lengths = rng.integers(1, 9, counts.sum())
+    words = np.minimum(rng.geometric(0.1, lengths.sum()) + 1, VOCABULARY - 1).astype(np.int32)
+    starts = [np.concatenate([[0], np.cumsum(part)]) for part in (lengths, counts)]
+    return Corpus(words, *starts)
+
+
+def steps(corpus, parts, multi_label=False, count=2, **settings):
+    """Return the changes of the weights, and what was reported, by steps with all documents as the batch."""
+    keras.utils.set_random_seed(0)
+    model = HierarchicalAttentionNetwork(
+        VOCABULARY, 3, embedding_dim=6, units=4, seed=1, multi_label=multi_label, **{"l2": 1e-2, **settings}
+    )
+    model.build((None, None, None))
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, len(corpus))
+    loss, metric = keras.losses.SparseCategoricalCrossentropy(), keras.metrics.SparseCategoricalAccuracy("accuracy")
+    if multi_label:
+        targets = np.eye(3, dtype=np.float32)[targets]
+        loss, metric = keras.losses.BinaryCrossentropy(), keras.metrics.BinaryAccuracy("accuracy")
+    # Without Adam, which would hide the scale of the gradient.
+    model.compile(keras.optimizers.SGD(0.5), loss=loss, weighted_metrics=[metric])
+    weights = rng.uniform(0, 2, len(corpus)).astype(np.float32)
+    batch = tuple(corpus.batch(np.arange(len(corpus)))), targets, weights
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter([batch] * count),
+        output_signature=(
+            (tf.TensorSpec([None], tf.int32),) * 3,
+            tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
+            tf.TensorSpec([None], tf.float32),
+        ),
+    )
+    # Larger than they come: or hardly any of it would reach the attention over words.
+    model.set_weights([4 * weight for weight in model.get_weights()])
+    before = [np.array(variable) for variable in model.trainable_variables]
+    with in_parts(model, parts):
+        history = model.fit(dataset, steps_per_epoch=count, shuffle=False, verbose=0).history
+    after = [np.array(variable) for variable in model.trainable_variables]
+    return model, [one - other for one, other in zip(after, before, strict=True)], history
+
+
+@pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"cell": "gru", "residual": True}, {"pooling": "max"}, {"pooling": "mean", "multi_label": True}],
+    ids=str,
+)
+def test_the_update_is_that_of_the_whole_batch(corpus, parts, settings):
+    _, expected, expected_history = steps(corpus, None, **settings)
+    model, changes, history = steps(corpus, parts, **settings)
+    for variable, change, other in zip(model.trainable_variables, changes, expected, strict=True):
+        largest = np.abs(other).max()
+        assert largest > 1e-4, f"{variable.path} has not moved"
+        np.testing.assert_allclose(change, other, atol=2e-3 * largest, err_msg=variable.path)
+    for name, values in expected_history.items():
+        assert history[name] == pytest.approx(values, rel=1e-5)
+
+
+def test_groups_of_sentences_have_the_masks_of_the_whole_batch(corpus):
+    dropout = {"dropout": 0.5, "embedding_dropout": 0.5, "word_dropout": 0.3, "recurrent_dropout": 0.5}
+    model, changes, _ = steps(corpus, ALL_IN_GROUPS, count=1, **dropout)
+    _, expected, _ = steps(corpus, ALL, count=1, **dropout)
+    _, without, _ = steps(corpus, ALL, count=1, **{**dropout, "recurrent_dropout": 0.0})
+    for variable, change, other in zip(model.trainable_variables, changes, expected, strict=True):
+        np.testing.assert_allclose(change, other, atol=2e-3 * np.abs(other).max(), err_msg=variable.path)
+    assert max(np.abs(one - other).max() for one, other in zip(expected, without, strict=True)) > 1e-2
+
+
+@pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
+def test_evaluation_is_that_of_the_whole_batch(corpus, parts):
+    model = HierarchicalAttentionNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
+    model.build((None, None, None))
+    metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), weighted_metrics=[metric])
+    rng = np.random.default_rng(0)
+    batch = (
+        tuple(corpus.batch(np.arange(len(corpus)))),
+        rng.integers(0, 3, len(corpus)),
+        rng.uniform(0, 2, len(corpus)).astype(np.float32),
+    )
+    expected = model.test_on_batch(*batch, return_dict=True)
+    model.reset_metrics()
+    with in_parts(model, parts):
+        found = model.test_on_batch(*batch, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert "test_step" not in vars(model)
+    assert "train_step" not in vars(model)
