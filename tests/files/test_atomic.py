@@ -129,7 +129,7 @@ def test_where_no_file_can_be_written_is_known_at_once(name, tmp_path):
 WRITE = """
 import sys
 from pathlib import Path
-from han.files import replacing
+from han.files.atomic import replacing
 with replacing(Path(sys.argv[1])) as stream:
     stream.write(int(sys.argv[2]) * b"n")
     print("written", Path(sys.argv[1]).read_text())

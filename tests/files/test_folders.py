@@ -20,7 +20,7 @@ from tests.mounts import needs_mounts, run_with_mounts
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
-from han.folders import replacing_folder
+from han.files.folders import replacing_folder
 
 moves = 0
 
@@ -272,7 +272,7 @@ def test_the_folder_in_which_a_process_works_is_replaced_from_within(tmp_path, m
 KILLED_WITHIN = """
 import os, shutil, signal, sys
 from pathlib import Path
-from han.folders import replacing_folder
+from han.files.folders import replacing_folder
 
 steps = 0
 
@@ -329,7 +329,7 @@ def test_a_version_that_another_machine_left_complete_counts(tmp_path, monkeypat
 REPLACE = """
 import sys
 from pathlib import Path
-from han.folders import can_be_renamed, check_writable, replacing_folder
+from han.files.folders import can_be_renamed, check_writable, replacing_folder
 folder = Path(sys.argv[1])
 check_writable(folder)
 print(can_be_renamed(folder))
