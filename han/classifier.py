@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
+from sklearn.utils.validation import check_is_fitted
 
-from han.backend.isolation import isolated
-from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
-from han.data.duplicates import warn_of_conflicts
-from han.data.labels import LabelForm, check_validation_data
-from han.data.splits import Labelled, hold_out
-from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count
-from han.hyperparameters import ALLOWED, check_parameters
-from han.incremental import IncrementalClassifier
-from han.inference import forked
+from han.data.labels import LabelForm
+from han.data.validation import Labels, check_target, check_texts
+from han.exceptions import ModelFileError, TrainingWarning, warn_user
+from han.explain.attribution import METHODS
+from han.explain.explanation import Explanation
+from han.fitted import FittedClassifier
+from han.hyperparameters import Choice, Hyperparameters, Range, check_values
+from han.inference.forked import refuse
+from han.model import HierarchicalAttentionNetwork
+from han.saving.conversion import FUNCTIONS, from_saved, to_saved
+from han.saving.description import describe, tokenizer_settings
+from han.saving.export import FORMATS, check_export, export
+from han.saving.folder import SavedModel, from_bytes, read_model, to_bytes, write_model
 from han.text.alignment import Splitter
-from han.text.word_vectors import check_source
-from han.training.callbacks import check_callbacks
-from han.training.checkpoint import Checkpoint, check_checkpoint, describe
-from han.training.fitting import check_previous, fit_network
+from han.text.reader import DocumentReader
+from han.text.vocabulary import Vocabulary
+from han.training.calibration import log_probabilities, to_logits
+from han.training.fit import ClassifierFit
+from han.training.incremental import IncrementalFit
 
 
-class HANClassifier(IncrementalClassifier):
+class HANClassifier(ClassifierMixin, BaseEstimator):
     """Classify documents with a hierarchical attention network (Yang et al. 2016).
 
     Parameters
@@ -158,6 +172,23 @@ class HANClassifier(IncrementalClassifier):
     >>> classifier.predict(["I loved it."]).tolist()
     ['good']
     """
+
+    classes_: Labels
+    class_count_: npt.NDArray[np.int64]
+    n_samples_fit_: int
+    label_form_: LabelForm
+    thresholds_: npt.NDArray[np.float64]
+    embedding_coverage_: float | None
+    temperature_: float
+    history_: dict[str, list[float]]
+    vocabulary_: Vocabulary
+    model_: HierarchicalAttentionNetwork
+
+    _fitted: FittedClassifier | None = None
+    # Keeps the state of the optimizer between calls of `partial_fit`.
+    _incremental: IncrementalFit | None = None
+    # Whether word vectors given as `embeddings` were left out when the classifier was stored.
+    _lost_vectors = False
 
     def __init__(
         self,
@@ -314,76 +345,503 @@ class HANClassifier(IncrementalClassifier):
             lists that were written as text; if each document has exactly one class where several are allowed; or if
             the word vectors that the classifier was fitted with are no longer there, because it was loaded.
         """
-        forked.refuse("HANClassifier.fit")
-        parameters = check_parameters(self.get_params(deep=False), ALLOWED)
-        texts = check_texts(X)
-        check_checkpoint(checkpoint_dir, checkpoint_steps)
-        previous = None
-        if self.warm_start and hasattr(self, "model_"):
-            check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
-            previous = self.model_, self.vocabulary_
-        form = LabelForm.learn(y, len(texts)) if previous is None else self.label_form_
-        classes, targets = form.classes, form.encode(y, len(texts))
-        weights = check_sample_weight(sample_weight, len(texts))
-        weights = weights * check_class_weight(self.class_weight, classes, targets)
-        called = check_callbacks(callbacks)
-        held_out = None if validation_data is None else check_validation_data(validation_data, form)
+        refuse("HANClassifier.fit")
+        hyperparameters = self._hyperparameters()
+        previous = self._fitted_classifier() if self.warm_start and self._fitted is not None else None
         if previous is None:
-            check_source(self.embeddings)
             self._warn_of_lost_vectors()
-        more = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
-        check_words(texts, self.document_splitter())
-        if previous is None:
-            warn_of_doubtful_classes(form)
-            warn_of_one_hot(form, targets)
-        counted = np.flatnonzero(weights > 0)
-        warn_of_conflicts(
-            [texts[index] for index in counted],
-            lambda position: form.named(targets[counted[position]]),
-            "they are trained on as they are",
+        training = ClassifierFit(
+            X, y, sample_weight, validation_data, unlabelled, hyperparameters=hyperparameters, previous=previous
         )
-        seed = int(check_random_state(self.random_state).randint(2**24))
-        checkpoint = None
-        if checkpoint_dir is not None:
-            begun = [] if previous is None else previous[0].get_weights()
-            data = {"X": texts, "y": targets, "sample_weight": weights, "unlabelled": more, "warm_start": begun}
-            described = describe(parameters, **data, validation_data=list(held_out or ()))
-            checkpoint = Checkpoint.open(checkpoint_dir, checkpoint_steps, described, seed)
-            seed = checkpoint.seed
-        rng = np.random.default_rng(seed)
-        if held_out is None:
-            training, validation = hold_out(Labelled(texts, targets, weights), parameters["validation_fraction"], rng)
-        else:
-            training = Labelled(texts, targets, weights)
-            validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
-
-        with isolated():
-            fitted = fit_network(
-                training,
-                validation,
-                more,
-                classes=len(classes),
-                splitter=self.document_splitter(),
-                parameters=parameters,
-                seed=seed,
-                rng=rng,
-                callbacks=called,
-                learn_validation=held_out is None,
-                previous=previous,
-                checkpoint=checkpoint,
-            )
-        self._warn_of_cut(fitted.cut, len(texts) + len(more) + (0 if held_out is None else len(held_out[0])))
-        self.label_form_ = form
-        self.classes_ = classes
-        self.class_count_ = class_count(targets, len(classes))
-        self.n_samples_fit_ = len(texts)
-        self.thresholds_ = fitted.thresholds
-        self.vocabulary_ = fitted.vocabulary
-        if previous is None:
-            self.embedding_coverage_ = fitted.embedding_coverage
-            self._lost_vectors = False
-        self.temperature_ = fitted.temperature
-        self.history_ = fitted.history
-        self.model_ = fitted.model
-        self._stream = None
+        training.observe(callbacks, checkpoint_dir, checkpoint_steps)
+        self._set_fitted(training.run())
+        self._incremental = None
         return self
+
+    def partial_fit(
+        self,
+        X: Any,  # noqa: N803
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Pass over a batch of labelled documents once, going on with the network that is there.
+
+        The first call learns the vocabulary of its documents, which is kept, and so should get many; words that come
+        later are unknown. There is no `ngram_evidence` but that of an earlier `fit`, no early stopping, averaging,
+        calibration or tuning of thresholds, `embedding_training="delay"` is "tune", and the learning rate stays. The
+        state of the optimizer goes on from call to call, but is not saved. Of hyper-parameters that are set between
+        two calls, `learning_rate`, `batch_size` and `sentence_dropout` count. `history_` has an entry for each call,
+        and none of held-out documents.
+
+        Parameters
+        ----------
+        X : array-like of str [documents]
+            As for `fit`.
+        y : array-like of str, int, bool or whole-number float [documents]
+            As for `fit`.
+        classes : array-like or set of labels [classes], optional
+            All classes that there will be. Needed by the first call, if `fit` was not called; of a matrix y, the names
+            of its columns.
+        sample_weight : array-like of float [documents], optional
+            Weight of each document in the loss.
+
+        Returns
+        -------
+        HANClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `fit` does; for the first call without `classes`, another one with other `classes`, or
+            `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+        DivergenceError
+            If the loss or the probabilities became no numbers. The network is as it was before.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X = ["A wonderful film. I loved it.", "Dull. I left early."] * 20
+        >>> y = ["good", "bad"] * 20
+        >>> classifier = HANClassifier(batch_size=8, learning_rate=0.01, random_state=0)
+        >>> for epoch in range(10):
+        ...     classifier = classifier.partial_fit(X, y, classes=["bad", "good"])
+        >>> classifier.predict(["I loved it."]).tolist()
+        ['good']
+        """
+        refuse("HANClassifier.partial_fit")
+        hyperparameters = self._hyperparameters()
+        fitted = None if self._fitted is None else self._fitted_classifier()
+        if fitted is None:
+            self._warn_of_lost_vectors()
+        incremental = self._incremental or IncrementalFit()
+        self._set_fitted(incremental.update(fitted, X, y, classes, sample_weight, hyperparameters))
+        self._incremental = incremental
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Return each document's class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
+
+        Returns
+        -------
+        float32 [documents, classes]
+            In the order of `classes_`; each row sums to one, unless a document may have several classes.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text.
+        """
+        fitted, hyperparameters = self._fitted_classifier(), self._hyperparameters()
+        return fitted.predict_proba(check_texts(X), hyperparameters)
+
+    def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return the logarithms of each document's class probabilities, which are finite.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        float64 [documents, classes]
+            In the order of `classes_`.
+        """
+        return log_probabilities(self.predict_proba(X))
+
+    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Return each document's logits: what a softmax, or with several classes a sigmoid, makes probabilities of.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        float64 [documents] or [documents, classes]
+            Of two classes that exclude each other the logit of the second. Of more of them, log-probabilities, from
+            which the network's own logits differ by a constant of each document. Of several classes a document, the
+            logit of each; `thresholds_` are of probabilities.
+        """
+        probabilities, multi_label = self.predict_proba(X), self.label_form_.multi_label
+        logits = to_logits(probabilities, multi_label)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 and not multi_label else logits
+
+    def predict(self, X: Any) -> Any:  # noqa: N803
+        """Return each document's most probable class; or, where it may have several, those above their thresholds.
+
+        Parameters and errors are those of `predict_proba`.
+
+        Returns
+        -------
+        ndarray [documents], or as `y` was given to `fit`
+            Labels as they were given to `fit`.
+        """
+        return self._fitted_classifier().decode(self.predict_proba(X))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the share of documents whose class, or all of whose classes, are predicted right.
+
+        Parameters
+        ----------
+        X : array-like of str [documents]
+        y : labels in the form that `fit` was given [documents]
+        sample_weight : array-like [documents], optional
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text, or labels in another form.
+
+        Warns
+        -----
+        UnknownClassWarning
+            If documents have classes that there were not in training: they count as wrong.
+        """
+        labels = self._fitted_classifier().labels
+        documents = len(check_texts(X))
+        all_labels, truth = labels.encode_test(y, documents)
+        predicted = labels.encode(self.predict(X), documents)
+        if labels.multi_label:  # unknown classes are never predicted
+            predicted = np.pad(predicted, [(0, 0), (0, len(all_labels.classes) - len(labels.classes))])
+        return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
+
+    def explain(
+        self,
+        X: Any,  # noqa: N803
+        method: str = "attention",
+        target: Any = None,
+        *,
+        n_steps: int = 32,
+    ) -> list[Explanation]:
+        """Score the words and sentences of documents by what they have to do with the decision.
+
+        Parameters
+        ----------
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
+        method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
+            - "attention": the weights that the network gave to words and sentences, the same for all classes.
+            - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
+            - "integrated_gradients" (Sundararajan et al. 2017): the same, averaged along the way from zero vectors to
+              the words' own. The scores share out the difference in probability between the two.
+            - "occlusion": by how much the target's probability falls when the word, or the sentence, is deleted.
+
+            They cost one pass over the documents, three, `3 * n_steps` and some thirty.
+        target : label, array-like of labels [documents] or None, default None
+            The class, or each document's, whose probability is explained; None takes the predicted one.
+        n_steps : int, default 32
+            Points at which integrated gradients evaluates the gradient.
+
+        Returns
+        -------
+        list of Explanation [documents]
+            Documents without words have no scores. See `han.heatmap` for ways to draw them, and `han.faithfulness` for
+            how far to trust them.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text, a method or class that does not exist, or attention of a network without
+            it.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X = ["A wonderful film. I loved it.", "A dull film. I hated it."] * 20
+        >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, ["good", "bad"] * 20)
+        >>> (explanation,) = classifier.explain(["A film. I loved it."], method="occlusion")
+        >>> frame = explanation.to_frame()
+        >>> frame.loc[frame["word_score"].idxmax(), "word"]
+        'loved'
+        """
+        fitted, hyperparameters = self._fitted_classifier(), self._hyperparameters()
+        check_values({"method": method, "n_steps": n_steps}, {"method": Choice(METHODS), "n_steps": Range(Integral, 1)})
+        texts = check_texts(X)
+        targets = None if target is None else check_target(target, self.classes_, len(texts))
+        return fitted.explain(texts, hyperparameters, method=method, targets=targets, n_steps=n_steps)
+
+    def encode(self, X: Any) -> npt.NDArray[np.int32]:  # noqa: N803
+        """Return documents as the network reads them, as numbers of words.
+
+        Parameters
+        ----------
+        X : array-like of str [documents]
+            In any of the containers that `fit` takes.
+
+        Returns
+        -------
+        int32 [documents, sentences, words]
+            0 is padding, 1 any unknown word; see `vocabulary_`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            For documents that are not text.
+
+        Examples
+        --------
+        >>> from han import HANClassifier
+        >>> X, y = ["A wonderful film. I loved it.", "Dull. I left early."] * 20, ["good", "bad"] * 20
+        >>> HANClassifier(epochs=1, random_state=0, verbose=0).fit(X, y).encode(["I loved you. Dull."]).shape
+        (1, 2, 4)
+        """
+        reader = self.reader()
+        return reader.encode(check_texts(X)).block()
+
+    def reader(self) -> DocumentReader:
+        """Return what turns documents into word ids, by the classifier's parameters and vocabulary."""
+        return self._fitted_classifier().reader(self._hyperparameters())
+
+    def describe(self) -> dict[str, Any]:
+        """Return what there is to know of the fitted classifier: classes, sizes, training, hyper-parameters.
+
+        Returns
+        -------
+        dict
+            Of what JSON can hold, but for functions, generators and word vectors among the `parameters`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+        return describe(self._fitted_classifier(), self._hyperparameters())
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,  # noqa: A002
+        *,
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write the network for programs that have no `han`.
+
+        The input is an int32 block `input` [documents, sentences, words], as `encode` returns it: 0 is padding and
+        stands after a sentence's words, and after a document's sentences. The output `probabilities` is float32
+        [documents, classes]. `tokenizer.json` says how documents become numbers.
+
+        Parameters
+        ----------
+        path : path
+            For "savedmodel" a new or empty folder, which TensorFlow reads, with `tokenizer.json` in its
+            `assets.extra`. For "onnx" a file whose name ends in `.onnx`, with `NAME.tokenizer.json` beside it.
+        format : {"savedmodel", "onnx"} or None, default None
+            None is "onnx" for a name that ends in `.onnx`, and "savedmodel" for one without a suffix. ONNX needs the
+            extra `onnx`.
+        overwrite : bool, default False
+            Replace an earlier export.
+
+        Returns
+        -------
+        list of Path
+            What was written.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `path` is not a path on this machine, its name does not fit the format, or the format is another one.
+        DestinationError
+            If something exists at `path`, unless it is an earlier export and `overwrite` is set; or if nothing can be
+            written there.
+        MissingExtraError
+            If onnx is not installed.
+        ForkedProcessError
+            In a process that was forked after TensorFlow had begun to work.
+        """
+        fitted = self._fitted_classifier()
+        if format is not None:
+            check_values({"format": format}, {"format": Choice(FORMATS)})
+        target, resolved = check_export(path, format, overwrite)
+        refuse("HANClassifier.export")
+        return export(target, resolved, fitted.local_network(), self.tokenizer_settings())
+
+    def tokenizer_settings(self) -> dict[str, Any]:
+        """Return everything that turns documents into word ids, as `export` writes it."""
+        return tokenizer_settings(self._fitted_classifier(), self._hyperparameters())
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        data: str | None = None,
+        scores: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write the fitted classifier to a folder.
+
+        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json`, `settings.json`, a model
+        card, `README.md`, with the front matter that the Hugging Face Hub reads, and `manifest.json` with the SHA-256
+        of each. It is written beside `path` and then moved there: whatever happens meanwhile, the old classifier is
+        there or the new one. Like `joblib.dump`, it replaces an earlier classifier without asking.
+
+        A folder that cannot be renamed, such as a mount point or one in a read-only folder, is written from within: a
+        complete new version first, whose files then replace the old ones one by one. `load` finds the old classifier or
+        the new one after a crash there too. But a `load` at the same time may be told that a file is damaged and has to
+        try again, and two processes must not save to such a folder at once.
+
+        Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
+        Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
+        path or a name, and `fit` warns if it is called again without them.
+
+        Parameters
+        ----------
+        path : path
+            A new or empty folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
+            `~` is expanded.
+        data : str, optional
+            What the training data is called, for the card.
+        scores : mapping of str to float, optional
+            What was measured on test documents, for the card; as `han.evaluation.Evaluation.scores` returns it.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError, ValueError
+            If `path` is not a path on this machine, a URL say.
+        DestinationError
+            If something other than a saved classifier is at `path`, or nothing can be written there.
+        """
+        write_model(path, to_saved(self._fitted_classifier(), self._hyperparameters(), data, scores))
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        sentence_splitter: Splitter | None = None,
+        tokenizer: Splitter | None = None,
+    ) -> Self:
+        """Read a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            `~` is expanded.
+        sentence_splitter, tokenizer : callable, optional
+            The functions that the classifier was trained with, if it was given any.
+
+        Raises
+        ------
+        MissingFileError
+            If there is no folder at `path`.
+        ModelFileError
+            If `path` is not a saved classifier, or a file of it is damaged or of a newer format; the file is named. No
+            code that a file names is run, whatever it holds.
+        InvalidTypeError, InvalidValueError
+            If `path` is not a path on this machine, or a function is missing or not expected.
+        """
+        functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
+        check_values(functions, {name: Hyperparameters.rules()[name] for name in FUNCTIONS})
+        saved = read_model(path, {name for name, function in functions.items() if function is not None})
+        try:
+            classifier = cls(**saved.parameters, **functions)
+            classifier._hyperparameters()
+            classifier._restore(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"{path} must hold the settings of a saved classifier: {error}") from error
+        return classifier
+
+    def _hyperparameters(self) -> Hyperparameters:
+        """Return the checked hyper-parameters."""
+        return Hyperparameters.check(self.get_params(deep=False))
+
+    def _fitted_classifier(self) -> FittedClassifier:
+        """Return what `fit` learned, with the thresholds that may have been set since."""
+        check_is_fitted(self)
+        if self._fitted is None:
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet")
+        return replace(self._fitted, thresholds=np.asarray(self.thresholds_))
+
+    def _set_fitted(self, fitted: FittedClassifier) -> None:
+        """Set all attributes of the fitted classifier."""
+        self._fitted = fitted
+        for name, value in fitted.attributes().items():
+            setattr(self, name, value)
+        self._lost_vectors = False
+
+    def _restore(self, saved: SavedModel) -> None:
+        self._set_fitted(from_saved(saved))
+        self._lost_vectors = self.embeddings is None and self.embedding_coverage_ is not None
+
+    def _warn_of_lost_vectors(self) -> None:
+        if self._lost_vectors and self.embeddings is None:
+            warn_user(
+                "embeddings is None: the word vectors that this classifier was fitted with before are not stored with "
+                "it, and it is fitted without; set embeddings to use them",
+                TrainingWarning,
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for `pickle` and `joblib`: if fitted, the files that `save` writes.
+
+        Word vectors given as `embeddings` are left out of a fitted classifier, as by `save`: its network contains them.
+        An unfitted classifier keeps them, since it cannot be fitted in another process without them.
+        """
+        state: dict[str, Any] = super().__getstate__()
+        if self._fitted is not None:
+            fitted = self._fitted_classifier()
+            left_out = {*fitted.attributes(), "_fitted", "_incremental"}
+            state = {name: value for name, value in state.items() if name not in left_out}
+            if not isinstance(self.embeddings, str | os.PathLike):
+                state["embeddings"] = None
+            state["saved"] = to_bytes(to_saved(fitted, self._hyperparameters()))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what `__getstate__` returned."""
+        state = dict(state)
+        contents = state.pop("saved", None)
+        super().__setstate__(state)
+        if contents is not None:
+            self._restore(from_bytes(contents, {name for name in FUNCTIONS if getattr(self, name) is not None}))
+
+    def __copy__(self) -> Self:
+        return self._copied(self.__getstate__())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        memo[id(self.embeddings)] = self.embeddings
+        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+
+    def _copied(self, state: dict[str, Any]) -> Self:
+        copied = type(self).__new__(type(self))
+        copied.__setstate__(state)
+        return self._share_vectors(copied)
+
+    def __sklearn_clone__(self) -> Self:
+        """Return what `sklearn.base.clone` does, but share the word vectors, which may take gigabytes."""
+        lighter = type(self).__new__(type(self))
+        lighter.__dict__.update(self.__dict__, embeddings=None)
+        return self._share_vectors(super(HANClassifier, lighter).__sklearn_clone__())
+
+    def _share_vectors(self, other: Self) -> Self:
+        other.embeddings = self.embeddings
+        other._lost_vectors = self._lost_vectors
+        return other
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
+        tags.non_deterministic = self.random_state is None
+        return tags

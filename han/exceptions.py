@@ -7,6 +7,10 @@ is scikit-learn's own `NotFittedError`.
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
+
 __all__ = [
     "CheckpointError",
     "DataWarning",
@@ -89,3 +93,12 @@ class TrainingWarning(UserWarning):
 
 class UnknownClassWarning(UserWarning):
     """Test documents have classes that the classifier was not trained on; they count as wrong."""
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn on behalf of the caller: the warning names the line outside `han` from which the package was called."""
+    package = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - as frames spell it
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level - 1)

@@ -126,8 +126,7 @@ def faithfulness(
     if not all(0 < fraction < 1 for fraction in fractions):
         raise InvalidValueError(f"fractions must lie between 0 and 1, got {list(fractions)}")
     texts = check_texts(X)
-    splitter = classifier.document_splitter()
-    corpus = Corpus.encode(texts, splitter, classifier.vocabulary_)
+    corpus = classifier.reader().encode(texts)
     corpus = corpus.take(np.flatnonzero(corpus.word_counts))
     rng = np.random.default_rng(random_state)
     rows, curves = [], []

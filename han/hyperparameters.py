@@ -1,22 +1,26 @@
-"""The hyper-parameters of `HANClassifier` and the values that they may take."""
+"""The hyper-parameters of `HANClassifier`: their types, the values that they accept, and the check of them."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import numpy as np
 
 from han.data.validation import shown
 from han.exceptions import InvalidValueError
 from han.memory.limits import parse_size
+from han.text.alignment import Splitter
+from han.text.splitting import DocumentSplitter
 
 
 class Range(NamedTuple):
-    """Numbers that a hyper-parameter may take; `stop` is left out of the range."""
+    """Numbers in [start, stop), and optionally None or "auto"."""
 
     kind: type[Integral] | type[Real]
     start: float
@@ -25,7 +29,7 @@ class Range(NamedTuple):
     auto: bool = False
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is a number of the right kind within the range."""
+        """Return whether the value is a number of the right kind within the range."""
         if value is None:
             return self.optional
         if isinstance(value, str):
@@ -40,10 +44,10 @@ class Range(NamedTuple):
 
 
 class Choice(tuple[object, ...]):
-    """Values that a hyper-parameter may take."""
+    """One of several values."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is one of the choices."""
+        """Return whether the value is one of the choices."""
         return isinstance(value, str | Integral | np.bool_) and value in self
 
     def __str__(self) -> str:
@@ -51,10 +55,10 @@ class Choice(tuple[object, ...]):
 
 
 class RandomState:
-    """What seeds a random generator, as scikit-learn has it."""
+    """A seed or generator, as in scikit-learn."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether scikit-learn's `check_random_state` makes a generator of the value."""
+        """Return whether scikit-learn's `check_random_state` accepts the value."""
         if value is None or isinstance(value, np.random.RandomState):
             return True
         return isinstance(value, Integral) and not isinstance(value, bool) and 0 <= int(value) < 2**32
@@ -67,7 +71,7 @@ class Bool:
     """True or False."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is a bool, of Python or NumPy."""
+        """Return whether the value is a bool, of Python or NumPy."""
         return isinstance(value, bool | np.bool_)
 
     def __str__(self) -> str:
@@ -75,10 +79,10 @@ class Bool:
 
 
 class Embeddings:
-    """Where word vectors come from."""
+    """A source of word vectors."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is None, a name or a path, or can be looked up in."""
+        """Return whether the value is None, a name, a path, a mapping or gensim KeyedVectors."""
         return value is None or isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "key_to_index")
 
     def __str__(self) -> str:
@@ -86,10 +90,10 @@ class Embeddings:
 
 
 class ClassWeight:
-    """Weights of classes, as scikit-learn has them."""
+    """Class weights, as in scikit-learn."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is None, "balanced" or a mapping to finite numbers of at least 0."""
+        """Return whether the value is None, "balanced" or a mapping to finite numbers of at least 0."""
         if isinstance(value, Mapping):
             return all(isinstance(weight, Real) and 0.0 <= float(weight) < float("inf") for weight in value.values())
         return value is None or (isinstance(value, str) and value == "balanced")
@@ -102,7 +106,7 @@ class CallableOrNone:
     """A function, or None for the default."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is None or can be called."""
+        """Return whether the value is None or can be called."""
         return value is None or callable(value)
 
     def __str__(self) -> str:
@@ -113,7 +117,7 @@ class Language:
     """The code of a language."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value looks like a code of ISO 639, perhaps with a region after a hyphen."""
+        """Return whether the value looks like an ISO 639 code, optionally with a region after a hyphen."""
         return isinstance(value, str) and re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)*", value) is not None
 
     def __str__(self) -> str:
@@ -124,7 +128,7 @@ class MemorySize:
     """An amount of memory."""
 
     def accepts(self, value: object) -> bool:
-        """Tell whether the value is None, or a number of bytes in one of the ways that `parse_size` reads."""
+        """Return whether the value is None, or a size that `parse_size` reads."""
         return value is None or parse_size(value) is not None
 
     def __str__(self) -> str:
@@ -134,57 +138,92 @@ class MemorySize:
 Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Language | RandomState | MemorySize
 
 
-ALLOWED: dict[str, Rule] = {
-    "embeddings": Embeddings(),
-    "embedding_training": Choice(("tune", "delay", "freeze")),
-    "ngram_evidence": Bool(),
-    "embedding_dim": Range(Integral, 1),
-    "units": Range(Integral, 1),
-    "cell": Choice(("lstm", "gru")),
-    "pooling": Choice(("attention", "mean", "max")),
-    "residual": Bool(),
-    "dropout": Range(Real, 0, 1),
-    "embedding_dropout": Range(Real, 0, 1),
-    "word_dropout": Range(Real, 0, 1),
-    "sentence_dropout": Range(Real, 0, 1),
-    "recurrent_dropout": Range(Real, 0, 1),
-    "l2": Range(Real, 0),
-    "label_smoothing": Range(Real, 0, 1),
-    "learning_rate": Range(Real, 1e-12),
-    "warmup": Range(Real, 0),
-    "clipnorm": Range(Real, 1e-12, optional=True),
-    "averaging": Range(Real, 0, 1),
-    "batch_size": Range(Integral, 1),
-    "epochs": Range(Integral, 1, auto=True),
-    "patience": Range(Integral, 1, optional=True, auto=True),
-    "monitor": Choice(("loss", "accuracy", "macro_f1")),
-    "validation_fraction": Range(Real, 0, 1),
-    "calibrate": Bool(),
-    "tune_thresholds": Bool(),
-    "class_weight": ClassWeight(),
-    "min_count": Range(Integral, 1),
-    "max_vocabulary": Range(Integral, 1, optional=True),
-    "max_sentences": Range(Integral, 1),
-    "max_words": Range(Integral, 1),
-    "language": Language(),
-    "sentence_splitter": CallableOrNone(),
-    "tokenizer": CallableOrNone(),
-    "warm_start": Bool(),
-    "random_state": RandomState(),
-    "memory_limit": MemorySize(),
-    "verbose": Choice((0, 1, False, True)),
-}
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """Checked hyper-parameters; `HANClassifier` documents each.
+
+    Examples
+    --------
+    >>> from han.hyperparameters import Hyperparameters
+    >>> [*Hyperparameters.rules()][:2]
+    ['embeddings', 'embedding_training']
+    """
+
+    embeddings: Annotated[Any, Embeddings()]
+    embedding_training: Annotated[str, Choice(("tune", "delay", "freeze"))]
+    ngram_evidence: Annotated[bool, Bool()]
+    embedding_dim: Annotated[int, Range(Integral, 1)]
+    units: Annotated[int, Range(Integral, 1)]
+    cell: Annotated[str, Choice(("lstm", "gru"))]
+    pooling: Annotated[str, Choice(("attention", "mean", "max"))]
+    residual: Annotated[bool, Bool()]
+    dropout: Annotated[float, Range(Real, 0, 1)]
+    embedding_dropout: Annotated[float, Range(Real, 0, 1)]
+    word_dropout: Annotated[float, Range(Real, 0, 1)]
+    sentence_dropout: Annotated[float, Range(Real, 0, 1)]
+    recurrent_dropout: Annotated[float, Range(Real, 0, 1)]
+    l2: Annotated[float, Range(Real, 0)]
+    label_smoothing: Annotated[float, Range(Real, 0, 1)]
+    learning_rate: Annotated[float, Range(Real, 1e-12)]
+    warmup: Annotated[float, Range(Real, 0)]
+    clipnorm: Annotated[float | None, Range(Real, 1e-12, optional=True)]
+    averaging: Annotated[float, Range(Real, 0, 1)]
+    batch_size: Annotated[int, Range(Integral, 1)]
+    epochs: Annotated[int | str, Range(Integral, 1, auto=True)]
+    patience: Annotated[int | str | None, Range(Integral, 1, optional=True, auto=True)]
+    monitor: Annotated[str, Choice(("loss", "accuracy", "macro_f1"))]
+    validation_fraction: Annotated[float, Range(Real, 0, 1)]
+    calibrate: Annotated[bool, Bool()]
+    tune_thresholds: Annotated[bool, Bool()]
+    class_weight: Annotated[Any, ClassWeight()]
+    min_count: Annotated[int, Range(Integral, 1)]
+    max_vocabulary: Annotated[int | None, Range(Integral, 1, optional=True)]
+    max_sentences: Annotated[int, Range(Integral, 1)]
+    max_words: Annotated[int, Range(Integral, 1)]
+    language: Annotated[str, Language()]
+    sentence_splitter: Annotated[Splitter | None, CallableOrNone()]
+    tokenizer: Annotated[Splitter | None, CallableOrNone()]
+    warm_start: Annotated[bool, Bool()]
+    random_state: Annotated[Any, RandomState()]
+    memory_limit: Annotated[int | str | None, MemorySize()]
+    verbose: Annotated[int, Choice((0, 1, False, True))]
+
+    @classmethod
+    def rules(cls) -> dict[str, Rule]:
+        """Return the rule of each hyper-parameter."""
+        return dict(_rules())
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Hyperparameters:
+        """Return checked hyper-parameters; raise a ValueError for the first that its rule does not accept."""
+        return cls(**check_values(values, cls.rules()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values by name."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+    def splitter(self) -> DocumentSplitter:
+        """Return the splitter of documents into sentences and words."""
+        return DocumentSplitter(
+            self.max_sentences, self.max_words, self.sentence_splitter, self.tokenizer, self.language
+        )
 
 
-def check_parameters(values: Mapping[str, Any], allowed: Mapping[str, Rule]) -> dict[str, Any]:
-    """Return hyper-parameters with NumPy's numbers, which searches over grids pass, as Python's.
+@cache
+def _rules() -> dict[str, Rule]:
+    hints = get_type_hints(Hyperparameters, include_extras=True)
+    return {entry.name: hints[entry.name].__metadata__[0] for entry in fields(Hyperparameters)}
+
+
+def check_values(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
+    """Return values with NumPy scalars, as grid searches pass them, converted to Python's.
 
     Raises
     ------
     ValueError
-        For the first that is outside what is allowed.
+        For the first value that its rule does not accept.
     """
-    for name, rule in allowed.items():
+    for name, rule in rules.items():
         if not rule.accepts(values[name]):
             raise InvalidValueError(f"{name} must be {rule}, got {shown(values[name])}")
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from han.backend import keras, tf
-from han.backend.graph import graph
 from han.backend.variables import shared_kernels
 from han.exceptions import InvalidValueError
 from han.layers.encoder import BidirectionalEncoder, Tables
@@ -15,25 +13,6 @@ from han.layers.ngrams import Evidence, NgramEvidence
 from han.layers.packing import pack, unpack, unpad
 from han.layers.pooling import POOLINGS, AttentionPooling
 from han.text.corpus import Documents
-
-
-class Projection(NamedTuple):
-    """Words, and what the word encoder reads of them.
-
-    Attributes
-    ----------
-    word_ids : int32 [rows]
-    tables : tuple of float tensors [rows, width]
-        See `BidirectionalEncoder.project`.
-    """
-
-    word_ids: tf.Tensor
-    tables: Tables
-
-
-# What the functions below take: documents as `Corpus.batch` gives them, words as `project` does.
-FLAT = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
-PROJECTION = Projection(tf.TensorSpec([None], tf.int32), (tf.TensorSpec([None, None]),) * 3)
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -217,12 +196,12 @@ class HierarchicalAttentionNetwork(keras.Model):
                 raise InvalidValueError(
                     f"inputs must be a block or Documents of three flat parts, got a tuple of {len(inputs)}"
                 )
-            results = self._classify(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
+            results = self._forward(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
             raise InvalidValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
         documents, word_mask, sentence_mask = unpad(tf.cast(inputs, tf.int32))
-        probabilities, word_scores, sentence_scores = self._classify(documents, training)
+        probabilities, word_scores, sentence_scores = self._forward(documents, training)
         if not return_attention_scores:
             return probabilities
         return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
@@ -261,220 +240,142 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Raise a NotImplementedError: the word vectors are read, and the recurrence is compiled, in float32."""
         raise NotImplementedError("a HierarchicalAttentionNetwork cannot be quantized: it computes in float32")
 
-    def _classify(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _forward(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Return probabilities, word scores and sentence scores, the scores without padding."""
-        distinct, index = tf.unique(documents.word_ids)
-        evidence = self.said(documents)
-        return self._read(
-            documents._replace(word_ids=index), self.project_words(distinct, training), evidence, training
+        distinct, rows = tf.unique(documents.word_ids)
+        evidence = self.document_evidence(documents)
+        tables = self.project_words(distinct, training)
+        vectors, word_scores = self.encode_sentences(documents._replace(word_ids=rows), tables, training=training)
+        probabilities, sentence_scores = self.classify_sentences(
+            vectors, documents.document_lengths, evidence, training=training
         )
+        return probabilities, word_scores, sentence_scores
 
     def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
-        """Return what the word encoder reads of words [rows]; with dropout, and a gradient, if they are trained."""
+        """Embed words [rows] and project them to the inputs of the word encoder; `training` applies dropout."""
         # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
         embedded = tf.gather(self.embedding.embeddings.value, word_ids)
         embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
         return self.word_encoder.project(embedded)
 
-    def _shares(self, documents: Documents) -> tf.Tensor:
-        """Return the words' shares of the evidence [words, columns]; there are no columns without it."""
-        if self.evidence is None:
-            return tf.zeros([tf.size(documents.word_ids), 0])
-        return self.evidence.shares(documents)
-
-    def _add_up(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
-        """Return the documents' evidence [documents, columns] for their words' shares of it."""
-        if self.evidence is None:
-            return tf.zeros([tf.size(documents.document_lengths), 0])
-        return self.evidence.add_up(shares, documents)
-
-    def said(self, documents: Documents) -> tf.Tensor:
-        """Return the evidence of documents whose words are word ids [documents, columns]."""
-        return self._add_up(self._shares(documents), documents)
-
-    def _read(
-        self,
-        documents: Documents,
-        tables: Tables,
-        evidence: tf.Tensor,
-        training: bool = False,
-        differentiable: bool = True,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Do as `_classify` with words given as rows of `tables`."""
-        vectors, word_scores = self.read_words(documents, tables, differentiable, training)
-        probabilities, sentence_scores = self.conclude(
-            vectors, documents.document_lengths, evidence, training, differentiable
-        )
-        return probabilities, word_scores, sentence_scores
-
-    def conclude(
-        self,
-        vectors: tf.Tensor,
-        document_lengths: tf.Tensor,
-        evidence: tf.Tensor,
-        training: bool = False,
-        differentiable: bool = True,
+    def encode_sentences(
+        self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities and sentence scores for the vectors of the documents' sentences, in their order."""
-        if training:
-            kept = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
-            vectors *= tf.repeat(kept, document_lengths, axis=0)
-        index = tf.range(tf.shape(vectors)[0])
-        document_vectors, sentence_scores = self._read_sentences(
-            vectors, index, document_lengths, differentiable, training
-        )
-        probabilities = self._decide(self.document_dropout(document_vectors, training=training), evidence)
-        return probabilities, sentence_scores
+        """Return a vector for each sentence [sentences, 2 * units] and word scores (equations 1-7).
 
-    def _decide(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
-        """Return probabilities [documents, classes]."""
-        logits = self.classifier(document_vectors)
-        if self.evidence is not None:
-            logits += self._of_each_class(evidence)
-        return tf.sigmoid(logits) if self._arguments["multi_label"] else tf.nn.softmax(logits)
-
-    def _of_each_class(self, evidence: tf.Tensor) -> tf.Tensor:
-        """Return the logits [documents, classes]; a single column is of the second of two classes."""
-        return tf.pad(evidence, [[0, 0], [self._arguments["classes"] - self.evidence_columns, 0]])
-
-    def evidence_logits(self, documents: Documents) -> tf.Tensor:
-        """Return what the evidence alone says [documents, classes]."""
-        return self._of_each_class(self.said(documents))
-
-    def read_words(
-        self, documents: Documents, tables: Tables, differentiable: bool, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return sentence vectors [sentences, 2 * units] and word scores."""
+        `documents.word_ids` are rows of `tables`, see `project_words`.
+        """
         packing = pack(documents.sentence_lengths)
         states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
         vectors, scores = self.word_pooling.pool(states, packing)
         return vectors, scores
 
-    def _read_sentences(
+    def encode_documents(
         self,
         vectors: tf.Tensor,
         index: tf.Tensor,
         document_lengths: tf.Tensor,
-        differentiable: bool,
+        *,
+        differentiable: bool = True,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return document vectors and sentence scores; `index` [sentences] names the row of `vectors` of each."""
+        """Return a vector for each document [documents, 2 * units] and sentence scores (equations 8-10).
+
+        Sentence i is the row `index[i]` of `vectors`.
+        """
         packing = pack(document_lengths)
         tables = self.sentence_encoder.project(vectors)
         states = self.sentence_encoder.encode(tables, packing, index, differentiable, training)
         pooled, scores = self.sentence_pooling.pool(states, packing)
         return pooled, scores
 
-    @graph(tf.TensorSpec([None], tf.int32))
-    def project(self, word_ids: tf.Tensor) -> Projection:
-        """Project words for `read`; at prediction once for all documents."""
-        return Projection(word_ids, self.project_words(word_ids))
+    def classify_sentences(
+        self,
+        vectors: tf.Tensor,
+        document_lengths: tf.Tensor,
+        evidence: tf.Tensor,
+        *,
+        differentiable: bool = True,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the probabilities and sentence scores of documents, given the vectors of their sentences in order."""
+        if training:
+            mask = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
+            vectors *= tf.repeat(mask, document_lengths, axis=0)
+        index = tf.range(tf.shape(vectors)[0])
+        document_vectors, sentence_scores = self.encode_documents(
+            vectors, index, document_lengths, differentiable=differentiable, training=training
+        )
+        document_vectors = self.document_dropout(document_vectors, training=training)
+        return self.class_probabilities(document_vectors, evidence), sentence_scores
 
-    def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
-        """Return documents for `read`: their words as rows of the projection that is returned with them."""
-        distinct, rows = tf.unique(documents.word_ids)
-        return documents._replace(word_ids=rows), self.project(distinct)
+    def class_probabilities(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
+        """Return probabilities [documents, classes] (equation 11), with the n-gram evidence added to the logits."""
+        logits = self.classifier(document_vectors)
+        if self.evidence is not None:
+            logits += self._class_logits(evidence)
+        return tf.sigmoid(logits) if self._arguments["multi_label"] else tf.nn.softmax(logits)
 
-    @graph(FLAT, PROJECTION)
-    def read(self, documents: Documents, projection: Projection) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return probabilities and both scores as a call does, from a graph traced once for documents of any length.
+    def evidence_shares(self, documents: Documents) -> tf.Tensor:
+        """Return each word's share of the n-gram evidence [words, columns]; no columns without n-grams."""
+        if self.evidence is None:
+            return tf.zeros([tf.size(documents.word_ids), 0])
+        return self.evidence.shares(documents)
 
-        Words are given as rows of what `project` returns. Nothing is kept for a gradient, and there is none. Pooling by
-        maxima has no scores: None.
-        """
-        evidence = self.said(_spelt(documents, projection))
-        return self._read(documents, projection.tables, evidence, differentiable=False)
+    def sum_evidence(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
+        """Return the n-gram evidence of documents [documents, columns] from the shares of their words."""
+        if self.evidence is None:
+            return tf.zeros([tf.size(documents.document_lengths), 0])
+        return self.evidence.add_up(shares, documents)
 
-    def weigh(self, network: float, evidence: float) -> None:
-        """Multiply the network's own logits, and those of the evidence if there is any, by a factor each."""
-        own = [] if self.evidence is None else [self.evidence.table, self.evidence.bias]
-        for factor, weights in ((network, self.classifier.weights), (evidence, own)):
-            for weight in weights:
-                weight.assign(factor * weight)
+    def document_evidence(self, documents: Documents) -> tf.Tensor:
+        """Return the n-gram evidence of documents [documents, columns]; no columns without n-grams."""
+        return self.sum_evidence(self.evidence_shares(documents), documents)
+
+    def evidence_logits(self, documents: Documents) -> tf.Tensor:
+        """Return the logits of the n-grams alone [documents, classes]."""
+        return self._class_logits(self.document_evidence(documents))
+
+    def _class_logits(self, evidence: tf.Tensor) -> tf.Tensor:
+        """Return logits [documents, classes]; a single column of evidence is for the second of two classes."""
+        return tf.pad(evidence, [[0, 0], [self._arguments["classes"] - self.evidence_columns, 0]])
 
     def with_evidence(self, evidence: Evidence | None, **settings: Any) -> HierarchicalAttentionNetwork:
-        """Return a network with the same weights, not compiled, with a linear model whose logits are added to its own.
+        """Return an uncompiled copy of the network that adds the logits of a linear model of n-grams to its own.
 
-        Settings are arguments of the constructor that are to change: the seed and rates, which no weight depends on.
+        The network is trained alone: together with the linear model it would only learn to correct the model's errors
+        on its own training documents.
 
-        The network is trained alone, or it would learn little but to correct the linear model on its own training
-        documents. None gives the network alone.
+        Parameters
+        ----------
+        evidence : Evidence or None
+            None for a copy without n-grams.
+        **settings
+            Arguments of the constructor to change: the seed and the dropout rates, on which no weight depends.
         """
         ngrams = len(evidence.keys) if evidence else 0
-        other = HierarchicalAttentionNetwork(**{**self.get_config(), **settings, "ngrams": ngrams})
-        other.build((None, None, None))
+        copy = HierarchicalAttentionNetwork(**{**self.get_config(), **settings, "ngrams": ngrams})
+        copy.build((None, None, None))
         own = len(self.weights) - (len(Evidence._fields) if self.evidence is not None else 0)
-        other.set_weights([*self.get_weights()[:own], *(evidence or ())])
-        return other
+        copy.set_weights([*self.get_weights()[:own], *(evidence or ())])
+        return copy
 
-    def fitted_evidence(self) -> Evidence | None:
-        """Return the linear model whose logits are added, if there is one."""
+    def ngram_weights(self) -> Evidence | None:
+        """Return the weights of the linear model of n-grams, if there is one."""
         return None if self.evidence is None else Evidence(*self.evidence.get_weights())
 
-    @graph(FLAT, PROJECTION)
-    def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
-        """Return the lower half of `read`: a vector for each sentence [sentences, 2 * units]."""
-        return self.read_words(documents, projection.tables, differentiable=False)[0]
-
-    @graph(FLAT, PROJECTION)
-    def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
-        """Return what n-grams say of documents [documents, columns]; there are no columns without evidence."""
-        return self.said(_spelt(documents, projection))
-
-    @graph(
-        tf.TensorSpec([None, None]),
-        tf.TensorSpec([None], tf.int32),
-        tf.TensorSpec([None], tf.int32),
-        tf.TensorSpec([None, None]),
-    )
-    def read_vectors(
-        self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, evidence: tf.Tensor
-    ) -> tf.Tensor:
-        """Return the upper half of `read`: probabilities of documents whose sentences are rows `index` of `vectors`."""
-        return self._decide(self._read_sentences(vectors, index, document_lengths, differentiable=False)[0], evidence)
-
-    @graph(FLAT, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32))
-    def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities with all words' inputs scaled, and what each word contributes to its target's there.
-
-        A word's inputs are its vector and its shares of the evidence. A contribution [words] is the gradient of the
-        probability of the document's target class at the word's scaled inputs, times the inputs.
-        """
-        inputs = tf.gather(self.embedding.embeddings.value, documents.word_ids), self._shares(documents)
-        vectors, shares = scaled = tuple(scale * part for part in inputs)
-        # Every occurrence of a word is an input of its own here.
-        index = tf.range(tf.shape(vectors)[0])
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(scaled)
-            tables, evidence = self.word_encoder.project(vectors), self._add_up(shares, documents)
-            probabilities = self._read(documents._replace(word_ids=index), tables, evidence)[0]
-            chosen = tf.gather(probabilities, targets, batch_dims=1)
-        gradients = tape.gradient(chosen, scaled, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return probabilities, tf.add_n(
-            [tf.reduce_sum(gradient * part, axis=1) for gradient, part in zip(gradients, inputs, strict=True)]
-        )
+    def scale_logits(self, network: float, evidence: float) -> None:
+        """Multiply the network's own logits by one factor, and those of the n-grams by another, in the weights."""
+        ngrams = [] if self.evidence is None else [self.evidence.table, self.evidence.bias]
+        for factor, weights in ((network, self.classifier.weights), (evidence, ngrams)):
+            for weight in weights:
+                weight.assign(factor * weight)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**self._arguments, "name": self.name}
 
-    def recipe(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return a function and its arguments that make this network in another process, see `han.inference.forked`."""
-        return _remade, (self.get_config(), self.get_weights())
-
-
-def _remade(config: dict[str, Any], weights: list[Any]) -> HierarchicalAttentionNetwork:
-    model = HierarchicalAttentionNetwork(**config)
-    model.build((None, None, None))
-    model.set_weights(weights)
-    return model
-
 
 def _pooling(pooling: str, l2: float, seed: int | None, **settings: Any) -> keras.layers.Layer:
     layer = POOLINGS[pooling]
     return layer(l2=l2, seed=seed, **settings) if layer is AttentionPooling else layer(**settings)
-
-
-def _spelt(documents: Documents, projection: Projection) -> Documents:
-    """Return documents whose words are rows of a projection with their word ids."""
-    return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))

@@ -20,6 +20,7 @@ from han.memory.limits import find_limit
 from han.memory.planning import (
     CORPUS_WORD,
     FIXED_TRAINING,
+    NetworkSize,
     plan_prediction,
     prediction_cost,
     training_cost,
@@ -27,7 +28,6 @@ from han.memory.planning import (
 )
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
-from han.training.fitting import network_of
 
 DOCUMENTS, WORDS, DISTINCT = 8, 20_000, 3000
 
@@ -52,8 +52,8 @@ def measured(work):
 def fit(texts, settings):
     classifier = HANClassifier(**settings)
     result = measured(lambda: classifier.fit(texts, [0, 1] * (DOCUMENTS // 2)))
-    network = network_of(classifier.model_)
-    corpus = Corpus.encode(texts, classifier.document_splitter(), classifier.vocabulary_)
+    network = NetworkSize.of(classifier.model_.get_config())
+    corpus = Corpus.encode(texts, classifier.reader().splitter, classifier.vocabulary_)
     step, _ = training_cost(network, corpus, classifier.batch_size)
     estimate = FIXED_TRAINING + network.training_table + CORPUS_WORD * len(corpus.word_ids) + step
     return {**result, "estimate": estimate}
@@ -62,18 +62,18 @@ def fit(texts, settings):
 def predict_untrained(texts, settings):
     """Predict with a network as it begins: a fit before would have compiled and allocated most of what is measured."""
     classifier = HANClassifier(**settings)
-    splitter = classifier.document_splitter()
+    splitter = classifier.reader().splitter
     _, vocabulary = Corpus.learn(texts, splitter, 1, None)
     model = HierarchicalAttentionNetwork(vocabulary.size, 2, classifier.embedding_dim, classifier.units)
     model.build((None, None, None))
 
     def work():
         limit = find_limit(classifier.memory_limit)
-        plan = plan_prediction(network_of(model), texts, chunk=CHUNK, splitter=splitter, limit=limit)
+        plan = plan_prediction(NetworkSize.of(model.get_config()), texts, chunk=CHUNK, splitter=splitter, limit=limit)
         predict(model, texts, splitter, vocabulary, plan)
 
     estimate, _ = prediction_cost(
-        network_of(model), texts, chunk=CHUNK, max_sentences=splitter.max_sentences,
+        NetworkSize.of(model.get_config()), texts, chunk=CHUNK, max_sentences=splitter.max_sentences,
         density=words_per_character(texts, splitter),
     )  # fmt: skip
     return {**measured(work), "estimate": estimate}

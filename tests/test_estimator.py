@@ -453,7 +453,7 @@ def test_decisions_of_classes_that_exclude_each_other_and_of_others(articles):
 
 def test_confident_documents_have_finite_logarithms(quick, articles):
     sure = copy.deepcopy(quick)
-    sure.model_.weigh(1e6, 1e6)
+    sure.model_.scale_logits(1e6, 1e6)
     assert sure.predict_proba(articles[0]).min() == 0.0
     assert np.isfinite(sure.predict_log_proba(articles[0])).all()
     decisions = sure.decision_function(articles[0])

@@ -8,7 +8,6 @@ from han import HANClassifier
 from han.data.labels import LabelForm
 from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
 from han.model import HierarchicalAttentionNetwork
-from han.text.corpus import Corpus
 from han.text.vocabulary import Vocabulary
 
 # "good" is evidence for a class, "poor" weaker evidence against it. Attention goes to "loud", which decides nothing.
@@ -72,7 +71,7 @@ def result(constructed, documents):
 @pytest.fixture(scope="module")
 def best(constructed, documents):
     """The measures of the ranking that is right by construction."""
-    corpus = Corpus.encode(documents, constructed.document_splitter(), constructed.vocabulary_)
+    corpus = constructed.reader().encode(documents)
     scores = np.select([corpus.word_ids == constructed.vocabulary_[word] for word in ("good", "poor")], [1.0, -1.0])
     return deletion_measures(constructed.model_, corpus, scores)
 

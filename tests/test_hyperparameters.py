@@ -1,25 +1,26 @@
 from __future__ import annotations
 
+import inspect
 from numbers import Integral, Real
 
 import numpy as np
 import pytest
 
 from han import HANClassifier
-from han.hyperparameters import ALLOWED, Range, check_parameters
+from han.hyperparameters import Hyperparameters, Range
 
 
 def test_every_hyper_parameter_has_a_rule_that_its_default_keeps():
     defaults = HANClassifier().get_params()
-    assert set(ALLOWED) == set(defaults)
-    assert check_parameters(defaults, ALLOWED) == defaults
+    assert [*Hyperparameters.rules()] == [*inspect.signature(HANClassifier).parameters]
+    assert Hyperparameters.check(defaults).as_dict() == defaults
 
 
 def test_numpy_values_become_pythons():
     values = HANClassifier(units=np.int32(7), dropout=np.float32(0.25), calibrate=np.bool_(True)).get_params()
-    checked = check_parameters(values, ALLOWED)
-    assert [type(checked[name]) for name in ("units", "dropout", "calibrate")] == [int, float, bool]
-    assert (checked["units"], checked["dropout"], checked["calibrate"]) == (7, 0.25, True)
+    checked = Hyperparameters.check(values)
+    assert [type(value) for value in (checked.units, checked.dropout, checked.calibrate)] == [int, float, bool]
+    assert (checked.units, checked.dropout, checked.calibrate) == (7, 0.25, True)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from han.backend import keras, tf
+from han.inference.compiled import compiled
 from han.layers.ngrams import Evidence
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Documents
@@ -164,8 +165,8 @@ def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
     keys = np.array([2, 5, 7, WORDS * 3 + 4, WORDS * 5 + 7])
     evidence = Evidence(keys, rng.normal(0, 2, (5, 3)).astype(np.float32), np.float32([0.1, 0.0, -0.3]))
     both = model.with_evidence(evidence)
-    assert model.fitted_evidence() is None
-    for kept, given in zip(both.fitted_evidence(), evidence, strict=True):
+    assert model.ngram_weights() is None
+    for kept, given in zip(both.ngram_weights(), evidence, strict=True):
         np.testing.assert_array_equal(kept, given)
     np.testing.assert_array_equal(both.with_evidence(None)(block([[[3, 4]]])), model(block([[[3, 4]]])))
     documents = [[[5, 7, 3, 4], [7, 5, 5, 7]], [[3], [4]], [], random_document(rng, 12)]
@@ -178,12 +179,14 @@ def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(both(inputs), expected, atol=1e-6)
     np.testing.assert_allclose(
-        both.read(flatten(documents), both.project(np.arange(WORDS, dtype=np.int32)))[0], expected, atol=1e-6
+        compiled(both).forward(flatten(documents), compiled(both).project(np.arange(WORDS, dtype=np.int32)))[0],
+        expected,
+        atol=1e-6,
     )
     for document, probabilities in zip(documents, expected, strict=True):
         np.testing.assert_allclose(classify(both, document)[0], probabilities, atol=1e-6)
     np.testing.assert_allclose(both.evidence_logits(flatten(documents)), said)
-    both.weigh(0.5, 2.0)
+    both.scale_logits(0.5, 2.0)
     logits = 0.5 * np.log(model(inputs)) + 2.0 * said
     np.testing.assert_allclose(both(inputs), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-6)
 
@@ -223,7 +226,9 @@ def test_documents_without_padding_give_what_padded_ones_give(rng):
 def test_probabilities_from_the_whole_vocabulary_are_those_of_a_call(rng):
     model = network()
     documents = [random_document(rng, count) for count in (3, 0, 12)]
-    probabilities = model.read(flatten(documents), model.project(np.arange(WORDS, dtype=np.int32)))[0]
+    probabilities = compiled(model).forward(
+        flatten(documents), compiled(model).project(np.arange(WORDS, dtype=np.int32))
+    )[0]
     np.testing.assert_allclose(probabilities, model(block(documents)), atol=1e-6)
 
 

@@ -22,7 +22,6 @@ from han import HANClassifier
 from han.evaluation.measures import baselines
 from han.inference.prediction import classify
 from han.text.batches import prediction_batches
-from han.text.corpus import Corpus
 from han.text.splitting import split_words
 
 Contender = Any
@@ -127,7 +126,7 @@ def han(**settings: Any) -> Callable[[int], HANClassifier]:
 def halves(classifier: HANClassifier, texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the indices of the classes that the network alone, and the n-gram evidence alone, would predict."""
     model = classifier.model_
-    corpus = Corpus.encode(texts, classifier.document_splitter(), classifier.vocabulary_)
+    corpus = classifier.reader().encode(texts)
     said = np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus)])
     return classify(model.with_evidence(None), corpus).argmax(axis=1), said.argmax(axis=1)
 

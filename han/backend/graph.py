@@ -36,9 +36,9 @@ class graph:  # noqa: N801 - a decorator
         self.function = tf.function(method, input_signature=self.signature, autograph=False)
         return self
 
-    def __get__(self, network: Any, owner: type) -> Graph:
+    def __get__(self, compiled: Any, owner: type) -> Graph:
         """Return the graph of a network."""
-        return Graph(network, self.function.__get__(network, owner))
+        return Graph(compiled, self.function.__get__(compiled, owner))
 
 
 class Graph:

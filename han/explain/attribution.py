@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from han.backend.isolation import isolated
 from han.explain.explanation import Explanation
-from han.inference import forked
+from han.inference.compiled import CompiledNetwork
+from han.inference.inference import Network, inference_of
 from han.inference.prediction import CHUNK, divide
-from han.model import HierarchicalAttentionNetwork
 from han.text.batches import MAX_BATCH_WORDS, consecutive, prediction_batches
 from han.text.corpus import Corpus, Documents, Int64, ranges
-from han.text.splitting import DocumentSplitter
-from han.text.vocabulary import Vocabulary
+from han.text.reader import DocumentReader
 
 Float32 = npt.NDArray[np.float32]
 
@@ -45,7 +43,7 @@ class Scores(NamedTuple):
 
 
 def attribute(
-    model: HierarchicalAttentionNetwork,
+    network: Network,
     corpus: Corpus,
     method: str,
     targets: Int64 | None = None,
@@ -56,31 +54,34 @@ def attribute(
 
     Parameters
     ----------
-    model : HierarchicalAttentionNetwork
+    network : HierarchicalAttentionNetwork or StoredNetwork
     corpus : Corpus
         At least one document.
     method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}
         A key of `METHODS`.
     targets : int64 [documents] or None, default None
-        The index of each document's target class; None takes the most probable.
+        The index of each document's target class; None takes the most probable one.
     n_steps : int, default 32
         Points at which integrated gradients evaluates the gradient.
     max_words : int, default 131072
-        Words that memory allows prediction to read at once; or a document, which is not divided here.
+        Words that fit into memory at once in prediction. Documents are not divided here.
     """
-    if forked.was_forked():
-        return forked.ask(attribute, model, corpus, method, targets, n_steps, max_words)
+    return inference_of(network).run(_attribute, corpus, method, targets, n_steps, max_words)
+
+
+def _attribute(
+    network: CompiledNetwork, corpus: Corpus, method: str, targets: Int64 | None, n_steps: int, max_words: int
+) -> Scores:
     size = max_words if method == "attention" else min(max_words // GRADIENT_COST, BATCH_WORDS)
-    with isolated():
-        parts = [
-            METHODS[method](model, corpus.batch(part), None if targets is None else targets[part], n_steps)
-            for part in prediction_batches(corpus, max_words=size)
-        ]
+    parts = [
+        METHODS[method](network, corpus.batch(part), None if targets is None else targets[part], n_steps)
+        for part in prediction_batches(corpus, max_words=size)
+    ]
     return Scores(*(np.concatenate(arrays).astype(np.float32) for arrays in zip(*parts, strict=True)))
 
 
 def attention(
-    model: HierarchicalAttentionNetwork,
+    network: CompiledNetwork,
     documents: Documents,
     targets: Int64 | None,  # noqa: ARG001 all methods are called alike
     n_steps: int,  # noqa: ARG001
@@ -89,36 +90,34 @@ def attention(
 
     Nothing of the evidence of n-grams is in them.
     """
-    probabilities, words, sentences = (part.numpy() for part in model.read(*model.project_distinct(documents)))
+    probabilities, words, sentences = (part.numpy() for part in network.forward(*network.project_distinct(documents)))
     return Scores(probabilities, words, sentences, np.zeros(len(probabilities), np.float32))
 
 
 def gradient_x_input(
-    model: HierarchicalAttentionNetwork,
+    network: CompiledNetwork,
     documents: Documents,
     targets: Int64 | None,
     n_steps: int,  # noqa: ARG001
 ) -> Scores:
     """Score by the gradient of the target's probability at each word's vector, times the vector."""
-    probabilities, chosen = _decide(model, documents, targets)
-    words = model.contributions(documents, chosen, np.float32(1.0))[1].numpy()
+    probabilities, chosen = _decide(network, documents, targets)
+    words = network.contributions(documents, chosen, np.float32(1.0))[1].numpy()
     return _shared_out(documents, probabilities, words, np.zeros(len(chosen), np.float32))
 
 
-def integrated_gradients(
-    model: HierarchicalAttentionNetwork, documents: Documents, targets: Int64 | None, n_steps: int
-) -> Scores:
+def integrated_gradients(network: CompiledNetwork, documents: Documents, targets: Int64 | None, n_steps: int) -> Scores:
     """Score by integrated gradients (Sundararajan et al. 2017, equation 1) from zero vectors to the words' own.
 
     A zero vector is what word dropout puts in place of a word, so the network has learned to read it as a word missing.
     The evidence of n-grams goes from none to the words' own.
     The integral is by Gauss-Legendre quadrature.
     """
-    probabilities, chosen = _decide(model, documents, targets)
+    probabilities, chosen = _decide(network, documents, targets)
     words = np.zeros(len(documents.word_ids))
     for node, weight in zip(*np.polynomial.legendre.leggauss(n_steps), strict=True):
-        words += weight / 2 * model.contributions(documents, chosen, np.float32((node + 1) / 2))[1].numpy()
-    nothing = model.contributions(documents, chosen, np.float32(0.0))[0].numpy()
+        words += weight / 2 * network.contributions(documents, chosen, np.float32((node + 1) / 2))[1].numpy()
+    nothing = network.contributions(documents, chosen, np.float32(0.0))[0].numpy()
     difference = (probabilities - nothing)[np.arange(len(chosen)), chosen]
     scores = _shared_out(documents, probabilities, words, np.zeros(len(chosen), np.float32))
     sums = _sums(scores.sentence_scores, documents.document_lengths)
@@ -126,7 +125,7 @@ def integrated_gradients(
 
 
 def occlusion(
-    model: HierarchicalAttentionNetwork,
+    network: CompiledNetwork,
     documents: Documents,
     targets: Int64 | None,
     n_steps: int,  # noqa: ARG001
@@ -136,15 +135,15 @@ def occlusion(
     Without a word only its sentence changes: that one is encoded anew, and the document is read again from its sentence
     vectors, at a tenth of the work of reading all of its words. The evidence of its n-grams is looked up again.
     """
-    probabilities, chosen = _decide(model, documents, targets)
+    probabilities, chosen = _decide(network, documents, targets)
     lengths, counts = documents.sentence_lengths.astype(np.int64), documents.document_lengths.astype(np.int64)
-    documents, projection = model.project_distinct(documents)
+    documents, projection = network.project_distinct(documents)
     word_ids = documents.word_ids.numpy()
     sentence_of = np.repeat(np.arange(len(lengths)), lengths)
     document_of = np.repeat(np.arange(len(counts)), counts)
     words, sentences = np.arange(len(word_ids)), np.arange(len(lengths))
 
-    vectors = [model.sentence_vectors(documents, projection).numpy()]
+    vectors = [network.sentence_vectors(documents, projection).numpy()]
     starts = np.cumsum(lengths) - lengths
     for part in consecutive(lengths[sentence_of], MAX_BATCH_WORDS):
         sentence = sentence_of[part]
@@ -152,7 +151,7 @@ def occlusion(
         others = members[members != np.repeat(part, lengths[sentence])]
         shortened = (lengths[sentence] - 1).astype(np.int32)
         variants = Documents(word_ids[others], shortened, documents.document_lengths)
-        vectors.append(model.sentence_vectors(variants, projection).numpy())
+        vectors.append(network.sentence_vectors(variants, projection).numpy())
     rows = np.concatenate(vectors)
 
     firsts = np.cumsum(counts) - counts
@@ -161,14 +160,14 @@ def occlusion(
 
     def evidence(document: Int64, start: Int64, end: Int64) -> Float32:
         """Return the evidence of documents each time without its words from `start` to `end`."""
-        if model.evidence is None:
+        if network.network.evidence is None:
             return np.zeros((len(document), 0), np.float32)
-        results = [np.zeros((0, model.evidence_columns), np.float32)]
+        results = [np.zeros((0, network.network.evidence_columns), np.float32)]
         for part in consecutive(word_counts[document], MAX_BATCH_WORDS):
             word = ranges(word_starts[document[part]], word_counts[document[part]])
             first, last = (np.repeat(edge[part], word_counts[document[part]]) for edge in (start, end))
             rest = corpus.take(document[part]).keep_words((word < first) | (word >= last))
-            results.append(model.document_evidence(rest.batch(np.arange(len(part))), projection).numpy())
+            results.append(network.document_evidence(rest.batch(np.arange(len(part))), projection).numpy())
         return np.concatenate(results)
 
     def falls(sentence: Int64, substitute: Int64, start: Int64, end: Int64) -> Float32:
@@ -184,7 +183,7 @@ def occlusion(
             replaced = index == np.repeat(sentence[part], counts[document])
             index = np.where(replaced, np.repeat(substitute[part], counts[document]), index)
             sizes = counts[document] - (substitute[part] < 0)
-            left = model.read_vectors(rows, index[index >= 0].astype(np.int32), sizes.astype(np.int32), said[part])
+            left = network.forward_vectors(rows, index[index >= 0].astype(np.int32), sizes.astype(np.int32), said[part])
             column = chosen[document]
             results.append(probabilities[document, column] - left.numpy()[np.arange(len(part)), column])
         return np.concatenate([np.zeros(0, np.float32), *results])
@@ -198,7 +197,7 @@ def occlusion(
     )
 
 
-METHODS: dict[str, Callable[[HierarchicalAttentionNetwork, Documents, Int64 | None, int], Scores]] = {
+METHODS: dict[str, Callable[[CompiledNetwork, Documents, Int64 | None, int], Scores]] = {
     "attention": attention,
     "gradient_x_input": gradient_x_input,
     "integrated_gradients": integrated_gradients,
@@ -207,10 +206,9 @@ METHODS: dict[str, Callable[[HierarchicalAttentionNetwork, Documents, Int64 | No
 
 
 def explain(
-    model: HierarchicalAttentionNetwork,
+    network: Network,
     texts: list[str],
-    splitter: DocumentSplitter,
-    vocabulary: Vocabulary,
+    reader: DocumentReader,
     classes: list[Any],
     *,
     method: str,
@@ -224,9 +222,9 @@ def explain(
     """
     explanations, cut = [], 0
     for start, end in divide([len(text) for text in texts], CHUNK):
-        corpus, words, offsets = Corpus.encode_with_offsets(texts[start:end], splitter, vocabulary)
+        corpus, words, offsets = reader.encode_with_offsets(texts[start:end])
         cut += corpus.cut
-        scores = attribute(model, corpus, method, None if targets is None else targets[start:end], n_steps, max_words)
+        scores = attribute(network, corpus, method, None if targets is None else targets[start:end], n_steps, max_words)
         chosen = scores.probabilities.argmax(axis=1) if targets is None else targets[start:end]
         for document, text in enumerate(texts[start:end]):
             sentences = slice(*corpus.document_starts[document : document + 2])
@@ -252,9 +250,9 @@ def explain(
     return explanations, cut
 
 
-def _decide(model: HierarchicalAttentionNetwork, documents: Documents, targets: Int64 | None) -> tuple[Float32, Int64]:
+def _decide(network: CompiledNetwork, documents: Documents, targets: Int64 | None) -> tuple[Float32, Int64]:
     """Return the probabilities, and the classes that are explained."""
-    probabilities = model.read(*model.project_distinct(documents))[0].numpy()
+    probabilities = network.forward(*network.project_distinct(documents))[0].numpy()
     return probabilities, probabilities.argmax(axis=1) if targets is None else targets
 
 

@@ -24,7 +24,6 @@ from han.exceptions import ForkedProcessError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-N = TypeVar("N", bound="Sendable")
 
 WHAT_TO_DO = (
     'start processes by "spawn" instead (multiprocessing.get_context("spawn")), or fork before TensorFlow is used'
@@ -38,10 +37,10 @@ BEGINNING = (
 LENGTH = 8  # bytes that say how long a message is
 
 
-class Sendable(Protocol):
+class NetworkSource(Protocol):
     """A network that a helper can be given."""
 
-    def recipe(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def builder(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Return a function of a module, and its arguments, that make the network in another process."""
 
 
@@ -65,7 +64,7 @@ def refuse(action: str) -> None:
         )
 
 
-def ask(function: Callable[Concatenate[N, P], T], network: N, *args: P.args, **kwargs: P.kwargs) -> T:
+def ask(function: Callable[Concatenate[Any, P], T], network: NetworkSource, *args: P.args, **kwargs: P.kwargs) -> T:
     """Return `function(network, ...)`, computed by the network's helper, which is started at the first call.
 
     Parameters
@@ -104,7 +103,7 @@ class Helper:
     network : HierarchicalAttentionNetwork or StandIn
     """
 
-    def __init__(self, network: Sendable) -> None:
+    def __init__(self, network: NetworkSource) -> None:
         self.ended = False
         self.lock = Lock()
         path = [folder for folder in sys.path if isinstance(folder, str)]
@@ -116,14 +115,14 @@ class Helper:
         self.process = subprocess.Popen(  # noqa: S603
             command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
-        self.recipe: tuple[Callable[..., Any], tuple[Any, ...]] | None = network.recipe()
+        self.builder: tuple[Callable[..., Any], tuple[Any, ...]] | None = network.builder()
 
     def ask(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return `function(network, *args, **kwargs)`."""
         with self.lock:
-            if self.recipe is not None:
-                self._exchange(self.recipe)
-                self.recipe = None
+            if self.builder is not None:
+                self._exchange(self.builder)
+                self.builder = None
             return self._exchange((function, args, kwargs))
 
     def _exchange(self, message: Any) -> Any:

@@ -7,13 +7,12 @@ cells and all poolings; some are twice too high. What a process holds before the
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from han.exceptions import MemoryLimitError, MemoryLimitWarning
+from han.exceptions import MemoryLimitError, MemoryLimitWarning, warn_user
 from han.memory.limits import Limit, gigabytes
 from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Corpus
@@ -62,12 +61,17 @@ class Parts(NamedTuple):
     most_grouped: int | None = None
 
 
-class Network(NamedTuple):
-    """What the costs of a network depend on."""
+class NetworkSize(NamedTuple):
+    """The sizes on which the memory costs of a network depend."""
 
     units: int
     embedding_dim: int
     vocabulary_size: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> NetworkSize:
+        """Return the sizes in a network's configuration."""
+        return cls(**{name: config[name] for name in cls._fields})
 
     @property
     def training_word(self) -> int:
@@ -140,14 +144,14 @@ def check_texts(texts: Iterable[str], limit: Limit) -> None:
         raise _too_little("splitting the longest document into words", needed, limit, "pass it in parts, or ")
 
 
-def check_network(network: Network, corpus: Corpus, limit: Limit) -> None:
+def check_network(network: NetworkSize, corpus: Corpus, limit: Limit) -> None:
     """Raise a MemoryLimitError if the network could not be trained on anything, before it is made."""
     needed = FIXED_TRAINING + network.training_table + CORPUS_WORD * len(corpus.word_ids)
     if needed > limit.size:
         raise _too_little("the word vectors and the documents", needed, limit, f"set a lower {OF_TABLES}, or ")
 
 
-def training_cost(network: Network, corpus: Corpus, batch_size: int) -> tuple[int, int]:
+def training_cost(network: NetworkSize, corpus: Corpus, batch_size: int) -> tuple[int, int]:
     """Return the bytes of a training step with the most costly documents, in all and for the distinct words alone."""
     costs = corpus.word_counts * network.training_word + corpus.sentence_counts * network.training_sentence
     words = int(np.sort(corpus.word_counts)[-batch_size:].sum())
@@ -156,13 +160,13 @@ def training_cost(network: Network, corpus: Corpus, batch_size: int) -> tuple[in
 
 
 def plan_training(
-    network: Network, corpus: Corpus, validation: Corpus, *, batch_size: int, evidence: bool, limit: Limit
+    network: NetworkSize, corpus: Corpus, validation: Corpus, *, batch_size: int, evidence: bool, limit: Limit
 ) -> TrainingPlan:
     """Divide training so that it takes no more than the limit, with a warning if that changes anything.
 
     Parameters
     ----------
-    network : Network
+    network : NetworkSize
     corpus, validation : Corpus
         The documents that are trained on, and those that are held out.
     batch_size : int
@@ -235,7 +239,7 @@ def words_per_character(texts: list[str], splitter: DocumentSplitter) -> float:
 
 
 def prediction_cost(
-    network: Network, texts: list[str], *, chunk: int, max_sentences: int, density: float = 1.0
+    network: NetworkSize, texts: list[str], *, chunk: int, max_sentences: int, density: float = 1.0
 ) -> tuple[int, int]:
     """Return the bytes that prediction takes, in all and without the words that are read at once.
 
@@ -251,13 +255,13 @@ def prediction_cost(
 
 
 def plan_prediction(
-    network: Network, texts: list[str], *, chunk: int, splitter: DocumentSplitter, limit: Limit
+    network: NetworkSize, texts: list[str], *, chunk: int, splitter: DocumentSplitter, limit: Limit
 ) -> PredictionPlan:
     """Divide prediction so that it takes no more than the limit, with a warning if that changes anything.
 
     Parameters
     ----------
-    network : Network
+    network : NetworkSize
     texts : list of str
     chunk : int
         Characters of the texts that a thread works on, or a single text.
@@ -291,10 +295,9 @@ def plan_prediction(
 
 
 def _warn(work: str, needed: int, limit: Limit, done: str) -> None:
-    warnings.warn(
+    warn_user(
         f"{work} would take up to {gigabytes(needed)} more memory than is used now, above the limit of {limit}: {done}",
         MemoryLimitWarning,
-        stacklevel=5,
     )
 
 

@@ -14,6 +14,7 @@ from han.exceptions import DestinationError, InvalidValueError
 from han.files.atomic import check_output, replacing
 from han.files.folders import check_writable, is_empty, replacing_folder
 from han.files.paths import local_path
+from han.inference.compiled import compiled
 from han.layers.packing import unpad
 from han.model import HierarchicalAttentionNetwork
 
@@ -95,6 +96,7 @@ def export(path: Path, form: str, model: HierarchicalAttentionNetwork, tokenizer
 
 
 def _save(path: Path, model: HierarchicalAttentionNetwork) -> None:
+    network = compiled(model)
     module = tf.Module()
     # Not the model itself, which Keras would have saved with a signature of its own.
     module.weights = [weight.value for weight in model.weights]
@@ -102,7 +104,7 @@ def _save(path: Path, model: HierarchicalAttentionNetwork) -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32, name="input")], autograph=False)
     def serve(block: tf.Tensor) -> dict[str, tf.Tensor]:
         documents, _, _ = unpad(block)
-        return {"probabilities": model.read(*model.project_distinct(documents))[0]}
+        return {"probabilities": network.forward(*network.project_distinct(documents))[0]}
 
     with isolated():
         tf.saved_model.save(module, str(path), signatures={"serving_default": serve})

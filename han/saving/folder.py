@@ -28,8 +28,8 @@ from han.exceptions import DestinationError, InvalidValueError, MissingFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, is_empty, replacing_folder, settled
 from han.files.paths import local_path
-from han.model import HierarchicalAttentionNetwork
-from han.saving.stand_in import MODEL, read_network, write_network
+from han.inference.inference import Network
+from han.saving.network_file import MODEL, read_network, write_network
 from han.text.vocabulary import Vocabulary
 
 FORMAT_VERSION = 2
@@ -68,7 +68,7 @@ class SavedModel:
     attributes: dict[str, Any]
     classes: Labels
     vocabulary: Vocabulary
-    model: HierarchicalAttentionNetwork
+    model: Network
     card: str = ""
 
 

@@ -1,295 +1,262 @@
-"""From labelled documents to a trained and calibrated network: vocabulary, word vectors, training, temperature."""
+"""From labelled documents to a trained and calibrated network: vocabulary, word vectors, training, calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras
-from han.data.splits import Labelled
 from han.exceptions import InvalidValueError
+from han.hyperparameters import Hyperparameters
 from han.inference.prediction import classify
+from han.layers.ngrams import Evidence
 from han.memory.limits import find_limit
-from han.memory.planning import Network, TrainingPlan, check_network, check_texts, plan_training
+from han.memory.planning import NetworkSize, TrainingPlan, check_network
 from han.model import HierarchicalAttentionNetwork
 from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
-from han.text.splitting import DocumentSplitter
+from han.text.reader import DocumentReader
 from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
 from han.text.word_vectors import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.training.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
 from han.training.checkpoint import Checkpoint
-from han.training.ngrams import MAX_CLASSES, fit_evidence
-from han.training.trainer import TrainingSettings, train
+from han.training.ngrams import fit_evidence
+from han.training.pipeline import Examples
+from han.training.steps import TrainingNetwork
+from han.training.trainer import History, Trainer
 
-# Hyper-parameters that the network takes as they are: what shapes its weights, and what does not.
+# Hyper-parameters that are arguments of the network: those that shape its weights, and those that do not.
 SHAPES = ("units", "cell", "pooling", "residual")
 RATES = ("dropout", "embedding_dropout", "word_dropout", "recurrent_dropout", "l2")
 
 
-class FittedNetwork(NamedTuple):
-    """A trained network and what was learned with it.
+@dataclass(frozen=True)
+class UntrainedNetwork:
+    """A network to train, and the documents that it was built for.
 
     Attributes
     ----------
-    model : HierarchicalAttentionNetwork
-    vocabulary : Vocabulary
-    embedding_coverage : float or None
-        Share of the training documents' words whose vectors came from elsewhere.
-    temperature : float
-        What the logits were divided by.
-    thresholds : float64 [classes]
-        From which probability on a class is predicted, where a document may have several.
-    history : dict of lists
-    cut : int
-        Number of documents that have more sentences than are read.
-    """
-
-    model: HierarchicalAttentionNetwork
-    vocabulary: Vocabulary
-    embedding_coverage: float | None
-    temperature: float
-    thresholds: npt.NDArray[np.float64]
-    history: dict[str, list[float]]
-    cut: int
-
-
-class StartedNetwork(NamedTuple):
-    """A network that is yet to be trained, and the documents that it was made for.
-
-    Attributes
-    ----------
-    model : HierarchicalAttentionNetwork
-    vocabulary : Vocabulary
+    network : TrainingNetwork
+    reader : DocumentReader
     corpus : Corpus
         The documents, encoded.
     known : bool [words of the vocabulary] or None
-        Which words' vectors came from elsewhere; None if there were no such vectors.
+        Which words have given word vectors; None without word vectors.
     """
 
-    model: HierarchicalAttentionNetwork
-    vocabulary: Vocabulary
+    network: TrainingNetwork
+    reader: DocumentReader
     corpus: Corpus
-    known: npt.NDArray[np.bool_] | None
+    known: npt.NDArray[np.bool_] | None = None
+
+    @classmethod
+    def build(
+        cls, texts: list[str], classes: int, multi_label: bool, hyperparameters: Hyperparameters, seed: int
+    ) -> UntrainedNetwork:
+        """Learn the vocabulary of documents and build a network for it, with word vectors if they are given.
+
+        Parameters
+        ----------
+        texts : list of str
+        classes : int
+        multi_label : bool
+        hyperparameters : Hyperparameters
+        seed : int
+            Of the initial weights, of dropout and of word2vec.
+        """
+        reader, corpus = DocumentReader.learn(
+            texts, hyperparameters.splitter(), hyperparameters.min_count, hyperparameters.max_vocabulary
+        )
+        vocabulary, embedding_dim = reader.vocabulary, hyperparameters.embedding_dim
+        size = NetworkSize(hyperparameters.units, embedding_dim, vocabulary.size)
+        check_network(size, corpus, find_limit(hyperparameters.memory_limit))
+        vectors = _word_vectors(corpus, vocabulary, hyperparameters, seed)
+        frozen = hyperparameters.embedding_training == "freeze"
+        if vectors is not None:
+            features = vectors.matrix.shape[1]
+            embedding_dim = features if frozen else max(embedding_dim, features)
+        network = TrainingNetwork(
+            vocabulary_size=vocabulary.size,
+            classes=classes,
+            multi_label=multi_label,
+            embedding_dim=embedding_dim,
+            seed=seed,
+            **{name: getattr(hyperparameters, name) for name in (*SHAPES, *RATES)},
+        )
+        network.build((None, None, None))
+        if vectors is not None:
+            table = network.embedding.embeddings
+            table.assign(initial_embeddings(table.numpy(), vectors))
+        network.embedding.trainable = not frozen
+        return cls(network, reader, corpus, None if vectors is None else vectors.known)
+
+    @classmethod
+    def resume(
+        cls,
+        texts: list[str],
+        network: HierarchicalAttentionNetwork,
+        vocabulary: Vocabulary,
+        hyperparameters: Hyperparameters,
+        seed: int,
+    ) -> UntrainedNetwork:
+        """Copy a fitted network, without its n-grams, to continue training with its vocabulary."""
+        reader = DocumentReader(hyperparameters.splitter(), vocabulary)
+        rates = {name: getattr(hyperparameters, name) for name in RATES}
+        copy = TrainingNetwork.of(network.with_evidence(None), seed=seed, **rates)
+        copy.embedding.trainable = hyperparameters.embedding_training != "freeze"
+        return cls(copy, reader, reader.encode(texts))
+
+    def first(self, documents: int) -> UntrainedNetwork:
+        """Return the same with the first documents only."""
+        return replace(self, corpus=self.corpus.take(np.arange(documents)))
 
     def coverage(self) -> float | None:
-        """Return the share of the documents' words, unknown ones included, whose vectors came from elsewhere."""
+        """Return the share of the documents' words, unknown ones included, that have given word vectors."""
         if self.known is None:
             return None
         covered = np.concatenate([np.zeros(FIRST_WORD_ID, bool), self.known])[self.corpus.word_ids]
         return float(covered.mean()) if len(covered) else 0.0
 
 
-def start_network(
-    texts: list[str],
-    *,
-    classes: int,
-    multi_label: bool,
-    splitter: DocumentSplitter,
-    parameters: Mapping[str, Any],
-    seed: int,
-    previous: tuple[HierarchicalAttentionNetwork, Vocabulary] | None = None,
-) -> StartedNetwork:
-    """Learn the vocabulary of documents and make a network for it, with word vectors if they are asked for.
+class TrainedNetwork(NamedTuple):
+    """A trained network and what was fitted with it.
+
+    Attributes
+    ----------
+    network : HierarchicalAttentionNetwork
+    temperature : float
+        The logits were divided by it.
+    thresholds : float64 [classes]
+        For multi-label classification: the probability from which each class is predicted.
+    history : dict of lists
+    """
+
+    network: HierarchicalAttentionNetwork
+    temperature: float
+    thresholds: npt.NDArray[np.float64]
+    history: History
+
+
+class NetworkFitter:
+    """Trains a network, fits the linear model of n-grams, and calibrates both on the validation examples.
 
     Parameters
     ----------
-    texts : list of str
-    classes : int
-    multi_label : bool
-        Whether a document may have several classes.
-    splitter : DocumentSplitter
-    parameters : mapping
-        The hyper-parameters of `HANClassifier`, checked.
-    seed : int
-        Of the initial weights, of dropout and of word vectors.
-    previous : (HierarchicalAttentionNetwork, Vocabulary), optional
-        A network whose weights, without the evidence of n-grams, are to be gone on with, and its vocabulary.
+    untrained : UntrainedNetwork
+        With the documents of `training`.
+    training, validation : Examples
+        Without validation examples, there is no early stopping and no calibration.
+    hyperparameters : Hyperparameters
+    plan : TrainingPlan
     """
-    held = parameters["embedding_training"] == "freeze"
-    if previous is not None:
-        model, vocabulary = previous
-        corpus, known = Corpus.encode(texts, splitter, vocabulary), None
-        model = model.with_evidence(None, seed=seed, **{name: parameters[name] for name in RATES})
-    else:
-        corpus, vocabulary = Corpus.learn(texts, splitter, parameters["min_count"], parameters["max_vocabulary"])
-        network = Network(parameters["units"], parameters["embedding_dim"], vocabulary.size)
-        check_network(network, corpus, find_limit(parameters["memory_limit"]))
-        vectors = _word_vectors(corpus, vocabulary, parameters, seed)
-        embedding_dim = parameters["embedding_dim"]
-        if vectors is not None:
-            features = vectors.matrix.shape[1]
-            embedding_dim = features if held else max(embedding_dim, features)
-        model = HierarchicalAttentionNetwork(
-            vocabulary_size=vocabulary.size,
-            classes=classes,
-            multi_label=multi_label,
-            embedding_dim=embedding_dim,
-            seed=seed,
-            **{name: parameters[name] for name in (*SHAPES, *RATES)},
+
+    def __init__(
+        self,
+        untrained: UntrainedNetwork,
+        training: Examples,
+        validation: Examples,
+        hyperparameters: Hyperparameters,
+        plan: TrainingPlan,
+    ) -> None:
+        self.network, self.vocabulary = untrained.network, untrained.reader.vocabulary
+        self.training, self.validation = training, validation
+        self.hyperparameters, self.plan = hyperparameters, plan
+        self.classes, self.multi_label = self.network.classifier.units, training.targets.ndim == 2
+
+    def fit(
+        self,
+        rng: np.random.Generator,
+        callbacks: Sequence[keras.callbacks.Callback],
+        checkpoint: Checkpoint | None,
+        *,
+        learn_validation: bool,
+    ) -> TrainedNetwork:
+        """Train and calibrate.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Shuffles the documents.
+        callbacks : sequence of keras.callbacks.Callback
+        checkpoint : Checkpoint or None
+        learn_validation : bool
+            Fit the n-grams again, to the validation examples too, once everything is decided on these.
+        """
+        history = Trainer(self.network, self.hyperparameters).fit(
+            self.training,
+            self.validation,
+            self.hyperparameters,
+            self.plan,
+            rng=rng,
+            callbacks=callbacks,
+            checkpoint=checkpoint,
         )
-        model.build((None, None, None))
-        if vectors is not None:
-            table = model.embedding.embeddings
-            table.assign(initial_embeddings(table.numpy(), vectors))
-        known = None if vectors is None else vectors.known
-    model.embedding.trainable = not held
-    return StartedNetwork(model, vocabulary, corpus, known)
+        evidence = self._fit_ngrams(self.training) if self.hyperparameters.ngram_evidence else None
+        factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
+        temperature, thresholds = 1.0, np.full(self.classes, 0.5)
+        if len(self.validation.corpus):
+            logits = self._network_logits()
+            if evidence is not None:
+                ngram_logits = self._ngram_logits(evidence)
+                factors = fit_mixture(logits, ngram_logits, self.validation.targets, self.validation.weights)
+                logits = factors[0] * logits + factors[1] * ngram_logits
+                if learn_validation:
+                    evidence = self._fit_ngrams(self._all_examples())
+            temperature, thresholds = self._calibrate(logits)
+        network = self.network.with_evidence(evidence)
+        network.scale_logits(*(factor / temperature for factor in factors))
+        return TrainedNetwork(network, temperature, thresholds, history)
+
+    def _fit_ngrams(self, examples: Examples) -> Evidence | None:
+        return fit_evidence(*examples, classes=self.classes, vocabulary_size=self.vocabulary.size)
+
+    def _all_examples(self) -> Examples:
+        (corpus, *training), (held_out, *validation) = self.training, self.validation
+        targets, weights = map(np.concatenate, zip(training, validation, strict=True))
+        return Examples(Corpus.concatenate([corpus, held_out]), targets, weights)
+
+    def _network_logits(self) -> npt.NDArray[np.float64]:
+        """Return the network's logits for the validation examples, up to a constant of each under a softmax."""
+        probabilities = classify(self.network, self.validation.corpus, max_words=self.plan.prediction_words)
+        return to_logits(probabilities, self.multi_label)
+
+    def _ngram_logits(self, evidence: Evidence) -> npt.NDArray[np.float32]:
+        """Return the logits of the n-grams for the validation examples [documents, classes]."""
+        network, corpus = self.network.with_evidence(evidence), self.validation.corpus
+        batches = prediction_batches(corpus, self.plan.prediction_words)
+        return np.concatenate([network.evidence_logits(corpus.batch(batch)) for batch in batches])
+
+    def _calibrate(self, logits: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        """Return the temperature and the thresholds."""
+        temperature, thresholds = 1.0, np.full(self.classes, 0.5)
+        targets, weights = self.validation.targets, self.validation.weights
+        if self.hyperparameters.calibrate:
+            temperature = fit_temperature(to_probabilities(logits, self.multi_label), targets, weights)
+        if self.hyperparameters.tune_thresholds and self.multi_label:
+            probabilities = to_probabilities(logits / temperature, self.multi_label)
+            thresholds = fit_thresholds(probabilities, targets, weights)
+        return temperature, thresholds
 
 
-def check_previous(model: HierarchicalAttentionNetwork, parameters: Mapping[str, Any], had_vectors: bool) -> None:
-    """Raise a ValueError if the hyper-parameters are of a network with other weights than this one."""
-    config = model.get_config()
-    # Word vectors from elsewhere may have made the embedding wider than was asked for.
+def check_shapes(config: dict[str, Any], hyperparameters: Hyperparameters, had_vectors: bool) -> None:
+    """Raise a ValueError if the hyper-parameters do not fit the weights of a network with this configuration."""
+    # Given word vectors may have made the embedding wider than `embedding_dim`.
     for name in SHAPES if had_vectors else (*SHAPES, "embedding_dim"):
-        if config[name] != parameters[name]:
-            raise InvalidValueError(
-                f"{name} must be {config[name]!r}, as in the network that is gone on with, got {parameters[name]!r}"
-            )
-
-
-def network_of(model: HierarchicalAttentionNetwork) -> Network:
-    """Return what a network's need of memory depends on."""
-    config = model.get_config()
-    return Network(**{name: config[name] for name in Network._fields})
-
-
-def training_settings(parameters: Mapping[str, Any], plan: TrainingPlan) -> TrainingSettings:
-    """Return how a network is trained by the hyper-parameters of `HANClassifier`, divided as planned."""
-    return TrainingSettings(
-        **{name: parameters[name] for name in TrainingSettings._fields if name in parameters},
-        embedding_delay=float(parameters["embedding_training"] == "delay"),
-        plan=plan,
-    )
-
-
-def fit_network(
-    training: Labelled,
-    validation: Labelled,
-    unlabelled: list[str],
-    *,
-    classes: int,
-    splitter: DocumentSplitter,
-    parameters: Mapping[str, Any],
-    seed: int,
-    rng: np.random.Generator,
-    callbacks: Sequence[keras.callbacks.Callback],
-    learn_validation: bool,
-    previous: tuple[HierarchicalAttentionNetwork, Vocabulary] | None = None,
-    checkpoint: Checkpoint | None = None,
-) -> FittedNetwork:
-    """Train a network.
-
-    Parameters
-    ----------
-    training, validation : Labelled
-        Validation documents may be none: there is no early stopping and no calibration then.
-    unlabelled : list of str
-        Documents that belong to the vocabulary, and from which word vectors are trained, besides those of `training`.
-    classes : int
-    splitter : DocumentSplitter
-    parameters : mapping
-        The hyper-parameters of `HANClassifier`, checked.
-    seed : int
-        Of the initial weights, of dropout and of word vectors.
-    rng : numpy.random.Generator
-        Orders the documents.
-    callbacks : sequence of keras.callbacks.Callback
-    learn_validation : bool
-        Let the linear model of n-grams learn from the validation documents too, once all is decided on them.
-    previous : (HierarchicalAttentionNetwork, Vocabulary), optional
-        A network to go on with, see `start_network`.
-    checkpoint : Checkpoint, optional
-        Where to store the training, and what is to be gone on with.
-    """
-    multi_label = training.targets.ndim == 2
-    texts = [*training.texts, *unlabelled]
-    limit = find_limit(parameters["memory_limit"])
-    check_texts([*texts, *validation.texts], limit)
-    start = start_network(
-        texts, classes=classes, multi_label=multi_label, splitter=splitter, parameters=parameters, seed=seed,
-        previous=previous,
-    )  # fmt: skip
-    model, vocabulary, cut = start.model, start.vocabulary, start.corpus.cut
-    if unlabelled:
-        start = start._replace(corpus=start.corpus.take(np.arange(len(training.texts))))
-    corpus = start.corpus
-    validation_corpus = Corpus.encode(validation.texts, splitter, vocabulary)
-    plan = plan_training(
-        network_of(model),
-        corpus,
-        validation_corpus,
-        batch_size=parameters["batch_size"],
-        evidence=parameters["ngram_evidence"] and classes <= MAX_CLASSES,
-        limit=limit,
-    )
-
-    history = train(
-        model,
-        corpus,
-        training.targets,
-        training.weights,
-        validation_corpus,
-        validation.targets,
-        validation.weights,
-        settings=training_settings(parameters, plan),
-        rng=rng,
-        progress=bool(parameters["verbose"]),
-        callbacks=callbacks,
-        checkpoint=checkpoint,
-    )
-    fit_linear = partial(fit_evidence, classes=classes, vocabulary_size=vocabulary.size)
-    evidence = fit_linear(corpus, training.targets, training.weights) if parameters["ngram_evidence"] else None
-    factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
-    temperature, thresholds = 1.0, np.full(classes, 0.5)
-    if len(validation_corpus):
-        # But for a constant of each document, which a softmax does not see, these are the network's logits.
-        logits = to_logits(classify(model, validation_corpus, max_words=plan.prediction_words), multi_label)
-        if evidence is not None:
-            said = _evidence_logits(model.with_evidence(evidence), validation_corpus, plan.prediction_words)
-            factors = fit_mixture(logits, said, validation.targets, validation.weights)
-            logits = factors[0] * logits + factors[1] * said
-            if learn_validation:
-                evidence = fit_linear(
-                    Corpus.concatenate([corpus, validation_corpus]),
-                    np.concatenate([training.targets, validation.targets]),
-                    np.concatenate([training.weights, validation.weights]),
-                )
-        if parameters["calibrate"]:
-            probabilities = to_probabilities(logits, multi_label)
-            temperature = fit_temperature(probabilities, validation.targets, validation.weights)
-        if parameters["tune_thresholds"] and multi_label:
-            probabilities = to_probabilities(logits / temperature, multi_label)
-            thresholds = fit_thresholds(probabilities, validation.targets, validation.weights)
-    if evidence is not None:
-        model = model.with_evidence(evidence)
-    model.weigh(*(factor / temperature for factor in factors))
-    return FittedNetwork(
-        model,
-        vocabulary,
-        start.coverage(),
-        temperature,
-        thresholds,
-        history,
-        cut + validation_corpus.cut,
-    )
-
-
-def _evidence_logits(model: HierarchicalAttentionNetwork, corpus: Corpus, max_words: int) -> npt.NDArray[np.float32]:
-    """Return what the evidence alone says of encoded documents [documents, classes]."""
-    return np.concatenate([model.evidence_logits(corpus.batch(part)) for part in prediction_batches(corpus, max_words)])
+        given = getattr(hyperparameters, name)
+        if config[name] != given:
+            raise InvalidValueError(f"{name} must be {config[name]!r}, as in the fitted network, got {given!r}")
 
 
 def _word_vectors(
-    corpus: Corpus, vocabulary: Vocabulary, parameters: Mapping[str, Any], seed: int
+    corpus: Corpus, vocabulary: Vocabulary, hyperparameters: Hyperparameters, seed: int
 ) -> WordVectors | None:
-    source = parameters["embeddings"]
+    source = hyperparameters.embeddings
     if source is None:
         return None
     if isinstance(source, str) and source == WORD2VEC:
-        return train_vectors(corpus, vocabulary, parameters["embedding_dim"], seed)
+        return train_vectors(corpus, vocabulary, hyperparameters.embedding_dim, seed)
     return find_vectors(source, vocabulary)

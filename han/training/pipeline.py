@@ -11,11 +11,73 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from han.backend import tf
+from han.text.batches import drop_sentences
+from han.text.corpus import Corpus
 
 Generator = Callable[[], Iterable[Any]]
+# The batches of an epoch, and whether each is to be skipped, because it was done before an interruption.
+Batches = Callable[[], Iterable[tuple[npt.NDArray[np.int64], bool]]]
+
+
+class Examples(NamedTuple):
+    """Encoded documents with what is to be learned from them.
+
+    Attributes
+    ----------
+    corpus : Corpus
+    targets : int64 [documents] or float32 [documents, classes]
+        The index of each document's class; for multi-label classification, 1 for the classes that a document has.
+    weights : float32 [documents]
+        The weight of each document in the loss.
+    """
+
+    corpus: Corpus
+    targets: npt.NDArray[Any]
+    weights: npt.NDArray[np.float32]
+
+
+def batch_dataset(
+    examples: Examples, batches: Batches, steps: int, rng: np.random.Generator, sentence_dropout: float = 0.0
+) -> tf.data.Dataset:
+    """Return a dataset of (documents, targets, weights).
+
+    Parameters
+    ----------
+    examples : Examples
+    batches : callable
+        Called anew for each epoch.
+    steps : int
+        Number of batches in an epoch, without those that are skipped.
+    rng : numpy.random.Generator
+        For the dropout of sentences.
+    sentence_dropout : float
+        Probability that a sentence is left out.
+    """
+
+    def generate() -> Iterator[tuple[Any, ...]]:
+        for batch, skipped in batches():
+            if skipped and not sentence_dropout:
+                continue
+            documents = examples.corpus.batch(batch)
+            if sentence_dropout:  # skipped batches draw their share of the random numbers, too
+                documents = drop_sentences(documents, sentence_dropout, rng)
+            if not skipped:
+                yield tuple(documents), examples.targets[batch], examples.weights[batch]
+
+    targets = examples.targets
+    signature = (
+        (tf.TensorSpec([None], tf.int32),) * 3,
+        tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
+        tf.TensorSpec([None], tf.float32),
+    )
+    return generated_dataset(generate, signature, steps)
+
 
 _generators: dict[int, Generator] = {}
 _keys = count()

@@ -1,23 +1,23 @@
-"""Fitting a network to an encoded corpus."""
+"""Fitting a network to encoded documents."""
 
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from han.backend import keras, tf
+from han.backend import keras
 from han.backend.graph import free_old_graphs, new_graphs
 from han.backend.variables import shared_kernels
-from han.exceptions import DivergenceError, TrainingWarning
+from han.exceptions import DivergenceError, TrainingWarning, warn_user
+from han.hyperparameters import Hyperparameters
 from han.inference.prediction import classify
 from han.memory.planning import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
-from han.text.batches import drop_sentences, prediction_batches
+from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
 from han.training.callbacks import (
     BestWeights,
@@ -31,198 +31,88 @@ from han.training.callbacks import (
 from han.training.checkpoint import Checkpoint, EpochOrder
 from han.training.losses import Crossentropy, MacroF1
 from han.training.optimizer import LazyAdam
-from han.training.pipeline import generated_dataset
+from han.training.pipeline import Examples, batch_dataset
 from han.training.progress import Progress
-from han.training.steps import in_parts
+from han.training.steps import TrainingNetwork
 
-# Class indices, int64 [documents]; or, where a document may have several classes, float32 [documents, classes].
-Targets = npt.NDArray[Any]
-# The batches of an epoch, and whether each was done before and is to be left out.
-Batches = Callable[[], Iterable[tuple[npt.NDArray[np.int64], bool]]]
+History = dict[str, list[float]]
 
-# What decides which epoch is the best, and the lowest or the highest of it.
+# Which validation result decides on the best epoch, and whether the lowest or the highest value is best.
 MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "macro_f1": ("val_macro_f1", "max")}
-# Few documents make few steps an epoch, and so few updates that nothing is learned in ten epochs. Many classes need
-# more of them: on 20 Newsgroups' development split, the validation loss is the least after 3600.
-MIN_STEPS, MIN_STEPS_OF_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
-# Documents on which a network is tried out.
-PROBED = 64
-# Callbacks that are there to set the learning rate: with one of them there is no schedule of the project's own.
+# epochs="auto": with few documents, ten epochs have too few updates to learn from, and many classes need more: on the
+# development split of 20 Newsgroups, the validation loss is lowest after 3,600 steps.
+MIN_STEPS, MIN_STEPS_PER_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
+# Training documents whose probabilities are checked for NaN where there is no validation loss.
+CHECKED_DOCUMENTS = 64
+# With one of these callbacks, the schedule of the project is off.
 RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 ADVICE = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
 
 
-class TrainingSettings(NamedTuple):
-    """How a network is trained; `HANClassifier` documents each."""
-
-    learning_rate: float
-    warmup: float
-    sentence_dropout: float
-    batch_size: int
-    epochs: int | str
-    patience: int | str | None
-    monitor: str
-    clipnorm: float | None
-    label_smoothing: float
-    averaging: float
-    embedding_delay: float
-    plan: TrainingPlan = TrainingPlan()
-
-
-def train(
-    model: HierarchicalAttentionNetwork,
-    corpus: Corpus,
-    targets: Targets,
-    weights: npt.NDArray[np.float32],
-    validation: Corpus,
-    validation_targets: Targets,
-    validation_weights: npt.NDArray[np.float32],
-    *,
-    settings: TrainingSettings,
-    rng: np.random.Generator,
-    progress: bool,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    checkpoint: Checkpoint | None = None,
-) -> dict[str, list[float]]:
-    """Train with Adam, stop early, and leave the network with its best weights.
-
-    The first Ctrl-C ends the epoch. That, and a loss that is not finite, is a `TrainingWarning` if there are weights to
-    keep.
+class Trainer:
+    """Trains a network with Adam: once to the end (`fit`), or a pass at a time (`update`).
 
     Parameters
     ----------
-    model : HierarchicalAttentionNetwork
-        Built, not compiled.
-    corpus, targets, weights : documents, their targets and their weights in the loss [documents]
-    validation, validation_targets, validation_weights : the same of held-out documents
-        May be empty: then all epochs are run and the last weights kept.
-    settings : TrainingSettings
-    rng : numpy.random.Generator
-        Orders the documents.
-    progress : bool
-        Show progress on standard error.
-    callbacks : sequence of keras.callbacks.Callback
-        Called besides the project's own.
-    checkpoint : Checkpoint, optional
-        Where to store the training, and what is to be gone on with.
-
-    Returns
-    -------
-    dict of lists
-        Loss and accuracy of each epoch, with the prefix `val_` those of the held-out documents.
-
-    Raises
-    ------
-    DivergenceError
-        If the loss or the probabilities are not finite in the first epoch.
-    """
-    steps = -(-len(corpus) // settings.batch_size)
-    epochs = _epochs(settings.epochs, steps, model.classifier.units)
-    patience = -(-3 * epochs // 10) if settings.patience == "auto" else int(settings.patience or epochs)
-    warmup = max(round(settings.warmup * steps), 1)
-    optimizer = _compile(model, settings, targets)
-    order = EpochOrder(corpus, settings.batch_size, rng)
-    held_out = probabilities = None
-    monitored: tuple[str | None, str] = (None, "min")
-    if len(validation):
-        most = settings.plan.validation_words
-        batches = [(batch, False) for batch in prediction_batches(validation, max_words=most)]
-        held_out = _dataset(validation, validation_targets, validation_weights, lambda: batches, len(batches), rng)
-        monitored = MONITORS[settings.monitor]
-    else:
-        probabilities = _probabilities(model, corpus, settings.plan)
-    best = BestWeights(*monitored, patience, probabilities)
-    taken_over = any(isinstance(callback, RATE_CALLBACKS) for callback in callbacks)
-    rate = LearningRate(settings.learning_rate, warmup, epochs * steps, taken_over)
-    parts: dict[str, StatefulCallback] = {"best": best, "rate": rate}
-    if settings.averaging:
-        parts["averaging"] = WeightAveraging(settings.averaging)
-    if settings.embedding_delay:
-        parts["delay"] = EmbeddingDelay(optimizer, round(settings.embedding_delay * steps))
-    # Averages come first, for the others are to see them, and the best weights after all that may end training.
-    called = [part for name, part in parts.items() if name != "best"]
-    called += [*callbacks, *([Progress(epochs)] if progress and sys.stderr else []), best]
-    if checkpoint is not None:
-        called.append(CheckpointSaver(checkpoint, order, best, parts, epochs))
-
-    def fit(last: int) -> dict[str, list[float]]:
-        """Train until an epoch, and return the results of all epochs."""
-        first, history = 0, {}
-        if checkpoint is not None and checkpoint.state is not None:
-            rng.bit_generator.state = checkpoint.state["order"]
-            order.skipped = checkpoint.state["step"]
-            first = epochs if checkpoint.state["ended"] else checkpoint.state["epoch"]
-            history = checkpoint.state["history"]
-        left = steps - order.skipped
-        learned = model.fit(
-            _dataset(corpus, targets, weights, order, left, rng, settings.sentence_dropout),
-            validation_data=held_out,
-            epochs=last,
-            initial_epoch=first,
-            callbacks=called,
-            shuffle=False,  # `training_batches` has done it
-            verbose=0,
-        ).history
-        names = {**history, **learned}
-        return {name: [*history.get(name, []), *map(float, learned.get(name, []))] for name in names}
-
-    history: dict[str, list[float]] = {}
-    with first_interrupt_ends(best), in_parts(model, settings.plan.parts), new_graphs():
-        if checkpoint is not None and checkpoint.state is not None and checkpoint.state["step"]:
-            # To Keras all epochs have as many steps. This one has fewer, and its end is gone on with as from any other.
-            history = fit(checkpoint.state["epoch"] + 1)
-            checkpoint.read()
-        if not best.interrupted:
-            history = fit(epochs)
-    _report(best, epochs)
-    return history
-
-
-def _probabilities(
-    model: HierarchicalAttentionNetwork, corpus: Corpus, plan: TrainingPlan
-) -> Callable[[], npt.NDArray[np.float32]]:
-    """Return a function that returns the probabilities of some documents."""
-    some = corpus.take(np.arange(min(len(corpus), PROBED)))
-    return lambda: classify(model, some, max_words=plan.prediction_words)
-
-
-def _report(best: BestWeights, epochs: int) -> None:
-    """Say that training ended otherwise than was asked for."""
-    kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
-    if best.diverged:
-        if not kept:
-            raise DivergenceError(f"{best.diverged}; {ADVICE}")
-        warnings.warn(f"{best.diverged}: training has stopped, {kept}; {ADVICE}", TrainingWarning, stacklevel=5)
-    elif best.interrupted:
-        message = f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training has stopped, {kept}"
-        warnings.warn(message, TrainingWarning, stacklevel=5)
-
-
-class Stream:
-    """Training that goes on with each batch of documents that comes, at a constant learning rate.
-
-    Parameters
-    ----------
-    model : HierarchicalAttentionNetwork
-        Built.
-    hold_embedding : bool
-        Leave the word vectors as they are.
+    network : TrainingNetwork
+        Built; it is compiled here.
+    hyperparameters : Hyperparameters
     """
 
-    def __init__(self, model: HierarchicalAttentionNetwork, hold_embedding: bool) -> None:
-        self.model = model
-        model.embedding.trainable = not hold_embedding
-        self.optimizer: LazyAdam | None = None
+    def __init__(self, network: TrainingNetwork, hyperparameters: Hyperparameters) -> None:
+        self.network = network
+        self.optimizer = _compile(network, hyperparameters)
 
-    def learn(
+    def fit(
         self,
-        corpus: Corpus,
-        targets: Targets,
-        weights: npt.NDArray[np.float32],
-        settings: TrainingSettings,
+        training: Examples,
+        validation: Examples,
+        hyperparameters: Hyperparameters,
+        plan: TrainingPlan,
+        *,
         rng: np.random.Generator,
-    ) -> dict[str, list[float]]:
-        """Pass over the documents once; the parameters are those of `train`.
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> History:
+        """Train for the given number of epochs, stop early, and restore the best weights.
+
+        The first Ctrl-C ends the epoch. If training ends that way, or because the loss is no longer finite, a
+        `TrainingWarning` says so, provided that there are weights to keep.
+
+        Parameters
+        ----------
+        training, validation : Examples
+            Without validation examples, all epochs are run and the last weights kept.
+        hyperparameters : Hyperparameters
+        plan : TrainingPlan
+        rng : numpy.random.Generator
+            Shuffles the documents.
+        callbacks : sequence of keras.callbacks.Callback
+            Called in addition to the project's own.
+        checkpoint : Checkpoint, optional
+            Where to store the training, and the state to resume it from.
+
+        Returns
+        -------
+        dict of lists
+            Loss and accuracy of each epoch; with the prefix `val_`, those of the validation examples.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss or the probabilities are not finite in the first epoch.
+        """
+        run = _Run(self, training, validation, hyperparameters, plan, rng, checkpoint)
+        self.network.divide(plan.parts)
+        with first_interrupt_ends(run.best), new_graphs():
+            history = run.train(callbacks)
+        _report(run.best, run.epochs)
+        return history
+
+    def update(
+        self, examples: Examples, hyperparameters: Hyperparameters, plan: TrainingPlan, rng: np.random.Generator
+    ) -> History:
+        """Pass over the examples once at a constant learning rate; the state of the optimizer is kept between calls.
 
         Returns
         -------
@@ -232,87 +122,162 @@ class Stream:
         Raises
         ------
         DivergenceError
-            If the loss or the probabilities became no numbers. The network is as it was before.
+            If the loss or the probabilities are not finite. The network is as it was before.
         """
-        if self.optimizer is None:
-            self.optimizer = _compile(self.model, settings, targets)
-        self.optimizer.learning_rate = settings.learning_rate
-        order = EpochOrder(corpus, settings.batch_size, rng)
-        steps = -(-len(corpus) // settings.batch_size)
-        dataset = _dataset(corpus, targets, weights, order, steps, rng, settings.sentence_dropout)
-        variables = [*self.model.variables, *self.optimizer.variables]
+        self.optimizer.learning_rate = hyperparameters.learning_rate
+        self.network.divide(plan.parts)
+        order = EpochOrder(examples.corpus, hyperparameters.batch_size, rng)
+        steps = -(-len(examples.corpus) // hyperparameters.batch_size)
+        dataset = batch_dataset(examples, order, steps, rng, hyperparameters.sentence_dropout)
+        variables = [*self.network.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
-            with in_parts(self.model, settings.plan.parts), new_graphs():
-                history = self.model.fit(dataset, shuffle=False, verbose=0).history
-            for name, found in (
-                ("loss", history["loss"]),
-                ("probabilities", _probabilities(self.model, corpus, settings.plan)()),
-            ):
-                odd = np.ravel(found)[~np.isfinite(np.ravel(found))]
+            with new_graphs():
+                history = self.network.fit(dataset, shuffle=False, verbose=0).history
+            probabilities = _some_probabilities(self.network, examples.corpus, plan)()
+            for name, values in (("loss", history["loss"]), ("probabilities", probabilities)):
+                odd = np.ravel(values)[~np.isfinite(np.ravel(values))]
                 if len(odd):
                     raise DivergenceError(f"{name} became {odd[0]}: the network is as it was before; {ADVICE}")
-        except BaseException:  # a part of a pass would be there and not be known of
+        except BaseException:  # undo what would be half a pass
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
             raise
         return {name: [float(value) for value in values] for name, values in history.items()}
 
 
+class _Run:
+    """One call of `Trainer.fit`: its epochs, batches and callbacks."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        training: Examples,
+        validation: Examples,
+        hyperparameters: Hyperparameters,
+        plan: TrainingPlan,
+        rng: np.random.Generator,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.network, self.optimizer = trainer.network, trainer.optimizer
+        self.training, self.hyperparameters, self.rng, self.checkpoint = training, hyperparameters, rng, checkpoint
+        self.steps = -(-len(training.corpus) // hyperparameters.batch_size)
+        self.epochs = _epochs(hyperparameters.epochs, self.steps, self.network.classifier.units)
+        self.order = EpochOrder(training.corpus, hyperparameters.batch_size, rng)
+        auto = -(-3 * self.epochs // 10)
+        patience = auto if hyperparameters.patience == "auto" else int(hyperparameters.patience or self.epochs)
+        self.validation = None
+        if len(validation.corpus):
+            batches = [
+                (batch, False) for batch in prediction_batches(validation.corpus, max_words=plan.validation_words)
+            ]
+            self.validation = batch_dataset(validation, lambda: batches, len(batches), rng)
+            self.best = BestWeights(*MONITORS[hyperparameters.monitor], patience)
+        else:
+            self.best = BestWeights(None, "min", patience, _some_probabilities(self.network, training.corpus, plan))
+
+    def train(self, callbacks: Sequence[keras.callbacks.Callback]) -> History:
+        """Train until the last epoch, an early stop or an interrupt; return the results of all epochs."""
+        called = self._callbacks(callbacks)
+        history: History = {}
+        if self.checkpoint is not None and self.checkpoint.state is not None and self.checkpoint.state["step"]:
+            # Keras expects epochs of equal length, so an interrupted epoch is finished in a `fit` call of its own.
+            history = self._fit(called, self.checkpoint.state["epoch"] + 1)
+            self.checkpoint.read()
+        if not self.best.interrupted:
+            history = self._fit(called, self.epochs)
+        return history
+
+    def _callbacks(self, others: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
+        """Return all callbacks, in order: averages before what reads them, then `others`, then the best weights."""
+        hyperparameters = self.hyperparameters
+        scheduled_elsewhere = any(isinstance(callback, RATE_CALLBACKS) for callback in others)
+        warmup = max(round(hyperparameters.warmup * self.steps), 1)
+        stateful: dict[str, StatefulCallback] = {
+            "best": self.best,
+            "rate": LearningRate(hyperparameters.learning_rate, warmup, self.epochs * self.steps, scheduled_elsewhere),
+        }
+        if hyperparameters.averaging:
+            stateful["averaging"] = WeightAveraging(hyperparameters.averaging)
+        if hyperparameters.embedding_training == "delay":
+            stateful["delay"] = EmbeddingDelay(self.optimizer, self.steps)
+        called: list[keras.callbacks.Callback] = [part for name, part in stateful.items() if name != "best"]
+        called += others
+        if hyperparameters.verbose and sys.stderr:
+            called.append(Progress(self.epochs))
+        called.append(self.best)
+        if self.checkpoint is not None:
+            called.append(CheckpointSaver(self.checkpoint, self.order, self.best, stateful, self.epochs))
+        return called
+
+    def _fit(self, callbacks: list[keras.callbacks.Callback], last: int) -> History:
+        """Train until an epoch, resuming from the checkpoint; return the results of all epochs."""
+        first, history = 0, {}
+        if self.checkpoint is not None and self.checkpoint.state is not None:
+            state = self.checkpoint.state
+            self.rng.bit_generator.state = state["order"]
+            self.order.skipped = state["step"]
+            first = self.epochs if state["ended"] else state["epoch"]
+            history = state["history"]
+        steps = self.steps - self.order.skipped
+        results = self.network.fit(
+            batch_dataset(self.training, self.order, steps, self.rng, self.hyperparameters.sentence_dropout),
+            validation_data=self.validation,
+            epochs=last,
+            initial_epoch=first,
+            callbacks=callbacks,
+            shuffle=False,  # `training_batches` shuffles
+            verbose=0,
+        ).history
+        names = {**history, **results}
+        return {name: [*history.get(name, []), *map(float, results.get(name, []))] for name in names}
+
+
+def _some_probabilities(
+    network: HierarchicalAttentionNetwork, corpus: Corpus, plan: TrainingPlan
+) -> Callable[[], npt.NDArray[np.float32]]:
+    """Return a function that returns the probabilities of the first documents."""
+    some = corpus.take(np.arange(min(len(corpus), CHECKED_DOCUMENTS)))
+    return lambda: classify(network, some, max_words=plan.prediction_words)
+
+
+def _report(best: BestWeights, epochs: int) -> None:
+    """Warn, or raise an error, if training ended early for another reason than patience."""
+    kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
+    if best.diverged:
+        if not kept:
+            raise DivergenceError(f"{best.diverged}; {ADVICE}")
+        warn_user(f"{best.diverged}: training has stopped, {kept}; {ADVICE}", TrainingWarning)
+    elif best.interrupted:
+        warn_user(f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training has stopped, {kept}", TrainingWarning)
+
+
 @shared_kernels()
-def _compile(model: HierarchicalAttentionNetwork, settings: TrainingSettings, targets: Targets) -> LazyAdam:
-    """Make a network ready for targets like these, and return its optimizer."""
-    free_old_graphs(model)
-    multi_label, classes = targets.ndim == 2, model.classifier.units
+def _compile(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparameters) -> LazyAdam:
+    """Compile a network and return its optimizer."""
+    free_old_graphs(network)
+    multi_label, classes = network.get_config()["multi_label"], network.classifier.units
     metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
-    metrics = [metric("accuracy")]
-    if settings.monitor == "macro_f1":
+    metrics: list[Any] = [metric("accuracy")]
+    if hyperparameters.monitor == "macro_f1":
         metrics.append(MacroF1(classes, multi_label))
-    optimizer = LazyAdam(float(settings.learning_rate), global_clipnorm=settings.clipnorm)
-    model.compile(
+    optimizer = LazyAdam(float(hyperparameters.learning_rate), global_clipnorm=hyperparameters.clipnorm)
+    network.compile(
         optimizer=optimizer,
-        loss=Crossentropy(settings.label_smoothing, multi_label),
+        loss=Crossentropy(hyperparameters.label_smoothing, multi_label),
         weighted_metrics=metrics,
-        jit_compile=False,  # the recurrence is compiled; the rest changes its shapes with every batch
+        jit_compile=False,  # the recurrence is compiled; the shapes of the rest change with every batch
     )
-    # Variables of the optimizer and of the metrics that appear during the first step have it traced twice.
-    optimizer.build(model.trainable_variables)
-    model.compute_metrics(None, np.zeros((1, *targets.shape[1:]), int), np.full((1, classes), 1 / classes), np.ones(1))
+    # If the optimizer and the metrics created their variables in the first step, it would be traced twice.
+    optimizer.build(network.trainable_variables)
+    targets = np.zeros((1, classes) if multi_label else 1, int)
+    network.compute_metrics(None, targets, np.full((1, classes), 1 / classes), np.ones(1))
     return optimizer
 
 
-def _dataset(
-    corpus: Corpus,
-    targets: Targets,
-    weights: npt.NDArray[np.float32],
-    batches: Batches,
-    steps: int,
-    rng: np.random.Generator,
-    sentence_dropout: float = 0.0,
-) -> tf.data.Dataset:
-    """Return one epoch of (documents, targets, weights); `batches` is called anew for each epoch."""
-
-    def generate() -> Iterator[tuple[Any, ...]]:
-        for batch, done in batches():
-            if done and not sentence_dropout:
-                continue
-            documents = corpus.batch(batch)
-            if sentence_dropout:  # what was done before took its share of the random numbers
-                documents = drop_sentences(documents, sentence_dropout, rng)
-            if not done:
-                yield tuple(documents), targets[batch], weights[batch]
-
-    signature = (
-        (tf.TensorSpec([None], tf.int32),) * 3,
-        tf.TensorSpec([None, *targets.shape[1:]], tf.as_dtype(targets.dtype)),
-        tf.TensorSpec([None], tf.float32),
-    )
-    return generated_dataset(generate, signature, steps)
-
-
 def _epochs(epochs: int | str, steps: int, classes: int) -> int:
-    """Return the number of epochs of so many steps; "auto" is ten, or more if that makes few steps."""
+    """Return the number of epochs of `steps` steps each."""
     if isinstance(epochs, str):
-        least = MIN_STEPS + MIN_STEPS_OF_CLASS * classes
-        return min(max(-(-least // steps), MIN_EPOCHS), MAX_EPOCHS)
+        needed = MIN_STEPS + MIN_STEPS_PER_CLASS * classes
+        return min(max(-(-needed // steps), MIN_EPOCHS), MAX_EPOCHS)
     return int(epochs)

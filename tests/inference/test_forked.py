@@ -135,12 +135,12 @@ def test_a_pool_leaves_nothing_and_has_a_helper_for_each_process(in_pools):
 class Table:
     """What a helper can hold without TensorFlow."""
 
-    def recipe(self):
+    def builder(self):
         return dict, ({"here": os.getpid()},)
 
 
 class Unmade:
-    def recipe(self):
+    def builder(self):
         return int, ("no number",)
 
 

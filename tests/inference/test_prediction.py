@@ -6,25 +6,27 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from han.inference.compiled import compiled
 from han.inference.prediction import classify, divide, predict
 from han.memory.planning import PredictionPlan
 from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter, SplitText
 
 
 def test_many_documents_are_predicted_in_their_order(fitted, news, monkeypatch):
     texts = [*news[2], "", *news[0][:10]]
-    arguments = DocumentSplitter(), fitted.vocabulary_
-    expected, _ = predict(fitted.model_, texts, *arguments)
+    reader = DocumentReader(DocumentSplitter(), fitted.vocabulary_)
+    expected, _ = predict(fitted.model_, texts, reader)
     monkeypatch.setattr("han.inference.prediction.CHUNK", 3000)
-    probabilities, cut = predict(fitted.model_, texts, *arguments)
+    probabilities, cut = predict(fitted.model_, texts, reader)
     assert len(divide([len(text) for text in texts], 3000)) > 10
     np.testing.assert_allclose(probabilities, expected, atol=1e-6)
     assert cut == 0
 
 
 def test_a_large_vocabulary_is_projected_chunk_by_chunk(fitted, news, monkeypatch):
-    arguments = fitted.model_, news[2][:40], DocumentSplitter(), fitted.vocabulary_
+    arguments = fitted.model_, news[2][:40], DocumentReader(DocumentSplitter(), fitted.vocabulary_)
     monkeypatch.setattr("han.inference.prediction.CHUNK", 5000)
     expected, _ = predict(*arguments)
     monkeypatch.setattr("han.inference.prediction.LARGEST_TABLE", 10)
@@ -33,7 +35,7 @@ def test_a_large_vocabulary_is_projected_chunk_by_chunk(fitted, news, monkeypatc
 
 def test_documents_without_words_make_whole_chunks(fitted, monkeypatch):
     monkeypatch.setattr("han.inference.prediction.CHUNK", 2)
-    probabilities, _ = predict(fitted.model_, ["  "] * 5, DocumentSplitter(), fitted.vocabulary_)
+    probabilities, _ = predict(fitted.model_, ["  "] * 5, DocumentReader(DocumentSplitter(), fitted.vocabulary_))
     np.testing.assert_allclose(probabilities, fitted.predict_proba([""]).repeat(5, axis=0), atol=1e-6)
 
 
@@ -48,13 +50,14 @@ def test_a_splitter_is_never_called_twice_at_once(fitted, monkeypatch):
         inside.pop()
         return [text]
 
-    predict(fitted.model_, ["A film. A play."] * 30, DocumentSplitter(sentence_splitter=split), fitted.vocabulary_)
+    reader = DocumentReader(DocumentSplitter(sentence_splitter=split), fitted.vocabulary_)
+    predict(fitted.model_, ["A film. A play."] * 30, reader)
 
 
 def test_cut_documents_are_counted_over_all_chunks(fitted, monkeypatch):
     monkeypatch.setattr("han.inference.prediction.CHUNK", 10)
     texts = ["One. Two. Three."] * 3 + ["One."] * 2
-    assert predict(fitted.model_, texts, DocumentSplitter(max_sentences=2), fitted.vocabulary_)[1] == 3
+    assert predict(fitted.model_, texts, DocumentReader(DocumentSplitter(max_sentences=2), fitted.vocabulary_))[1] == 3
 
 
 def test_a_huge_document_is_read_in_groups_of_sentences(fitted, rng):
@@ -64,12 +67,12 @@ def test_a_huge_document_is_read_in_groups_of_sentences(fitted, rng):
     texts = ["A short one.", SplitText(sentences)]
     corpus = Corpus.encode(texts, splitter, fitted.vocabulary_)
     assert corpus.sentence_counts.tolist() == [1, 20_000]
-    documents, projection = fitted.model_.project_distinct(corpus.batch([0, 1]))
-    expected = fitted.model_.read(documents, projection)[0]
+    network = compiled(fitted.model_)
+    expected = network.forward(*network.project_distinct(corpus.batch([0, 1])))[0]
     for most in (700, 10**6):
         np.testing.assert_allclose(classify(fitted.model_, corpus, max_words=most), expected, atol=1e-6)
     plan = PredictionPlan(words=5000, threads=1)
-    found, cut = predict(fitted.model_, texts, splitter, fitted.vocabulary_, plan)
+    found, cut = predict(fitted.model_, texts, DocumentReader(splitter, fitted.vocabulary_), plan)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert cut == 0
 

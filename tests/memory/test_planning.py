@@ -16,7 +16,7 @@ from han.exceptions import MemoryLimitError, MemoryLimitWarning
 from han.memory.limits import Limit, container_memory, find_limit, parse_size
 from han.memory.planning import (
     FIXED_TRAINING,
-    Network,
+    NetworkSize,
     PredictionPlan,
     TrainingPlan,
     check_network,
@@ -30,7 +30,7 @@ from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Corpus
 from han.text.splitting import DocumentSplitter
 
-NETWORK = Network(units=50, embedding_dim=100, vocabulary_size=3000)
+NETWORK = NetworkSize(units=50, embedding_dim=100, vocabulary_size=3000)
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from han.backend import keras, tf
 from han.memory.planning import Parts
-from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
-from han.training.steps import in_parts
+from han.training.steps import TrainingNetwork
 
 VOCABULARY = 50
 # Documents at once, sentences at once; and all of them at once, which is the whole batch again.
@@ -31,7 +30,7 @@ def corpus():
 def steps(corpus, parts, multi_label=False, count=2, **settings):
     """Return the changes of the weights, and what was reported, by steps with all documents as the batch."""
     keras.utils.set_random_seed(0)
-    model = HierarchicalAttentionNetwork(
+    model = TrainingNetwork(
         VOCABULARY, 3, embedding_dim=6, units=4, seed=1, multi_label=multi_label, **{"l2": 1e-2, **settings}
     )
     model.build((None, None, None))
@@ -56,8 +55,8 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     # Larger than they come: or hardly any of it would reach the attention over words.
     model.set_weights([4 * weight for weight in model.get_weights()])
     before = [np.array(variable) for variable in model.trainable_variables]
-    with in_parts(model, parts):
-        history = model.fit(dataset, steps_per_epoch=count, shuffle=False, verbose=0).history
+    model.divide(parts)
+    history = model.fit(dataset, steps_per_epoch=count, shuffle=False, verbose=0).history
     after = [np.array(variable) for variable in model.trainable_variables]
     return model, [one - other for one, other in zip(after, before, strict=True)], history
 
@@ -91,7 +90,7 @@ def test_groups_of_sentences_have_the_masks_of_the_whole_batch(corpus):
 
 @pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
 def test_evaluation_is_that_of_the_whole_batch(corpus, parts):
-    model = HierarchicalAttentionNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
+    model = TrainingNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
     model.build((None, None, None))
     metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), weighted_metrics=[metric])
@@ -103,8 +102,6 @@ def test_evaluation_is_that_of_the_whole_batch(corpus, parts):
     )
     expected = model.test_on_batch(*batch, return_dict=True)
     model.reset_metrics()
-    with in_parts(model, parts):
-        found = model.test_on_batch(*batch, return_dict=True)
+    model.divide(parts)
+    found = model.test_on_batch(*batch, return_dict=True)
     assert found == pytest.approx(expected, rel=1e-5)
-    assert "test_step" not in vars(model)
-    assert "train_step" not in vars(model)

@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, log_loss
 
+from han import HANClassifier
 from han.backend import keras, tf
+from han.hyperparameters import Hyperparameters
 from han.memory.planning import Parts, TrainingPlan
-from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
 from han.text.splitting import DocumentSplitter
 from han.training.losses import Crossentropy, MacroF1
-from han.training.trainer import TrainingSettings, train
+from han.training.pipeline import Examples
+from han.training.steps import TrainingNetwork
+from han.training.trainer import Trainer
 
-SETTINGS = TrainingSettings(
-    learning_rate=0.01, warmup=0.5, batch_size=8, epochs=3, patience=None, monitor="loss", clipnorm=1.0,
-    label_smoothing=0.0, averaging=0.0, embedding_delay=0.0, sentence_dropout=0.0,
-)  # fmt: skip
+SETTINGS = {
+    "learning_rate": 0.01, "warmup": 0.5, "batch_size": 8, "epochs": 3, "patience": None, "averaging": 0.0, "verbose": 0
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +48,18 @@ class Recorder(keras.callbacks.Callback):
         return [np.array(weight) for weight in self.model.trainable_variables]
 
 
-def run(documents, held_out=True, **changes):
+def run(documents, held_out=True, plan=TrainingPlan(), **changes):  # noqa: B008 immutable
     corpus, vocabulary, targets = documents
-    model = HierarchicalAttentionNetwork(vocabulary.size, 2, embedding_dim=6, units=4, seed=1)
+    model = TrainingNetwork(vocabulary.size, 2, embedding_dim=6, units=4, seed=1)
     model.build((None, None, None))
     recorder = Recorder()
-    settings = SETTINGS._replace(**changes)
+    hyperparameters = Hyperparameters.check(HANClassifier(**{**SETTINGS, **changes}).get_params())
     weights = np.ones(len(corpus), np.float32)
-    validation = (corpus, targets, weights) if held_out else (corpus.take([]), targets[:0], weights[:0])
-    history = train(
-        model, corpus, targets, weights, *validation, settings=settings, rng=np.random.default_rng(0), progress=False,
-        callbacks=[recorder],
-    )  # fmt: skip
+    training = Examples(corpus, targets, weights)
+    validation = training if held_out else Examples(corpus.take([]), targets[:0], weights[:0])
+    history = Trainer(model, hyperparameters).fit(
+        training, validation, hyperparameters, plan, rng=np.random.default_rng(0), callbacks=[recorder]
+    )
     return model, recorder, history
 
 
@@ -107,7 +109,7 @@ def test_averages_are_validated_and_kept_while_training_goes_on_from_the_weights
 
 
 def test_a_delayed_embedding_stands_still_for_its_steps_only(documents):
-    _, recorder, _ = run(documents, embedding_delay=1.0)
+    _, recorder, _ = run(documents, embedding_training="delay")
     steps = (len(recorder.steps) - 1) // 3
     tables = [weights[0] for weights in recorder.steps]
     assert tables[0].shape[1] == 6

@@ -1,0 +1,146 @@
+"""What `fit` learned, as one plain object that predicts and explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from han.data.labels import LabelForm
+from han.exceptions import ForkedProcessError, InvalidValueError, warn_user
+from han.explain.attribution import explain
+from han.explain.explanation import Explanation
+from han.hyperparameters import Hyperparameters
+from han.inference.forked import WHAT_TO_DO
+from han.inference.inference import Network
+from han.inference.prediction import CHUNK, predict
+from han.memory.limits import find_limit
+from han.memory.planning import NetworkSize, PredictionPlan, plan_prediction
+from han.model import HierarchicalAttentionNetwork
+from han.text.reader import DocumentReader
+from han.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class FittedClassifier:
+    """A trained network and what was fitted with it.
+
+    Attributes
+    ----------
+    network : HierarchicalAttentionNetwork
+        In a forked process that loaded it, a `han.saving.network_file.StoredNetwork`.
+    vocabulary : Vocabulary
+    labels : LabelForm
+        The classes, and the form in which labels were given.
+    thresholds : float64 [classes]
+        For multi-label classification: the probability from which each class is predicted.
+    temperature : float
+        The logits were divided by it.
+    embedding_coverage : float or None
+        Share of the training documents' words that had given word vectors.
+    history : dict of lists
+        Results of each epoch.
+    class_count : int64 [classes]
+        Training documents of each class.
+    n_samples : int
+        Training documents.
+    """
+
+    network: Network
+    vocabulary: Vocabulary
+    labels: LabelForm
+    thresholds: npt.NDArray[np.float64]
+    temperature: float
+    embedding_coverage: float | None
+    history: dict[str, list[float]]
+    class_count: npt.NDArray[np.int64]
+    n_samples: int
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of the fitted `HANClassifier`, by name."""
+        return {
+            "model_": self.network,
+            "vocabulary_": self.vocabulary,
+            "label_form_": self.labels,
+            "classes_": self.labels.classes,
+            "thresholds_": self.thresholds,
+            "temperature_": self.temperature,
+            "embedding_coverage_": self.embedding_coverage,
+            "history_": self.history,
+            "class_count_": self.class_count,
+            "n_samples_fit_": self.n_samples,
+        }
+
+    def local_network(self) -> HierarchicalAttentionNetwork:
+        """Return the Keras model, which a forked process that loaded the classifier does not have."""
+        if isinstance(self.network, HierarchicalAttentionNetwork):
+            return self.network
+        raise ForkedProcessError(f"the network cannot be built in a forked process; {WHAT_TO_DO}")
+
+    def reader(self, hyperparameters: Hyperparameters) -> DocumentReader:
+        """Return what turns documents into word ids."""
+        return DocumentReader(hyperparameters.splitter(), self.vocabulary)
+
+    def predict_proba(self, texts: list[str], hyperparameters: Hyperparameters) -> npt.NDArray[np.float32]:
+        """Return class probabilities [documents, classes]."""
+        reader, plan = self.reader(hyperparameters), self._plan(texts, hyperparameters)
+        probabilities, truncated = predict(self.network, texts, reader, plan)
+        warn_of_truncation(truncated, len(texts), hyperparameters.max_sentences)
+        return probabilities
+
+    def decode(self, probabilities: npt.NDArray[np.float32]) -> Any:
+        """Return the predicted labels, in the form that `fit` was given."""
+        if self.labels.multi_label:
+            return self.labels.decode(probabilities >= self.thresholds)
+        return self.labels.decode(probabilities.argmax(axis=1))
+
+    def explain(
+        self,
+        texts: list[str],
+        hyperparameters: Hyperparameters,
+        *,
+        method: str,
+        targets: npt.NDArray[np.int64] | None,
+        n_steps: int,
+    ) -> list[Explanation]:
+        """Return an explanation of each document; see `HANClassifier.explain`."""
+        if method == "attention" and self.network.get_config()["pooling"] == "max":
+            raise InvalidValueError(
+                'method "attention" needs pooling "attention" or "mean"; max pooling has no weights'
+            )
+        explanations, truncated = explain(
+            self.network,
+            texts,
+            self.reader(hyperparameters),
+            self.labels.classes.tolist(),
+            method=method,
+            targets=targets,
+            n_steps=n_steps,
+            max_words=self._plan(texts, hyperparameters).words,
+        )
+        warn_of_truncation(truncated, len(texts), hyperparameters.max_sentences)
+        if self.labels.multi_label:
+            thresholds = tuple(self.thresholds.tolist())
+            explanations = [replace(explanation, thresholds=thresholds) for explanation in explanations]
+        return explanations
+
+    def _plan(self, texts: list[str], hyperparameters: Hyperparameters) -> PredictionPlan:
+        return plan_prediction(
+            NetworkSize.of(self.network.get_config()),
+            texts,
+            chunk=CHUNK,
+            splitter=hyperparameters.splitter(),
+            limit=find_limit(hyperparameters.memory_limit),
+        )
+
+
+def warn_of_truncation(truncated: int, documents: int, max_sentences: int) -> None:
+    """Warn if documents had more sentences than are read."""
+    if truncated:
+        warn_user(
+            f"{truncated} of {documents} documents have more than max_sentences={max_sentences} sentences "
+            "and were cut there",
+            UserWarning,
+        )

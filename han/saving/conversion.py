@@ -1,0 +1,78 @@
+"""A fitted classifier to the content of its folder, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from han.data.labels import LabelForm
+from han.fitted import FittedClassifier
+from han.hyperparameters import Hyperparameters
+from han.saving.card import model_card
+from han.saving.description import describe
+from han.saving.folder import SavedModel, function_name
+
+# Hyper-parameters that are functions, of which only the names are stored.
+FUNCTIONS = ("sentence_splitter", "tokenizer")
+
+
+def to_saved(
+    fitted: FittedClassifier,
+    hyperparameters: Hyperparameters,
+    data: str | None = None,
+    scores: Mapping[str, float] | None = None,
+) -> SavedModel:
+    """Return the content of a folder.
+
+    Parameters
+    ----------
+    fitted : FittedClassifier
+    hyperparameters : Hyperparameters
+    data : str, optional
+        Name of the training data, for the model card.
+    scores : mapping of str to float, optional
+        Results on test documents, for the model card.
+    """
+    parameters = hyperparameters.as_dict()
+    functions = {name: parameters.pop(name) for name in FUNCTIONS}
+    return SavedModel(
+        parameters,
+        {name: function_name(function) for name, function in functions.items() if function is not None},
+        {
+            "history_": fitted.history,
+            "embedding_coverage_": fitted.embedding_coverage,
+            "temperature_": fitted.temperature,
+            "labels": fitted.labels.kind,
+            "thresholds": fitted.thresholds.tolist(),
+            "class_count": fitted.class_count.tolist(),
+            "documents": fitted.n_samples,
+        },
+        fitted.labels.classes,
+        fitted.vocabulary,
+        fitted.network,
+        model_card(describe(fitted, hyperparameters), hyperparameters.language, data, scores or {}),
+    )
+
+
+def from_saved(saved: SavedModel) -> FittedClassifier:
+    """Return the classifier of a folder.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the attributes are not those that `to_saved` writes.
+    """
+    attributes, classes = saved.attributes, len(saved.classes)
+    # Folders of format 1 lack some of the attributes.
+    return FittedClassifier(
+        network=saved.model,
+        vocabulary=saved.vocabulary,
+        labels=LabelForm(saved.classes, attributes.get("labels", "single")),
+        thresholds=np.array(attributes.get("thresholds", [0.5] * classes)),
+        temperature=attributes["temperature_"],
+        embedding_coverage=attributes["embedding_coverage_"],
+        history=attributes["history_"],
+        class_count=np.array(attributes.get("class_count", [0] * classes)),
+        n_samples=attributes.get("documents", 0),
+    )

@@ -1,0 +1,123 @@
+"""The network of a saved classifier as a `.keras` file; forked processes read and write it, too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from han.backend.isolation import isolated
+from han.inference.compiled import CompiledNetwork
+from han.inference.forked import was_forked
+from han.inference.inference import Network, inference_of
+from han.model import HierarchicalAttentionNetwork
+from han.saving.keras_file import CONFIG, WEIGHTS, build_network, unpacked
+
+MODEL = "model.keras"
+
+
+class StoredNetwork:
+    """The file of a network that was loaded or unpickled in a forked process, which cannot build it.
+
+    It runs in a helper process, see `han.inference.inference.inference_of`.
+
+    Parameters
+    ----------
+    content : bytes
+        A `.keras` file.
+
+    Attributes
+    ----------
+    digest : bytes
+        SHA-256 of the arguments and weights; files of the same network differ in the times stored in them.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            config = archive.read(CONFIG)
+            self._config: dict[str, Any] = json.loads(config)["config"]
+            weights = archive.read(WEIGHTS)
+        digest = hashlib.sha256(config)
+
+        def update(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                digest.update(name.encode())
+                digest.update(item[()].tobytes())
+
+        with h5py.File(BytesIO(weights)) as tree:
+            tree.visititems(update)
+        self.digest = digest.digest()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return dict(self._config)
+
+    def count_params(self) -> int:
+        """Return the number of weights."""
+        return inference_of(self).run(_count_params)
+
+    def builder(self) -> tuple[Callable[..., CompiledNetwork], tuple[Any, ...]]:
+        """Return a function, and its arguments, that build the network in another process."""
+        return _build, (self.content, self._config["vocabulary_size"], self._config["classes"])
+
+
+# A pool unpickles the classifier for every task, and each network would have a helper process of its own.
+_latest: StoredNetwork | None = None
+
+
+def read_network(path: Path, vocabulary_size: int, classes: int) -> Network:
+    """Read a `.keras` file; in a forked process, as a `StoredNetwork`. Parameters and errors are as for `unpacked`."""
+    global _latest
+    if not was_forked():
+        with isolated():
+            return build_network(path, vocabulary_size, classes)
+    with unpacked(path, vocabulary_size, classes):
+        network = StoredNetwork(path.read_bytes())
+    if _latest is None or _latest.digest != network.digest:
+        _latest = network
+    return _latest
+
+
+def write_network(path: Path, network: Network) -> None:
+    """Write a `.keras` file, without the state of an optimizer."""
+    path.write_bytes(network_bytes(network))
+
+
+def network_bytes(network: Network) -> bytes:
+    """Return the content of a `.keras` file."""
+    return network.content if isinstance(network, StoredNetwork) else inference_of(network).run(_network_bytes)
+
+
+def network_from_bytes(content: bytes, vocabulary_size: int, classes: int) -> Network:
+    """Return the network whose `network_bytes` are given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        path.write_bytes(content)
+        return read_network(path, vocabulary_size, classes)
+
+
+def _build(content: bytes, vocabulary_size: int, classes: int) -> CompiledNetwork:
+    network = network_from_bytes(content, vocabulary_size, classes)
+    if not isinstance(network, HierarchicalAttentionNetwork):
+        raise RuntimeError("a helper process is not forked")
+    return CompiledNetwork(network)
+
+
+def _network_bytes(network: CompiledNetwork) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL
+        # An uncompiled copy: the state of the optimizer is twice as large as the network.
+        network.network.with_evidence(network.network.ngram_weights()).save(path)
+        return path.read_bytes()
+
+
+def _count_params(network: CompiledNetwork) -> int:
+    return int(network.network.count_params())

@@ -1,0 +1,145 @@
+"""Training on batches of documents as they come: `HANClassifier.partial_fit`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from han.backend.isolation import isolated
+from han.data.doubtful_labels import warn_of_doubtful_classes
+from han.data.labels import LabelForm
+from han.data.validation import check_texts, check_words, class_count, shown
+from han.exceptions import InvalidValueError
+from han.fitted import FittedClassifier, warn_of_truncation
+from han.hyperparameters import Hyperparameters
+from han.memory.limits import find_limit
+from han.memory.planning import NetworkSize, plan_training
+from han.text.word_vectors import check_source
+from han.training.fit import check_labelled
+from han.training.fitting import UntrainedNetwork, check_shapes
+from han.training.pipeline import Examples
+from han.training.steps import TrainingNetwork
+from han.training.trainer import Trainer
+
+
+class IncrementalFit:
+    """The calls of `HANClassifier.partial_fit`, between which the state of the optimizer is kept."""
+
+    def __init__(self) -> None:
+        self._trainer: Trainer | None = None
+
+    def update(
+        self,
+        fitted: FittedClassifier | None,
+        X: Any,  # noqa: N803
+        y: Any,
+        classes: Any,
+        sample_weight: Any,
+        hyperparameters: Hyperparameters,
+    ) -> FittedClassifier:
+        """Pass over labelled documents once, and return the updated classifier.
+
+        Parameters
+        ----------
+        fitted : FittedClassifier or None
+            None before the first documents.
+        X, y, classes, sample_weight : see `HANClassifier.partial_fit`
+        hyperparameters : Hyperparameters
+        """
+        texts = check_texts(X)
+        labels = _check_classes(fitted, classes, y, len(texts))
+        if isinstance(hyperparameters.class_weight, str):
+            raise InvalidValueError(
+                f"class_weight must be a dict or None for partial_fit, got {hyperparameters.class_weight!r}"
+            )
+        documents = check_labelled(texts, y, labels, sample_weight, hyperparameters.class_weight)
+        _check_hyperparameters(fitted, labels, texts, hyperparameters)
+        seed = int(check_random_state(hyperparameters.random_state).randint(2**24))
+        with isolated():
+            if fitted is None:
+                untrained = UntrainedNetwork.build(
+                    texts, len(labels.classes), labels.multi_label, hyperparameters, seed
+                )
+                fitted, corpus = _empty(untrained, labels), untrained.corpus
+            else:
+                corpus = fitted.reader(hyperparameters).encode(texts)
+            warn_of_truncation(corpus.cut, len(texts), hyperparameters.max_sentences)
+            examples = Examples(corpus, documents.targets, documents.weights)
+            return self._pass(fitted, examples, hyperparameters, seed)
+
+    def _pass(
+        self,
+        fitted: FittedClassifier,
+        examples: Examples,
+        hyperparameters: Hyperparameters,
+        seed: int,
+    ) -> FittedClassifier:
+        plan = plan_training(
+            NetworkSize.of(fitted.network.get_config()),
+            examples.corpus,
+            examples.corpus.take([]),
+            batch_size=hyperparameters.batch_size,
+            evidence=False,
+            limit=find_limit(hyperparameters.memory_limit),
+        )
+        trainer = self._trainer
+        if trainer is None:
+            network = fitted.local_network()
+            if not isinstance(network, TrainingNetwork):
+                network = TrainingNetwork.of(network)
+            network.embedding.trainable = hyperparameters.embedding_training != "freeze"
+            trainer = Trainer(network, hyperparameters)
+        # Each call shuffles anew; the same calls with the same random state shuffle alike.
+        rng = np.random.default_rng([seed, len(fitted.history.get("loss", []))])
+        results = trainer.update(examples, hyperparameters, plan, rng)
+        self._trainer = trainer
+        return replace(
+            fitted,
+            network=trainer.network,
+            history={name: fitted.history.get(name, []) + values for name, values in results.items()},
+            class_count=fitted.class_count + class_count(examples.targets, len(fitted.labels.classes)),
+            n_samples=fitted.n_samples + len(examples.corpus),
+        )
+
+
+def _check_classes(fitted: FittedClassifier | None, classes: Any, y: Any, documents: int) -> LabelForm:
+    if fitted is None:
+        if classes is None:
+            raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
+        return LabelForm.expect(classes, y, documents)
+    known = fitted.labels
+    if classes is not None and LabelForm.expect(classes, y, documents).classes.tolist() != known.classes.tolist():
+        raise InvalidValueError(
+            f"classes must match the fitted classes, {shown(known.classes.tolist())}, got {shown(classes)}"
+        )
+    return known
+
+
+def _check_hyperparameters(
+    fitted: FittedClassifier | None, labels: LabelForm, texts: list[str], hyperparameters: Hyperparameters
+) -> None:
+    if fitted is not None:
+        check_shapes(fitted.network.get_config(), hyperparameters, fitted.embedding_coverage is not None)
+        return
+    check_source(hyperparameters.embeddings)
+    check_words(texts, hyperparameters.splitter())
+    warn_of_doubtful_classes(labels)
+
+
+def _empty(untrained: UntrainedNetwork, labels: LabelForm) -> FittedClassifier:
+    """Return a classifier that has not seen a document."""
+    classes = len(labels.classes)
+    return FittedClassifier(
+        network=untrained.network,
+        vocabulary=untrained.reader.vocabulary,
+        labels=labels,
+        thresholds=np.full(classes, 0.5),
+        temperature=1.0,
+        embedding_coverage=untrained.coverage(),
+        history={},
+        class_count=np.zeros(classes, np.int64),
+        n_samples=0,
+    )
