@@ -25,8 +25,8 @@ from han.saving.export import FORMATS, check_export, export
 from han.saving.folder import SavedModel, from_bytes, function_name, read_model, to_bytes, write_model
 from han.text.alignment import Splitter
 from han.text.normalization import INVISIBLE, PLAIN, SHAPES
-from han.text.splitting import WORD_PATTERN
 from han.text.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID, Vocabulary
+from han.text.words import WORD_PATTERN
 
 # Attributes of a fitted classifier that are stored with its settings.
 PLAIN_ATTRIBUTES = ("history_", "embedding_coverage_", "temperature_")

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from han import HANClassifier
 from han.backend import keras
 from han.explain.explanation import Explanation
-from han.text.splitting import DocumentSplitter, split_sentences
+from han.text import DocumentSplitter, split_sentences
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10

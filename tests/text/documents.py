@@ -1,0 +1,17 @@
+"""Documents for tests of encoded text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from han.text.corpus import Corpus
+
+
+def corpus_from_lists(documents):
+    """Return a corpus of documents given as lists of sentences of word ids."""
+    sentences = [sentence for document in documents for sentence in document]
+    return Corpus(
+        np.array([id_ for sentence in sentences for id_ in sentence], np.int32),
+        np.cumsum([0, *map(len, sentences)]),
+        np.cumsum([0, *map(len, documents)]),
+    )
