@@ -6,6 +6,15 @@ import numpy as np
 
 from han.text.corpus import Corpus
 
+TEXTS = [
+    "Dr. Smith paid £3.50. Why? “Because,” he said.\n\nA new paragraph… and 10,000 more!",
+    "İstanbul'da hava güzel. Ça va? 你好。 हिन्दी भाषा। 😀😀 ok",
+    "no capital letters. no end",
+    "   leading and trailing   \n\n",
+    "tabs\tand\r\nwindows lines.\r\nNext one.\x00NUL",
+    "",
+]
+
 
 def corpus_from_lists(documents):
     """Return a corpus of documents given as lists of sentences of word ids."""

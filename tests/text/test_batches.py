@@ -26,9 +26,8 @@ def test_training_batches_differ_between_epochs_and_group_similar_lengths(rng):
 
 
 def test_prediction_batches_contain_every_document_once_within_their_limits(rng):
-    corpus = corpus_from_lists(
-        [[[1] * rng.integers(1, 9)] * count for count in rng.integers(0, 30, 300)] + [[[1] * 9] * 500]
-    )
+    short = [[[1] * rng.integers(1, 9)] * count for count in rng.integers(0, 30, 300)]
+    corpus = corpus_from_lists([*short, [[1] * 9] * 500])
     batches = list(prediction_batches(corpus, max_words=1000, max_documents=50))
     assert np.concatenate(batches).tolist() == list(range(301))
     counts = corpus.word_counts

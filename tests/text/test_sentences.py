@@ -8,18 +8,10 @@ from hypothesis import strategies as st
 
 from han.text import sentences as sentences_module
 from han.text.sentences import iterate_sentences, split_sentences
-
-DOCUMENTS = [
-    "Dr. Smith paid £3.50. Why? “Because,” he said.\n\nA new paragraph… and 10,000 more!",
-    "İstanbul'da hava güzel. Ça va? 你好。 हिन्दी भाषा। 😀😀 ok",
-    "no capital letters. no end",
-    "   leading and trailing   \n\n",
-    "tabs\tand\r\nwindows lines.\r\nNext one.\x00NUL",
-    "",
-]
+from tests.text.documents import TEXTS
 
 
-@given(st.one_of(st.text(max_size=300), st.sampled_from(DOCUMENTS)))
+@given(st.one_of(st.text(max_size=300), st.sampled_from(TEXTS)))
 def test_sentences_joined_together_are_the_text(text):
     assert "".join(split_sentences(text)) == text
 
@@ -30,7 +22,9 @@ def test_lines_are_sentences_only_without_punctuation():
 
 
 def test_abbreviations_do_not_end_a_sentence():
-    assert [piece.strip() for piece in split_sentences("Mr. Brown met Dr. Smith at 3 p.m. today. They left.")] == [
+    assert [
+        sentence.strip() for sentence in split_sentences("Mr. Brown met Dr. Smith at 3 p.m. today. They left.")
+    ] == [
         "Mr. Brown met Dr. Smith at 3 p.m. today.",
         "They left.",
     ]
