@@ -19,7 +19,7 @@ import numpy.typing as npt
 from han.data.validation import shown
 from han.exceptions import CheckpointError, InvalidValueError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
-from han.files.folders import check_writable, clear_up, replacing_folder, settled
+from han.files.folders import check_writable, complete_version, recover, replacing_folder
 from han.files.paths import local_path
 from han.text.batches import training_batches
 from han.text.corpus import Corpus
@@ -106,7 +106,7 @@ class Checkpoint:
 
     def read(self) -> None:
         """Take over the state that is stored, if there is one."""
-        found = settled(self.folder)
+        found = complete_version(self.folder)
         if not found.is_dir():
             return
         try:
@@ -183,12 +183,12 @@ def digest(*parts: object) -> str:
 
 def has_checkpoint(path: str | os.PathLike[str]) -> bool:
     """Tell whether there is a checkpoint in a folder."""
-    return settled(_folder(path)).is_dir()
+    return complete_version(_folder(path)).is_dir()
 
 
 def has_ended(path: str | os.PathLike[str]) -> bool:
     """Tell whether there is a checkpoint in a folder, and its training had come to its end."""
-    return has_checkpoint(path) and bool(read_json(settled(_folder(path)) / STATE, dict)["ended"])
+    return has_checkpoint(path) and bool(read_json(complete_version(_folder(path)) / STATE, dict)["ended"])
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
@@ -197,7 +197,7 @@ def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     folder = checkpoint.parent
     if not folder.is_dir():
         return
-    clear_up(checkpoint)
+    recover(checkpoint)
     if checkpoint.is_dir():
         shutil.rmtree(checkpoint)
     if not any(folder.iterdir()):
