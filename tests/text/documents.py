@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from han.text.corpus import Corpus
+from han.text.normalization import INVISIBLE
 
-TEXTS = [
+DOCUMENTS = [
     "Dr. Smith paid £3.50. Why? “Because,” he said.\n\nA new paragraph… and 10,000 more!",
     "İstanbul'da hava güzel. Ça va? 你好。 हिन्दी भाषा। 😀😀 ok",
     "no capital letters. no end",
@@ -24,3 +27,8 @@ def corpus_from_lists(documents):
         np.cumsum([0, *map(len, sentences)]),
         np.cumsum([0, *map(len, documents)]),
     )
+
+
+def visible(text):
+    """Return the visible characters of a text."""
+    return re.sub(INVISIBLE, "", "".join(text.split()))

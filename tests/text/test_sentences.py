@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from han.text import sentences as sentences_module
 from han.text.sentences import iterate_sentences, split_sentences
-from tests.text.documents import TEXTS
+from tests.text.documents import DOCUMENTS
 
 
-@given(st.one_of(st.text(max_size=300), st.sampled_from(TEXTS)))
+@given(st.one_of(st.text(max_size=300), st.sampled_from(DOCUMENTS)))
 def test_sentences_joined_together_are_the_text(text):
     assert "".join(split_sentences(text)) == text
 

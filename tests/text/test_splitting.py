@@ -10,11 +10,11 @@ from han.text import sentences as sentences_module
 from han.text import words as words_module
 from han.text.sentences import split_sentences
 from han.text.splitting import DocumentSplitter, SplitText
-from tests.text.documents import TEXTS
+from tests.text.documents import DOCUMENTS
 
 
 @given(
-    st.one_of(st.text(max_size=300), st.sampled_from(TEXTS)),
+    st.one_of(st.text(max_size=300), st.sampled_from(DOCUMENTS)),
     st.integers(1, 4),
     st.integers(1, 7),
 )

@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.text.normalization import INVISIBLE
 from han.text.words import split_words
-
-
-def visible(text):
-    return re.sub(INVISIBLE, "", "".join(text.split()))
+from tests.text.documents import visible
 
 
 def test_words_and_punctuation_are_separated():
