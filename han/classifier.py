@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from han.backend.isolation import isolated
 from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
 from han.data.duplicates import warn_of_conflicts
-from han.data.labels import LabelForm, check_validation_data
-from han.data.splits import Labelled, hold_out
+from han.data.labels import LabelEncoder, check_validation_data
+from han.data.splits import LabelledDocuments, hold_out
 from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count
 from han.hyperparameters import ALLOWED, check_parameters
 from han.incremental import IncrementalClassifier
@@ -322,7 +322,7 @@ class HANClassifier(IncrementalClassifier):
         if self.warm_start and hasattr(self, "model_"):
             check_previous(self.model_, parameters, self.embedding_coverage_ is not None)
             previous = self.model_, self.vocabulary_
-        form = LabelForm.learn(y, len(texts)) if previous is None else self.label_form_
+        form = LabelEncoder.learn(y, len(texts)) if previous is None else self.label_form_
         classes, targets = form.classes, form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))
         weights = weights * check_class_weight(self.class_weight, classes, targets)
@@ -339,7 +339,7 @@ class HANClassifier(IncrementalClassifier):
         counted = np.flatnonzero(weights > 0)
         warn_of_conflicts(
             [texts[index] for index in counted],
-            lambda position: form.named(targets[counted[position]]),
+            lambda position: form.label_of(targets[counted[position]]),
             "they are trained on as they are",
         )
         seed = int(check_random_state(self.random_state).randint(2**24))
@@ -352,10 +352,12 @@ class HANClassifier(IncrementalClassifier):
             seed = checkpoint.seed
         rng = np.random.default_rng(seed)
         if held_out is None:
-            training, validation = hold_out(Labelled(texts, targets, weights), parameters["validation_fraction"], rng)
+            training, validation = hold_out(
+                LabelledDocuments(texts, targets, weights), parameters["validation_fraction"], rng
+            )
         else:
-            training = Labelled(texts, targets, weights)
-            validation = Labelled(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
+            training = LabelledDocuments(texts, targets, weights)
+            validation = LabelledDocuments(*held_out, check_class_weight(self.class_weight, classes, held_out[1]))
 
         with isolated():
             fitted = fit_network(

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from han.data.duplicates import warn_of_conflicts
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.data.splits import strata, stratified_split
-from han.data.validation import Labels, check_labels, shown
+from han.data.validation import Labels, check_labels, short_repr
 from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError
 from han.tables.options import TableOptions
 from han.tables.sources import NAMED, Source, SourceReader, check_sources, split_folder
@@ -170,14 +170,14 @@ def load_dataset(
     )
     unique = _unique_texts(loaded.texts)
     texts, labels = [loaded.texts[index] for index in unique], labels[unique]
-    form = _learn_labels(labels, loaded.name)
+    encoder = _learn_labels(labels, loaded.name)
     if loaded_test is None:
-        train, held_out = _split(labels, form, float(test_fraction), int(random_state), loaded.name)
+        train, held_out = _split(labels, encoder, float(test_fraction), int(random_state), loaded.name)
         test_texts, test_labels = [texts[index] for index in held_out], labels[held_out]
         texts, labels = [texts[index] for index in train], labels[train]
     else:
         test_texts = loaded_test.texts
-        test_labels = _match_labels(converted[len(loaded.labels) :], form, loaded_test.name)
+        test_labels = _match_labels(converted[len(loaded.labels) :], encoder, loaded_test.name)
         known = {text.strip() for text in texts}
         if shared := sum(text.strip() in known for text in test_texts):
             warnings.warn(
@@ -193,8 +193,8 @@ def load_dataset(
         y_train=labels,
         y_test=test_labels,
         duplicates=len(loaded.texts) - len(unique),
-        class_count=len(form.classes),
-        multi_label=form.multi_label,
+        class_count=len(encoder.classes),
+        multi_label=encoder.multi_label,
     )
 
 
@@ -238,15 +238,15 @@ def _columns(columns: Columns, argument: str) -> list[str]:
     listed = list(columns) if isinstance(columns, list | tuple) else [columns]
     for column in listed:
         if isinstance(column, bool) or not isinstance(column, str | Integral):
-            raise InvalidTypeError(f"{argument} must be the name of a column, got {shown(column)}")
+            raise InvalidTypeError(f"{argument} must be the name of a column, got {short_repr(column)}")
     if not listed or len(set(listed)) < len(listed):
-        raise InvalidValueError(f"{argument} must name at least one column without repetition, got {shown(columns)}")
+        raise InvalidValueError(f"{argument} must name one or more different columns, got {short_repr(columns)}")
     return [str(column) for column in listed]
 
 
 def _column(label: str | int) -> str:
     if isinstance(label, list | tuple):
-        raise InvalidTypeError(f"label must be the name of a column, got {shown(label)}")
+        raise InvalidTypeError(f"label must be the name of a column, got {short_repr(label)}")
     return _columns(label, "label")[0]
 
 
@@ -270,35 +270,35 @@ def _unique_texts(texts: list[str]) -> npt.NDArray[np.int64]:
     return np.flatnonzero(~pd.Series(texts, dtype=object).str.strip().duplicated())
 
 
-def _learn_labels(labels: Labels, name: str) -> LabelForm:
+def _learn_labels(labels: Labels, name: str) -> LabelEncoder:
     try:
-        return LabelForm.learn(labels, len(labels))
+        return LabelEncoder.learn(labels, len(labels))
     except ValueError as error:
         raise InvalidValueError(f"source must contain documents of at least two classes: {name}: {error}") from error
 
 
 def _split(
-    labels: Labels, form: LabelForm, test_fraction: float, random_state: int, name: str
+    labels: Labels, encoder: LabelEncoder, test_fraction: float, random_state: int, name: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the indices of training and test documents."""
-    targets = form.encode(labels, len(labels))
+    targets = encoder.encode(labels, len(labels))
     train, test = stratified_split(strata(targets), test_fraction, np.random.default_rng(random_state))
     if not len(test):
         raise InvalidValueError(
             f"source must contain enough documents for a test part, got {len(labels)} documents of "
-            f"{len(form.classes)} classes in {name}: too few of each for test_fraction={test_fraction}"
+            f"{len(encoder.classes)} classes in {name}: too few of each for test_fraction={test_fraction}"
         )
     return train, test
 
 
-def _match_labels(labels: list[Any], form: LabelForm, name: str) -> Labels:
+def _match_labels(labels: list[Any], encoder: LabelEncoder, name: str) -> Labels:
     """Convert test labels to the types of the classes, because 1 in one file may be "1" in another."""
-    if form.multi_label != any(isinstance(label, list) for label in labels):
+    if encoder.multi_label != any(isinstance(label, list) for label in labels):
         multiple, single = "lists of labels", "one label for each document"
-        expected, found = (multiple, single) if form.multi_label else (single, multiple)
+        expected, found = (multiple, single) if encoder.multi_label else (single, multiple)
         raise InvalidValueError(f"test must contain {expected}, as source does, got {found} in {name}")
-    classes = {str(label): label for label in form.classes.tolist()}
-    if form.multi_label:
+    classes = {str(label): label for label in encoder.classes.tolist()}
+    if encoder.multi_label:
         return _label_array(
             [[classes.get(str(label), label) for label in cell] if isinstance(cell, list) else cell for cell in labels],
             name,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidValueError
 from han.memory.limits import parse_size
 
@@ -186,5 +186,5 @@ def check_parameters(values: Mapping[str, Any], allowed: Mapping[str, Rule]) -> 
     """
     for name, rule in allowed.items():
         if not rule.accepts(values[name]):
-            raise InvalidValueError(f"{name} must be {rule}, got {shown(values[name])}")
+            raise InvalidValueError(f"{name} must be {rule}, got {short_repr(values[name])}")
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}

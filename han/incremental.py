@@ -9,8 +9,15 @@ from sklearn.utils import check_random_state
 
 from han.backend.isolation import isolated
 from han.data.doubtful_labels import warn_of_doubtful_classes
-from han.data.labels import LabelForm
-from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count, shown
+from han.data.labels import LabelEncoder
+from han.data.validation import (
+    check_class_weight,
+    check_sample_weight,
+    check_texts,
+    check_words,
+    class_count,
+    short_repr,
+)
 from han.exceptions import InvalidValueError
 from han.hyperparameters import ALLOWED, check_parameters
 from han.inference import forked
@@ -89,10 +96,13 @@ class IncrementalClassifier(TrainedClassifier):
         first = not hasattr(self, "model_")
         if first and classes is None:
             raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
-        form = LabelForm.expect(classes, y, len(texts)) if first else self.label_form_
-        if classes is not None and LabelForm.expect(classes, y, len(texts)).classes.tolist() != form.classes.tolist():
+        form = LabelEncoder.from_classes(classes, y, len(texts)) if first else self.label_form_
+        if (
+            classes is not None
+            and LabelEncoder.from_classes(classes, y, len(texts)).classes.tolist() != form.classes.tolist()
+        ):
             raise InvalidValueError(
-                f"classes must be those that there are, {shown(form.classes.tolist())}, got {shown(classes)}"
+                f"classes must be those that there are, {short_repr(form.classes.tolist())}, got {short_repr(classes)}"
             )
         targets = form.encode(y, len(texts))
         weights = check_sample_weight(sample_weight, len(texts))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.data.validation import Labels
 from han.exceptions import ModelFileError, TrainingWarning
 from han.hyperparameters import ALLOWED, Choice, check_parameters
@@ -41,7 +41,7 @@ class StoredClassifier(BaseEstimator):
     classes_: Labels
     class_count_: npt.NDArray[np.int64]
     n_samples_fit_: int
-    label_form_: LabelForm
+    label_form_: LabelEncoder
     thresholds_: npt.NDArray[np.float64]
     embedding_coverage_: float | None
     temperature_: float
@@ -272,7 +272,7 @@ class StoredClassifier(BaseEstimator):
             setattr(self, name, saved.attributes[name])
         self._lost_vectors = self.embeddings is None and self.embedding_coverage_ is not None
         # The first folders have none of these.
-        self.label_form_ = LabelForm(saved.classes, saved.attributes.get("labels", "single"))
+        self.label_form_ = LabelEncoder(saved.classes, saved.attributes.get("labels", "single"))
         self.thresholds_ = np.array(saved.attributes.get("thresholds", [0.5] * len(saved.classes)))
         self.class_count_ = np.array(saved.attributes.get("class_count", [0] * len(saved.classes)))
         self.n_samples_fit_ = saved.attributes.get("documents", 0)

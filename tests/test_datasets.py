@@ -236,7 +236,7 @@ def test_several_text_columns_are_joined(tmp_path):
     path = write(tmp_path, "file.csv", table, ["title", "body", "label"])
     texts, _ = load_labelled(path, text=["title", "body"])
     assert texts == ["A title\n\nA body.", "Only a body.", "Only a title", "x\n\ny"]
-    with pytest.raises(ValueError, match="text must name at least one column without repetition"):
+    with pytest.raises(ValueError, match="text must name one or more different columns"):
         load_dataset(path, text=["title", "title"])
     write(tmp_path, "file.csv", [*table, ("", "", "a")], ["title", "body", "label"])
     with pytest.raises(

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import TrainingWarning
 
 # The string of a list, a tuple, a set or an array.
 _LIST = re.compile(r"""\s*(?:frozenset\()?[\[({]\s*(?:['"].*|-?\d[-\d\s.,]*)?[\])}]\)?\s*""", re.DOTALL)
 
 
-def warn_of_doubtful_classes(form: LabelForm) -> None:
+def warn_of_doubtful_classes(encoder: LabelEncoder) -> None:
     """Warn about classes that look the same, or that look like lists converted to strings.
 
     The warning points at the caller of the function that calls this one.
@@ -26,7 +26,7 @@ def warn_of_doubtful_classes(form: LabelForm) -> None:
     TrainingWarning
         With the ASCII representation of the classes.
     """
-    names = [label for label in form.classes.tolist() if isinstance(label, str)]
+    names = [label for label in encoder.classes.tolist() if isinstance(label, str)]
     alike: dict[str, list[str]] = {}
     for label in names:
         alike.setdefault(_appearance(label), []).append(label)
@@ -49,14 +49,14 @@ def warn_of_doubtful_classes(form: LabelForm) -> None:
         )
 
 
-def warn_of_one_hot(form: LabelForm, targets: npt.NDArray[Any]) -> None:
+def warn_of_one_hot(encoder: LabelEncoder, targets: npt.NDArray[Any]) -> None:
     """Warn if labels are multi-label but every document has exactly one class.
 
     The warning points at the caller of the function that calls this one.
 
     Parameters
     ----------
-    form : LabelForm
+    encoder : LabelEncoder
     targets : float32 [documents, classes], or int64 [documents]
         The latter are single-label and never cause a warning.
 
@@ -65,11 +65,11 @@ def warn_of_one_hot(form: LabelForm, targets: npt.NDArray[Any]) -> None:
     TrainingWarning
         With advice for mutually exclusive classes.
     """
-    if not form.multi_label or not (targets.sum(axis=1) == 1).all():
+    if not encoder.multi_label or not (targets.sum(axis=1) == 1).all():
         return
-    single = "y.argmax(axis=1)" if form.kind in ("indicator", "sparse") else "[label for (label,) in y]"
+    single = "y.argmax(axis=1)" if encoder.kind in ("indicator", "sparse") else "[label for (label,) in y]"
     warnings.warn(
-        f"each of the {len(targets)} documents has exactly one of the {len(form.classes)} classes in y, but y is "
+        f"each of the {len(targets)} documents has exactly one of the {len(encoder.classes)} classes in y, but y is "
         "multi-label: classes are predicted independently, so that a prediction may have none or several of them; if "
         f"the classes are mutually exclusive, pass one label for each document, such as {single}",
         TrainingWarning,

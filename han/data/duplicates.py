@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import TrainingWarning
 
 
@@ -45,7 +45,7 @@ def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome
         distinct = [label_ for position, label_ in enumerate(labels) if label_ not in labels[:position]]
         warnings.warn(
             f"{sum(len(group) for group, _ in conflicts)} documents have the same text as another one but a different "
-            f"label; {outcome}; the first is {shown(texts[indices[0]][:100])}, labelled {shown(distinct)}",
+            f"label; {outcome}; the first is {short_repr(texts[indices[0]][:100])}, labelled {short_repr(distinct)}",
             TrainingWarning,
             stacklevel=3,
         )

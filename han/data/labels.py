@@ -13,14 +13,14 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from han.data.containers import check_column, to_array, to_pandas
-from han.data.validation import Labels, check_labels, check_texts, kind_of, shown
+from han.data.validation import Labels, check_labels, check_texts, label_kind, short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError, UnknownClassWarning
 
 # Collections of the labels of one document, by kind. Other sequences are decoded as lists.
 COLLECTIONS: dict[str, type[Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
 
 
-class LabelForm(NamedTuple):
+class LabelEncoder(NamedTuple):
     """An encoder of labels, which `predict` returns in the format that was passed to `fit`.
 
     Attributes
@@ -40,7 +40,7 @@ class LabelForm(NamedTuple):
         return self.kind != "single"
 
     @classmethod
-    def learn(cls, labels: object, documents: int) -> LabelForm:
+    def learn(cls, labels: object, documents: int) -> LabelEncoder:
         """Learn the classes and the format of the labels of training documents.
 
         Raises
@@ -49,7 +49,7 @@ class LabelForm(NamedTuple):
             If the labels have no supported format, their number is not `documents`, or there are fewer than two
             classes.
         """
-        labels, kind = to_pandas(labels), kind_of_labels(labels)
+        labels, kind = to_pandas(labels), detect_label_format(labels)
         if kind == "single":
             classes = np.unique(check_labels(labels, documents))
         elif kind in COLLECTIONS:
@@ -61,15 +61,15 @@ class LabelForm(NamedTuple):
                 classes = check_labels(labels.columns, None, "the columns of y")
                 if len(set(classes.tolist())) < len(classes):
                     raise InvalidValueError(
-                        f"the columns of y must have different names, got {shown(classes.tolist())}"
+                        f"the columns of y must have different names, got {short_repr(classes.tolist())}"
                     )
         if len(classes) < 2:
-            found = f"one class, {shown(classes.tolist()[0])}" if len(classes) else "none"
+            found = f"one class, {short_repr(classes.tolist()[0])}" if len(classes) else "none"
             raise InvalidValueError(f"y must contain at least two classes, got {found}")
         return cls(classes, kind)
 
     @classmethod
-    def expect(cls, classes: Any, labels: Any, documents: int) -> LabelForm:
+    def from_classes(cls, classes: Any, labels: Any, documents: int) -> LabelEncoder:
         """Learn the format of the first labels of incremental training, for which all classes are given.
 
         Raises
@@ -83,9 +83,9 @@ class LabelForm(NamedTuple):
         distinct = np.unique(names)
         if len(distinct) != len(names) or len(names) < 2:
             raise InvalidValueError(
-                f"classes must contain at least two classes without repetition, got {shown(names.tolist())}"
+                f"classes must contain at least two classes without repetition, got {short_repr(names.tolist())}"
             )
-        labels, kind = to_pandas(labels), kind_of_labels(labels)
+        labels, kind = to_pandas(labels), detect_label_format(labels)
         if kind not in ("indicator", "sparse"):
             return cls(distinct, kind)
         if not ordered:
@@ -134,12 +134,12 @@ class LabelForm(NamedTuple):
 
     def encode_test(
         self, labels: Any, documents: int, name: str = "y", texts_name: str = "X"
-    ) -> tuple[LabelForm, npt.NDArray[Any]]:
+    ) -> tuple[LabelEncoder, npt.NDArray[Any]]:
         """Encode the labels of test documents, which may have classes that did not occur in training.
 
         Returns
         -------
-        LabelForm
+        LabelEncoder
             With the unknown classes after the known ones.
         int64 [documents] or float32 [documents, classes]
             Targets as `encode` returns them, for the classes of that encoder.
@@ -171,7 +171,7 @@ class LabelForm(NamedTuple):
         if count:
             warnings.warn(
                 f"{count} of {documents} documents in {name} have classes that the classifier was not trained on, "
-                f"{shown(unknown)}: they count as wrong",
+                f"{short_repr(unknown)}: they count as wrong",
                 UnknownClassWarning,
                 stacklevel=3,
             )
@@ -188,7 +188,7 @@ class LabelForm(NamedTuple):
         collection = COLLECTIONS[self.kind]
         return [collection(self.classes[row.astype(bool)].tolist()) for row in targets]
 
-    def named(self, target: Any) -> Any:
+    def label_of(self, target: Any) -> Any:
         """Return the label, or the list of labels, of a single document's target."""
         names = self.classes.tolist()
         return [names[column] for column in np.flatnonzero(target)] if self.multi_label else names[target]
@@ -212,11 +212,12 @@ class LabelForm(NamedTuple):
         unknown = self._unknown(labels)
         if unknown:
             raise InvalidValueError(
-                f"{name} must contain only known classes, {shown(self.classes.tolist())}, got {shown(unknown)}"
+                f"{name} must contain only known classes, {short_repr(self.classes.tolist())}, "
+                f"got {short_repr(unknown)}"
             )
 
 
-def check_validation_data(validation_data: object, form: LabelForm) -> tuple[list[str], npt.NDArray[Any]]:
+def check_validation_data(validation_data: object, encoder: LabelEncoder) -> tuple[list[str], npt.NDArray[Any]]:
     """Return the texts and targets of `validation_data`."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
         length = f" of {len(validation_data)}" if isinstance(validation_data, tuple | list) else ""
@@ -224,11 +225,11 @@ def check_validation_data(validation_data: object, form: LabelForm) -> tuple[lis
             f"validation_data must be a tuple (X, y), got a {type(validation_data).__name__}{length}"
         )
     texts = check_texts(validation_data[0], "validation_data[0]")
-    return texts, form.encode(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
+    return texts, encoder.encode(validation_data[1], len(texts), "validation_data[1]", "validation_data[0]")
 
 
-def kind_of_labels(labels: object) -> str:
-    """Return the format of labels, as in `LabelForm.kind`; "single" also for invalid labels."""
+def detect_label_format(labels: object) -> str:
+    """Return the format of labels, as in `LabelEncoder.kind`; "single" also for invalid labels."""
     if sparse.issparse(labels):
         return "sparse"
     if _to_matrix(labels) is not None:
@@ -259,7 +260,7 @@ def _to_matrix(labels: Any) -> npt.NDArray[Any] | None:
 
 
 def _is_0_or_1(value: Any) -> bool:
-    return kind_of(value) in (int, bool) and value in (0, 1)
+    return label_kind(value) in (int, bool) and value in (0, 1)
 
 
 def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.float32]:
@@ -267,16 +268,16 @@ def _check_matrix(labels: Any, documents: int, name: str) -> npt.NDArray[np.floa
     expected = f"{name} must contain a 0 or 1 for each document and class"
     array = _to_matrix(labels)
     if array is None or array.ndim != 2:
-        raise InvalidValueError(f"{expected}, got {shown(labels)}")
+        raise InvalidValueError(f"{expected}, got {short_repr(labels)}")
     if len(array) != documents:
         raise InvalidValueError(f"{expected}, got {documents} documents and {len(array)} rows")
-    if array.dtype == object and all(kind_of(value) in (int, bool) for value in array.flat):
+    if array.dtype == object and all(label_kind(value) in (int, bool) for value in array.flat):
         array = array.astype(float)  # a data frame with columns of different types
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
         document, value = next(
             (index, value) for index, row in enumerate(array) for value in row if not _is_0_or_1(value)
         )
-        raise InvalidValueError(f"{expected}, but document {document} has {shown(value)}")
+        raise InvalidValueError(f"{expected}, but document {document} has {short_repr(value)}")
     return np.asarray(array, np.float32)
 
 
@@ -298,11 +299,11 @@ def _check_collections(labels: object, documents: int, name: str) -> list[list[A
     for index, cell in enumerate(column):
         found = _to_list(cell)
         if found is None:
-            raise InvalidTypeError(f"{expected}, but document {index} has {shown(cell)}")
+            raise InvalidTypeError(f"{expected}, but document {index} has {short_repr(cell)}")
         for label in found:
-            if kind_of(label) is None:
+            if label_kind(label) is None:
                 raise InvalidTypeError(
-                    f"{expected}, strings, ints or bools, but document {index} has the label {shown(label)}"
+                    f"{expected}, strings, ints or bools, but document {index} has the label {short_repr(label)}"
                 )
         # Members of a string enumeration become plain strings, which can be looked up among the classes.
         lists.append([str.__str__(label) if isinstance(label, str) else label for label in found])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Labelled(NamedTuple):
+class LabelledDocuments(NamedTuple):
     """Documents with their targets and weights.
 
     Attributes
@@ -23,12 +23,16 @@ class Labelled(NamedTuple):
     targets: npt.NDArray[Any]
     weights: npt.NDArray[np.float32]
 
-    def take(self, documents: npt.NDArray[np.int64]) -> Labelled:
+    def take(self, documents: npt.NDArray[np.int64]) -> LabelledDocuments:
         """Return the documents with the given indices."""
-        return Labelled([self.texts[index] for index in documents], self.targets[documents], self.weights[documents])
+        return LabelledDocuments(
+            [self.texts[index] for index in documents], self.targets[documents], self.weights[documents]
+        )
 
 
-def hold_out(documents: Labelled, fraction: float, rng: np.random.Generator) -> tuple[Labelled, Labelled]:
+def hold_out(
+    documents: LabelledDocuments, fraction: float, rng: np.random.Generator
+) -> tuple[LabelledDocuments, LabelledDocuments]:
     """Split documents into a training and a validation part, stratified by class.
 
     Documents with zero weight are never held out, because they would not contribute to the validation loss.

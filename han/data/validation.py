@@ -44,7 +44,7 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         sentences = to_array(document)
         if sentences is None:
             raise InvalidTypeError(
-                f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}"
+                f"{expected}, but document {index} is of type {type(document).__name__}: {short_repr(document)}"
             )
         documents[index] = _split_text(sentences, f"{expected}, but document {index}")
     return documents
@@ -59,7 +59,7 @@ def _split_text(sentences: npt.NDArray[Any], prefix: str) -> SplitText:
             if not isinstance(item, str):
                 raise InvalidTypeError(
                     f"{prefix} is a list of neither sentences (str) nor lists of words (str): it contains "
-                    f"{shown(item)} of type {type(item).__name__}"
+                    f"{short_repr(item)} of type {type(item).__name__}"
                 )
         checked.append(sentence if words is None else words.tolist())
     return SplitText(checked)
@@ -104,13 +104,13 @@ def check_labels(
     missing = np.flatnonzero(pd.isna(array))
     if len(missing):
         raise InvalidValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
-    kinds = {kind_of(label) for label in array}
+    kinds = {label_kind(label) for label in array}
     if None in kinds or (same_kind and len(kinds) > 1):
-        odd = next((label for label in array if kind_of(label) is None), array[0])
-        if isinstance(odd, float | np.floating) and kind_of(odd) is None:
+        odd = next((label for label in array if label_kind(label) is None), array[0])
+        if isinstance(odd, float | np.floating) and label_kind(odd) is None:
             raise InvalidValueError(f"{expected}, got {float(odd)}: continuous numbers are not classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
-        raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
+        raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {short_repr(odd)})")
     if len(kinds) > 1:
         return array
     if kinds == {str}:
@@ -152,7 +152,7 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     expected = f"sample_weight must contain one finite number of at least 0 for each of the {documents} documents"
     weights = np.asarray(sample_weight)
     if weights.dtype.kind not in "biuf":
-        raise InvalidValueError(f"{expected}, got {shown(sample_weight)}")
+        raise InvalidValueError(f"{expected}, got {short_repr(sample_weight)}")
     weights = weights.astype(np.float32)
     if weights.shape != (documents,):
         raise InvalidValueError(f"{expected}, got an array of shape {weights.shape}")
@@ -191,7 +191,7 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
         unknown = [label for label in class_weight if label not in known]
         if unknown:
             raise InvalidValueError(
-                f"class_weight must name classes of y, {shown(classes.tolist())}, got {shown(unknown[0])}"
+                f"class_weight must name classes of y, {short_repr(classes.tolist())}, got {short_repr(unknown[0])}"
             )
         weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float64)
     if targets.ndim == 1:
@@ -227,12 +227,13 @@ def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray
     unknown = [label for label in labels if label not in index]
     if unknown:
         raise InvalidValueError(
-            f"target must be one of {shown(classes.tolist())}, or one for each document, got {shown(unknown[0])}"
+            f"target must be one of {short_repr(classes.tolist())}, or one for each document, "
+            f"got {short_repr(unknown[0])}"
         )
     return np.array([index[label] for label in labels])
 
 
-def kind_of(label: object) -> type | None:
+def label_kind(label: object) -> type | None:
     """Return the kind of a label, `str`, `int` or `bool`, or None for an invalid label; whole floats count as `int`."""
     if isinstance(label, bool | np.bool_):
         return bool
@@ -243,7 +244,7 @@ def kind_of(label: object) -> type | None:
     return str if isinstance(label, str) else None
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Return the representation of a value, cut to at most 60 characters, for an error message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

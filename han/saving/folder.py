@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from han.data.validation import Labels, kind_of
+from han.data.validation import Labels, label_kind
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, is_empty, replacing_folder
@@ -208,7 +208,7 @@ def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[
     if not re.fullmatch(r"[<>|=]?([biuf?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
         raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
     classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
-    kinds = {kind_of(label) for label in classes.flat}
+    kinds = {label_kind(label) for label in classes.flat}
     if classes.ndim != 1 or None in kinds or len(kinds) > 1 or classes.tolist() != settings["classes"]:
         raise ValueError("classes that are no labels")
     for name in PER_CLASS:

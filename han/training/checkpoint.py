@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import CheckpointError, InvalidValueError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, recover, replacing_folder
@@ -238,6 +238,8 @@ def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
     if checkpoint_steps is None:
         return
     if not isinstance(checkpoint_steps, Integral) or isinstance(checkpoint_steps, bool) or checkpoint_steps < 1:
-        raise InvalidValueError(f"checkpoint_steps must be an int of at least 1 or None, got {shown(checkpoint_steps)}")
+        raise InvalidValueError(
+            f"checkpoint_steps must be an int of at least 1 or None, got {short_repr(checkpoint_steps)}"
+        )
     if checkpoint_dir is None:
         raise InvalidValueError(f"checkpoint_steps needs a checkpoint_dir, got {checkpoint_steps} and None")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras
-from han.data.splits import Labelled
+from han.data.splits import LabelledDocuments
 from han.exceptions import InvalidValueError
 from han.inference.prediction import classify
 from han.memory.limits import find_limit
@@ -168,8 +168,8 @@ def training_settings(parameters: Mapping[str, Any], plan: TrainingPlan) -> Trai
 
 
 def fit_network(
-    training: Labelled,
-    validation: Labelled,
+    training: LabelledDocuments,
+    validation: LabelledDocuments,
     unlabelled: list[str],
     *,
     classes: int,
@@ -186,7 +186,7 @@ def fit_network(
 
     Parameters
     ----------
-    training, validation : Labelled
+    training, validation : LabelledDocuments
         Validation documents may be none: there is no early stopping and no calibration then.
     unlabelled : list of str
         Documents that belong to the vocabulary, and from which word vectors are trained, besides those of `training`.

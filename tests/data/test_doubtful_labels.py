@@ -6,7 +6,7 @@ import pytest
 
 from han import HANClassifier
 from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import TrainingWarning
 
 
@@ -24,7 +24,7 @@ from han.exceptions import TrainingWarning
 )
 def test_classes_that_look_the_same_cause_a_warning(labels, shown):
     with pytest.warns(TrainingWarning, match=f"y has classes that look the same, {shown}: they are treated as"):
-        warn_of_doubtful_classes(LabelForm.learn(labels, 3))
+        warn_of_doubtful_classes(LabelEncoder.learn(labels, 3))
 
 
 @pytest.mark.parametrize(
@@ -33,14 +33,14 @@ def test_classes_that_look_the_same_cause_a_warning(labels, shown):
 )
 def test_lists_converted_to_strings_cause_a_warning(label):
     with pytest.warns(TrainingWarning, match="y has 1 classes that look like lists converted to strings, for example"):
-        warn_of_doubtful_classes(LabelForm(np.array([label, "plain"])))
+        warn_of_doubtful_classes(LabelEncoder(np.array([label, "plain"])))
 
 
 def test_lists_saved_to_a_csv_file_cause_a_warning(tmp_path):
     pd.DataFrame({"tags": [["a", "b"], ["a"], np.array(["b", "c"])]}).to_csv(tmp_path / "tags.csv", index=False)
     labels = pd.read_csv(tmp_path / "tags.csv")["tags"]
     with pytest.warns(TrainingWarning, match="y has 3 classes that look like lists"):
-        warn_of_doubtful_classes(LabelForm.learn(labels, 3))
+        warn_of_doubtful_classes(LabelEncoder.learn(labels, 3))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_lists_saved_to_a_csv_file_cause_a_warning(tmp_path):
     [["pos", "Pos", "post", "p os"], ["[spam]", "(other)", "a, b", "[a] b"], ["", "x"], [1, 2], [True, False]],
 )
 def test_ordinary_classes_cause_no_warning(classes):
-    warn_of_doubtful_classes(LabelForm(np.array(classes)))
+    warn_of_doubtful_classes(LabelEncoder(np.array(classes)))
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,15 @@ def test_ordinary_classes_cause_no_warning(classes):
     ],
 )
 def test_multi_label_targets_with_exactly_one_class_cause_a_warning(labels, advice):
-    form = LabelForm.learn(labels, 3)
+    encoder = LabelEncoder.learn(labels, 3)
     with pytest.warns(TrainingWarning, match=f"each of the 3 documents has exactly one of the 3 classes.*{advice}"):
-        warn_of_one_hot(form, form.encode(labels, 3))
+        warn_of_one_hot(encoder, encoder.encode(labels, 3))
 
 
 @pytest.mark.parametrize("labels", [[[1, 0], [1, 1], [0, 1]], [["a"], ["b"], []], ["a", "b", "b"]])
 def test_other_numbers_of_classes_cause_no_warning(labels):
-    form = LabelForm.learn(labels, 3)
-    warn_of_one_hot(form, form.encode(labels, 3))
+    encoder = LabelEncoder.learn(labels, 3)
+    warn_of_one_hot(encoder, encoder.encode(labels, 3))
 
 
 @pytest.mark.parametrize(

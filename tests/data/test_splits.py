@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from han.data.splits import Labelled, hold_out, strata, stratified_split
+from han.data.splits import LabelledDocuments, hold_out, strata, stratified_split
 
 
 def test_multi_label_documents_are_stratified_by_their_rarest_class(rng):
     targets = np.zeros((100, 2), np.float32)
     targets[:60, 0] = 1
     targets[:10, 1] = 1
-    training, validation = hold_out(Labelled(["text"] * 100, targets, np.ones(100, np.float32)), 0.2, rng)
+    training, validation = hold_out(LabelledDocuments(["text"] * 100, targets, np.ones(100, np.float32)), 0.2, rng)
     # 10 documents have the second class, 50 only the first one, and 40 none.
     assert validation.targets.sum(axis=0).tolist() == [12, 2]
     assert training.targets.sum(axis=0).tolist() == [48, 8]

@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from han import HANClassifier
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.evaluation.measures import baselines, comparison, evaluate
 from han.exceptions import UnknownClassWarning
 
@@ -51,7 +51,7 @@ def test_classes_that_are_not_known_count_as_wrong():
 
 def test_several_labels_of_which_some_are_not_known():
     class Several(Fixed):
-        label_form_ = LabelForm(np.array(["a", "b", "c"]), "set")
+        label_form_ = LabelEncoder(np.array(["a", "b", "c"]), "set")
 
     labels = [{"a"}, {"b", "d"}, {"d"}, {"b"}]  # predicted a, b, a, b
     with pytest.warns(UnknownClassWarning, match="2 of 4 documents"):

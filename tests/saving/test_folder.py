@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_validate
 
 from han import HANClassifier
 from han.cli import cli
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files.atomic import read_json, write_json, write_manifest
 from han.saving.folder import FORMAT_VERSION, _from_settings, _to_settings, check_destination
@@ -113,7 +113,7 @@ def test_classes_keep_their_type(labels, tmp_path):
     ],
 )  # fmt: skip
 def test_classes_of_whatever_fit_takes_for_labels_come_back(small, y, tmp_path):
-    form = LabelForm.learn(y, len(y))
+    form = LabelEncoder.learn(y, len(y))
     # The network does not know what its classes are called.
     saved = replace(small._saved(), classes=form.classes)
     write_json(tmp_path / "settings.json", _to_settings(saved))
