@@ -84,7 +84,7 @@ def test_duplicates_are_dropped_before_splitting(tmp_path):
         (["None", "NA", "None", "NA"], ["None", "NA", "None", "NA"]),
     ],
 )
-def test_labels_and_texts_are_not_converted(labels, expected, tmp_path):
+def test_only_canonical_whole_numbers_are_converted(labels, expected, tmp_path):
     texts = ["N/A", "12", "null", "1e5"] * 2
     lines = [f"{text} {line},{label}" for line, (text, label) in enumerate(zip(texts, labels * 2, strict=True))]
     (tmp_path / "file.csv").write_text("\n".join(["text,label", "N/A,1", *lines]))
