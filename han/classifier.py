@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.data.validation import Labels, check_target, check_texts
 from han.exceptions import ModelFileError, TrainingWarning, warn_user
 from han.explain.attribution import METHODS
@@ -176,7 +176,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     classes_: Labels
     class_count_: npt.NDArray[np.int64]
     n_samples_fit_: int
-    label_form_: LabelForm
+    label_form_: LabelEncoder
     thresholds_: npt.NDArray[np.float64]
     embedding_coverage_: float | None
     temperature_: float

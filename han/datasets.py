@@ -1,4 +1,4 @@
-"""Labelled documents: two named data sets from PyPI packages, and users' own files and folders."""
+"""Load labelled documents from files, folders, or one of two named data sets in PyPI packages."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from han.data.duplicates import warn_of_conflicts
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.data.splits import strata, stratified_split
-from han.data.validation import Labels, check_labels, shown
+from han.data.validation import Labels, check_labels, short_repr
 from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError
 from han.tables.options import TableOptions
 from han.tables.sources import NAMED, Source, SourceReader, check_sources, split_folder
 
-# The split of a named data set is part of its name.
+# Results on named data sets are comparable only if everyone splits them in the same way.
 SPLIT_SEED = 0
 TEST_FRACTION = 0.2
 Columns = str | int | Sequence[str | int]
@@ -36,11 +37,11 @@ class Dataset:
     y_train, y_test : ndarray [documents]
         The label of each document, or a list of its labels.
     duplicates : int
-        How many documents were left out because another one has the same text.
+        Number of documents that were dropped because another one has the same text.
     class_count : int
-        Of the training documents.
+        Number of classes of the training documents.
     multi_label : bool
-        Whether documents have lists of labels.
+        Whether each document has a list of labels.
     """
 
     name: str
@@ -69,43 +70,45 @@ def load_dataset(
     quoting: str | None = None,
     skip_bad_rows: bool = False,
 ) -> Dataset:
-    r"""Load labelled documents, drop duplicate texts, and split them by class into a training and a test part.
+    r"""Load labelled documents, drop duplicates, and split them into a stratified training and test part.
 
     Parameters
     ----------
     source : str, path, or list of these
-        `"imdb"` or `"bbc-news"` (cards in `datasets/`; needs the extra `han-classifier[datasets]`); or files and
-        folders. A file holds one document a row: `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json`, `.xlsx` (needs the extra
-        `han-classifier[xlsx]`) or `.parquet`, also compressed as `.gz`, `.bz2`, `.xz` or `.zst`. A folder holds
-        `<class>/*.txt`, or `train/<class>/*.txt` and `test/<class>/*.txt`; hidden files are ignored.
+        `"imdb"` or `"bbc-news"` (described in `datasets/`; requires the extra `han-classifier[datasets]`), or files and
+        folders. A file contains one document per row, in the format `.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.json`,
+        `.xlsx` (requires the extra `han-classifier[xlsx]`) or `.parquet`, optionally compressed as `.gz`, `.bz2`, `.xz`
+        or `.zst`. A folder contains `<class>/*.txt`, or `train/<class>/*.txt` and `test/<class>/*.txt`; hidden files
+        are ignored.
     text : str, int, or list of these
-        The column of a file that holds the documents; several are joined by a blank line.
+        The column with the documents; several columns are joined by a blank line.
     label : str or int
-        The column that holds the labels. Labels may be lists, as JSON and Parquet can hold them: then a document may
-        have several, or none.
+        The column with the labels. JSON and Parquet files may contain lists of labels for multi-label classification.
     label_separator : str, optional
-        What stands between the labels of a document that may have several, where they are not lists.
+        Separator of the labels of a document, for multi-label classification with labels that are not lists.
     test : str, path, or list of these, optional
-        Files and folders to test on. Then all documents of `source` are for training, as they are in a folder that is
-        split into `train` and `test`, and no document of `test` is left out.
+        Files and folders of test documents. All documents of `source` are then used for training, and duplicates in
+        `test` are kept. A folder with `train` and `test` is treated in the same way.
     test_fraction : float in (0, 1), default 0.2
-        Share of each class that is held out for testing, if there is no `test`.
+        Share of each class that is held out for testing if `test` is not given.
     random_state : int, default 0
         Seed of the split.
     input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}, optional
-        Default: what the name of the file says, and how it begins.
+        Format of the files. By default, it is detected from the name and the first bytes of each file.
     delimiter : str, optional
-        What stands between the cells of CSV and TSV. Default: the one of `, ; \t |` that fits.
+        Delimiter of CSV and TSV files. By default, it is detected among `, ; \t |`.
     encoding : str, optional
-        Default: UTF-8, or UTF-16 if there is a byte order mark; bytes that are not UTF-8 are read as Windows-1252.
+        Encoding of the files. By default, UTF-8, or UTF-16 after a byte order mark; bytes that are not valid UTF-8 are
+        decoded as Windows-1252.
     header : bool, default True
-        Whether the first row of a table names the columns. If not, they are named by their positions, from 0.
+        Whether the first row of a table contains the names of the columns. Otherwise, columns are numbered from 0.
     quoting : {"minimal", "none", "backslash"}, optional
-        What a double quote in CSV and TSV is. "minimal": cells may stand in quotes, those in them are doubled. "none":
-        text, and each line is a row. "backslash": as "minimal", but quotes in cells follow a backslash. Default: what
-        fits; in doubt "minimal" for CSV and "none" for TSV.
+        Meaning of double quotes in CSV and TSV files. "minimal": they may enclose a cell, and are doubled inside it.
+        "none": they are ordinary characters, and each line is a row. "backslash": they may enclose a cell, and are
+        escaped by a backslash inside it. By default, it is detected; if several fit, "minimal" is used for CSV and
+        "none" for TSV.
     skip_bad_rows : bool, default False
-        Leave out rows that cannot be read or have no text or no label, instead of raising an error.
+        Whether to skip rows that cannot be read or lack a text or a label, instead of raising an error.
 
     Returns
     -------
@@ -114,21 +117,21 @@ def load_dataset(
     Raises
     ------
     FileNotFoundError
-        If there is neither a data set nor a file nor a folder of that name.
+        If no data set, file or folder has that name.
     MissingExtraError
-        If a package is needed that an extra installs.
+        If a required package is not installed.
     ValueError, TypeError
-        If an argument is out of its range; a file has no such column, cannot be read or is empty; a folder has no text
-        files; a text or a label is missing (with the line, or in Parquet and Excel the row); or there are fewer than
-        two classes, or too few documents to test on.
+        If an argument is invalid; a file is empty, cannot be read or lacks a column; a folder contains no text files; a
+        text or a label is missing (the error names the line, or the row of a Parquet or Excel file); or there are fewer
+        than two classes, or too few documents for a test part.
 
     Warns
     -----
     DataWarning
-        For each file or folder: what was assumed about a table, what was left out, what could not be decoded; rows that
-        repeat the header, which are left out; and test documents that are training documents too.
+        If an assumption was made about a file, some of its content was skipped or could not be decoded, its header is
+        repeated (such rows are skipped), or test documents are also training documents.
     TrainingWarning
-        If documents with the same text, of which the first is kept, have different labels.
+        If documents with the same text, of which only the first is kept, have different labels.
 
     Examples
     --------
@@ -151,45 +154,35 @@ def load_dataset(
     parts = split_folder(sources) if test is None else None
     if parts:
         sources, test = [parts.train], parts.test
-    tests = None if test is None else check_sources(test, "test")
+    test_sources = None if test is None else check_sources(test, "test")
     loaded = reader.load(sources)
-    tested = None if tests is None else reader.load(tests)
-    for note in [*(parts.notes() if parts else []), *loaded.notes, *(tested.notes if tested else [])]:
+    loaded_test = None if test_sources is None else reader.load(test_sources)
+    for note in [*(parts.notes() if parts else []), *loaded.notes, *(loaded_test.notes if loaded_test else [])]:
         warnings.warn(note, DataWarning, stacklevel=2)
-    read = _whole_numbers([*loaded.labels, *(tested.labels if tested else [])])
-    labels = _label_array(read[: len(loaded.labels)], loaded.name)
+    # Labels are converted to numbers only if those of both parts can be.
+    converted = _convert_numbers([*loaded.labels, *(loaded_test.labels if loaded_test else [])])
+    labels = _label_array(converted[: len(loaded.labels)], loaded.name)
     values = labels.tolist()
     warn_of_conflicts(
         loaded.texts,
         lambda index: sorted(values[index], key=str) if isinstance(values[index], list) else values[index],
-        "of each text the first is kept, with its label",
+        "only the first document with each text is kept",
     )
-    # As objects: pandas' own strings hold no half of a surrogate pair.
-    first = np.flatnonzero(~pd.Series(loaded.texts, dtype=object).str.strip().duplicated())
-    texts, labels = [loaded.texts[index] for index in first], labels[first]
-    try:
-        form = LabelForm.learn(labels, len(texts))
-    except ValueError as error:
-        raise InvalidValueError(
-            f"source must hold documents of at least two classes: {loaded.name}: {error}"
-        ) from error
-    if tested is None:
-        targets = form.encode(labels, len(texts))
-        train, held = stratified_split(strata(targets), float(test_fraction), np.random.default_rng(random_state))
-        if not len(held):
-            raise InvalidValueError(
-                f"source must hold enough documents for a test part, got {len(texts)} of {len(form.classes)} classes "
-                f"in {loaded.name}: too few of each for test_fraction={test_fraction}"
-            )
-        test_texts, test_labels = [texts[index] for index in held], labels[held]
+    unique = _unique_texts(loaded.texts)
+    texts, labels = [loaded.texts[index] for index in unique], labels[unique]
+    encoder = _learn_labels(labels, loaded.name)
+    if loaded_test is None:
+        train, held_out = _split(labels, encoder, float(test_fraction), int(random_state), loaded.name)
+        test_texts, test_labels = [texts[index] for index in held_out], labels[held_out]
         texts, labels = [texts[index] for index in train], labels[train]
     else:
-        test_texts, test_labels = tested.texts, _test_labels(read[len(loaded.labels) :], form, tested.name)
+        test_texts = loaded_test.texts
+        test_labels = _match_labels(converted[len(loaded.labels) :], encoder, loaded_test.name)
         known = {text.strip() for text in texts}
-        if both := sum(text.strip() in known for text in test_texts):
+        if shared := sum(text.strip() in known for text in test_texts):
             warnings.warn(
-                f"{both} of {len(test_texts)} documents to test on are documents to train on too: what is measured on "
-                "them says nothing about new documents",
+                f"{shared} of {len(test_texts)} test documents are also training documents: the scores on them do not "
+                "show how well the classifier generalises",
                 DataWarning,
                 stacklevel=2,
             )
@@ -199,9 +192,9 @@ def load_dataset(
         X_test=test_texts,
         y_train=labels,
         y_test=test_labels,
-        duplicates=len(loaded.texts) - len(first),
-        class_count=len(form.classes),
-        multi_label=form.multi_label,
+        duplicates=len(loaded.texts) - len(unique),
+        class_count=len(encoder.classes),
+        multi_label=encoder.multi_label,
     )
 
 
@@ -218,10 +211,10 @@ def load_labelled(
     quoting: str | None = None,
     skip_bad_rows: bool = False,
 ) -> tuple[list[str], Labels]:
-    """Load documents to test on, with their labels: all of files and folders, and the test part of a named data set.
+    """Load labelled test documents, without dropping duplicates.
 
-    Of a folder that is split into `train` and `test` it is the test part as well. Parameters, errors and warnings are
-    those of `load_dataset`.
+    Of a named data set, or a folder with `train` and `test`, only the test part is loaded. Parameters, errors and
+    warnings are those of `load_dataset`.
 
     Returns
     -------
@@ -238,27 +231,27 @@ def load_labelled(
     loaded = reader.load([parts.test] if parts else sources)
     for note in loaded.notes:
         warnings.warn(note, DataWarning, stacklevel=2)
-    return loaded.texts, _label_array(_whole_numbers(loaded.labels), loaded.name)
+    return loaded.texts, _label_array(_convert_numbers(loaded.labels), loaded.name)
 
 
 def _columns(columns: Columns, argument: str) -> list[str]:
     listed = list(columns) if isinstance(columns, list | tuple) else [columns]
     for column in listed:
         if isinstance(column, bool) or not isinstance(column, str | Integral):
-            raise InvalidTypeError(f"{argument} must be the name of a column, got {shown(column)}")
+            raise InvalidTypeError(f"{argument} must be the name of a column, got {short_repr(column)}")
     if not listed or len(set(listed)) < len(listed):
-        raise InvalidValueError(f"{argument} must name at least one column, each once, got {shown(columns)}")
+        raise InvalidValueError(f"{argument} must name one or more different columns, got {short_repr(columns)}")
     return [str(column) for column in listed]
 
 
 def _column(label: str | int) -> str:
     if isinstance(label, list | tuple):
-        raise InvalidTypeError(f"label must be the name of a column, got {shown(label)}")
+        raise InvalidTypeError(f"label must be the name of a column, got {short_repr(label)}")
     return _columns(label, "label")[0]
 
 
-def _whole_numbers(labels: list[Any]) -> list[Any]:
-    """Return labels as ints if every one of them is a whole number written the usual way."""
+def _convert_numbers(labels: list[Any]) -> list[Any]:
+    """Convert labels to ints if all of them are whole numbers in canonical notation."""
     if not all(isinstance(label, str) and label.isascii() and label.lstrip("-").isdigit() for label in labels):
         return labels
     numbers = [int(label) for label in labels]
@@ -271,16 +264,43 @@ def _label_array(labels: list[Any], name: str) -> Labels:
     return check_labels(labels, len(labels), f"the label column of {name}", "texts")
 
 
-def _test_labels(labels: list[Any], form: LabelForm, name: str) -> Labels:
-    """Return labels to test on, with the types of the classes: 1 in one file may be "1" in another."""
-    if form.multi_label != any(isinstance(label, list) for label in labels):
-        several, one = "lists of labels", "one label for each document"
-        expected, found = (several, one) if form.multi_label else (one, several)
-        raise InvalidValueError(f"test must hold {expected}, as source does, got {found} in {name}")
-    classes = {str(label): label for label in form.classes.tolist()}
-    if form.multi_label:
+def _unique_texts(texts: list[str]) -> npt.NDArray[np.int64]:
+    """Return the index of the first document with each text, ignoring surrounding white space."""
+    # pandas' own string type does not support unpaired surrogates.
+    return np.flatnonzero(~pd.Series(texts, dtype=object).str.strip().duplicated())
+
+
+def _learn_labels(labels: Labels, name: str) -> LabelEncoder:
+    try:
+        return LabelEncoder.learn(labels, len(labels))
+    except ValueError as error:
+        raise InvalidValueError(f"source must contain documents of at least two classes: {name}: {error}") from error
+
+
+def _split(
+    labels: Labels, encoder: LabelEncoder, test_fraction: float, random_state: int, name: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices of training and test documents."""
+    targets = encoder.encode(labels, len(labels))
+    train, test = stratified_split(strata(targets), test_fraction, np.random.default_rng(random_state))
+    if not len(test):
+        raise InvalidValueError(
+            f"source must contain enough documents for a test part, got {len(labels)} documents of "
+            f"{len(encoder.classes)} classes in {name}: too few of each for test_fraction={test_fraction}"
+        )
+    return train, test
+
+
+def _match_labels(labels: list[Any], encoder: LabelEncoder, name: str) -> Labels:
+    """Convert test labels to the types of the classes, because 1 in one file may be "1" in another."""
+    if encoder.multi_label != any(isinstance(label, list) for label in labels):
+        multiple, single = "lists of labels", "one label for each document"
+        expected, found = (multiple, single) if encoder.multi_label else (single, multiple)
+        raise InvalidValueError(f"test must contain {expected}, as source does, got {found} in {name}")
+    classes = {str(label): label for label in encoder.classes.tolist()}
+    if encoder.multi_label:
         return _label_array(
-            [[classes.get(str(label), label) for label in some] if isinstance(some, list) else some for some in labels],
+            [[classes.get(str(label), label) for label in cell] if isinstance(cell, list) else cell for cell in labels],
             name,
         )
     return _label_array([classes.get(str(label), label) for label in labels], name)

@@ -1,8 +1,8 @@
-"""What `han` raises and warns of.
+"""Errors and warnings of the project.
 
-Every error of the project is a `HANError`, and also the built-in error that those who know Python and scikit-learn
-would catch: a hyper-parameter outside its range is an `InvalidValueError`, which is a `ValueError`. Before `fit` there
-is scikit-learn's own `NotFittedError`.
+Every error is a `HANError` and also a subclass of the built-in error that users of scikit-learn expect: an invalid
+hyper-parameter raises an `InvalidValueError`, which is a `ValueError`. Methods called before `fit` raise scikit-learn's
+own `NotFittedError`.
 """
 
 from __future__ import annotations
@@ -28,71 +28,72 @@ __all__ = [
     "ModelFileError",
     "TrainingWarning",
     "UnknownClassWarning",
+    "warn_user",
 ]
 
 
 class HANError(Exception):
-    """Any error of the project."""
+    """Base class of all errors of the project."""
 
 
 class InvalidTypeError(HANError, TypeError):
-    """An argument, or something in it, is of a type that cannot be taken."""
+    """An argument, or one of its elements, has an invalid type."""
 
 
 class InvalidValueError(HANError, ValueError):
-    """An argument, or something in it, has a value that cannot be taken."""
+    """An argument, or one of its elements, has an invalid value."""
 
 
 class MissingFileError(HANError, FileNotFoundError):
-    """There is no file or folder where one was named."""
+    """A file or folder does not exist."""
 
 
 class ModelFileError(InvalidValueError):
-    """A folder is not a saved classifier, or one that is damaged, or of a format that is not known here."""
+    """A folder is not a saved classifier, is damaged, or has an unknown format version."""
 
 
 class DestinationError(HANError, FileExistsError):
-    """Nothing can be written there, or something else would be overwritten."""
+    """The destination is not writable, or something else would be overwritten."""
 
 
 class CheckpointError(InvalidValueError):
-    """A checkpoint is of another training, or damaged."""
+    """A checkpoint is damaged or belongs to a different training run."""
 
 
 class DivergenceError(HANError, ArithmeticError):
-    """The loss became infinite or undefined before there were weights worth keeping."""
+    """The loss became infinite or NaN before any usable weights existed."""
 
 
 class ExecutionModeError(HANError, RuntimeError):
-    """The network works eagerly and on one device, which TensorFlow is set not to do."""
+    """TensorFlow 2 behaviour is disabled, or a distribution strategy is active, which the network does not support."""
 
 
 class MemoryLimitError(HANError, MemoryError):
-    """The work would take more memory than there is, or than `memory_limit` allows, and cannot be divided further."""
+    """The work would exceed the available memory or `memory_limit`, and cannot be divided into smaller parts."""
 
 
 class ForkedProcessError(HANError, RuntimeError):
-    """A process that was forked after TensorFlow had begun to work cannot do this."""
+    """The operation is not possible in a process that was forked after TensorFlow had been initialised."""
 
 
 class MissingExtraError(HANError, ImportError):
-    """A library is needed that an extra of the package brings."""
+    """A library is missing that an extra of the package installs."""
 
 
 class DataWarning(UserWarning):
-    """A file or folder was read on an assumption, or a part of it was left out or changed."""
+    """A file or folder was read under an assumption, or part of it was skipped or changed."""
 
 
 class MemoryLimitWarning(UserWarning):
-    """Work is done in parts so as to take no more memory than there is, or than `memory_limit` allows."""
+    """Work is divided into smaller parts to stay within the available memory or `memory_limit`."""
 
 
 class TrainingWarning(UserWarning):
-    """Training went on, or ended, otherwise than was asked for."""
+    """Training proceeds or ended in an unexpected way, or the training data look wrong."""
 
 
 class UnknownClassWarning(UserWarning):
-    """Test documents have classes that the classifier was not trained on; they count as wrong."""
+    """Test documents have classes that did not occur in training; they count as wrong."""
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

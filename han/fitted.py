@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import ForkedProcessError, InvalidValueError, warn_user
 from han.explain.attribution import explain
 from han.explain.explanation import Explanation
@@ -32,7 +32,7 @@ class FittedClassifier:
     network : HierarchicalAttentionNetwork
         In a forked process that loaded it, a `han.saving.network_file.StoredNetwork`.
     vocabulary : Vocabulary
-    labels : LabelForm
+    labels : LabelEncoder
         The classes, and the form in which labels were given.
     thresholds : float64 [classes]
         For multi-label classification: the probability from which each class is predicted.
@@ -50,7 +50,7 @@ class FittedClassifier:
 
     network: Network
     vocabulary: Vocabulary
-    labels: LabelForm
+    labels: LabelEncoder
     thresholds: npt.NDArray[np.float64]
     temperature: float
     embedding_coverage: float | None

@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 
 from matplotlib.figure import Figure
 
-from han.data.labels import LabelForm, kind_of_labels
+from han.data.labels import LabelEncoder, detect_label_format
 from han.data.validation import check_labels
 from han.explain.explanation import Explanation, Sentence
 from han.explain.html import (
@@ -98,12 +98,12 @@ def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[
     if not explanations:
         return []
     multi_label = explanations[0].thresholds is not None
-    kind = kind_of_labels(y_true) if multi_label else "single"
+    kind = detect_label_format(y_true) if multi_label else "single"
     if multi_label and kind == "single":
         kind = "list"  # which it is not: that is an error
     classes = check_labels(explanations[0].classes, None, "the classes of explanations")
-    form, targets = LabelForm(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
-    return [form.named(target) if multi_label else [form.named(target)] for target in targets]
+    form, targets = LabelEncoder(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
+    return [form.label_of(target) if multi_label else [form.label_of(target)] for target in targets]
 
 
 def terminal(explanation: Explanation) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidValueError
 from han.memory.limits import parse_size
 from han.text.alignment import Splitter
@@ -225,5 +225,5 @@ def check_values(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[s
     """
     for name, rule in rules.items():
         if not rule.accepts(values[name]):
-            raise InvalidValueError(f"{name} must be {rule}, got {shown(values[name])}")
+            raise InvalidValueError(f"{name} must be {rule}, got {short_repr(values[name])}")
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}

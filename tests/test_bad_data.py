@@ -1,4 +1,4 @@
-"""What README.md says under "What it does with bad data", from end to end; what files hold is in test_datasets.py."""
+"""End-to-end tests of docs/bad_data.md; test_datasets.py tests the content of files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ODD = ["", " \r\n ", "film " * 3000, "good\0film\0\0.", "a\rgood\r\nfilm\u2028he
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A classifier of a hundred documents of one class beside one of another, and one of a third."""
+    """A classifier trained on a hundred documents of one class and very few of others."""
     X = [*(f"{GOOD} {number}" for number in range(100)), BAD, *ODD, *ODD, "The only one of its kind."]
     y = ["good"] * 100 + ["bad"] + ["odd"] * (2 * len(ODD)) + ["single"]
     with pytest.warns(UserWarning, match="2 of 116 documents have more than max_sentences=512 sentences"):
         return HANClassifier(**QUICK).fit(X, y)
 
 
-def test_empty_long_and_odd_documents_and_classes_of_one_are_trained_on(fitted):
+def test_empty_long_and_odd_documents_and_rare_classes_are_supported(fitted):
     assert dict(zip(fitted.classes_, fitted.class_count_, strict=True)) == {
         "good": 100, "bad": 1, "odd": 2 * len(ODD), "single": 1,
     }  # fmt: skip
@@ -40,7 +40,7 @@ def test_empty_long_and_odd_documents_and_classes_of_one_are_trained_on(fitted):
     assert np.isfinite(fitted.history_["val_loss"]).all()
 
 
-def test_line_breaks_of_any_kind_give_the_same_probabilities_and_offsets_in_the_text(fitted):
+def test_all_kinds_of_line_breaks_give_the_same_probabilities(fitted):
     lines = ["A good film", "with an end", "", "I liked it"]
     for stop in ("", "."):
         texts = [line_break.join(line + stop for line in lines) for line_break in ("\n", "\r\n", "\r", "\u2028")]
@@ -53,7 +53,7 @@ def test_line_breaks_of_any_kind_give_the_same_probabilities_and_offsets_in_the_
             ]
 
 
-def test_documents_with_different_labels_are_warned_of_and_trained_on():
+def test_duplicates_with_different_labels_cause_a_warning():
     X, y = [GOOD, BAD, GOOD, BAD] * 5, ["good", "bad", "good", "good"] * 5
     classifier = HANClassifier(**QUICK)
     with pytest.warns(TrainingWarning, match=r"^10 documents .* trained on as they are.*labelled \['bad', 'good'\]"):
@@ -69,21 +69,21 @@ def test_documents_with_different_labels_are_warned_of_and_trained_on():
         ([3, 4, 5, 4], r"\[3, 5\]"),
     ],
 )
-def test_documents_with_different_labels_of_any_form(y, labels):
+def test_the_warning_shows_labels_of_any_format(y, labels):
     with pytest.raises(TrainingWarning, match=f"^2 documents .*'{GOOD}', labelled {labels}$"):  # warnings are errors
         HANClassifier(**QUICK).fit([GOOD, BAD, GOOD, BAD], y)
 
 
-def test_documents_without_weight_contradict_nothing():
+def test_duplicates_with_zero_weight_cause_no_warning():
     classifier = HANClassifier(**QUICK).fit([GOOD, BAD] * 8, ["a", "b"] * 7 + ["b", "a"], [1] * 14 + [0, 0])
     assert classifier.n_samples_fit_ == 16
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_documents_all_without_words_are_refused(method):
+def test_documents_without_any_words_are_rejected(method):
     classifier = HANClassifier(**QUICK)
     more = {"classes": ["a", "b"]} if method == "partial_fit" else {}
-    with pytest.raises(InvalidValueError, match="X must hold documents with words in them, got 3 without any"):
+    with pytest.raises(InvalidValueError, match="X must contain documents with words, got 3 documents without words"):
         getattr(classifier, method)(["", " \n", "\t"], ["a", "b", "a"], **more)
     assert not hasattr(classifier, "model_")
 
@@ -97,12 +97,12 @@ def test_documents_all_without_words_are_refused(method):
         (pd.DataFrame({"a": [1, 0, 1], "b": [0, np.nan, 1]}), "document 1 has .*nan"),
     ],
 )
-def test_missing_labels_are_refused(y, message):
+def test_missing_labels_are_rejected(y, message):
     with pytest.raises((TypeError, ValueError), match=message):
         HANClassifier(**QUICK).fit([GOOD, BAD, "Another."], y)
 
 
-def test_ten_thousand_classes_are_trained_on():
+def test_ten_thousand_classes_are_supported():
     labels = np.arange(10_000).astype(str)
     X = [f"the name is {label}" for label in labels]
     classifier = HANClassifier(**{**QUICK, "batch_size": 2500, "monitor": "macro_f1"})
@@ -111,7 +111,7 @@ def test_ten_thousand_classes_are_trained_on():
     assert set(classifier.predict(X[:10])) <= set(labels)
 
 
-def test_training_on_a_bad_file_ends_before_it_begins(tmp_path):
+def test_invalid_files_are_rejected_before_training(tmp_path):
     rows = [{"text": f"{GOOD} {number}", "label": "ab"[number % 2]} for number in range(20)]
     content = "\n".join(map(json.dumps, rows)).encode() + b'\n{"text": "not closed, "label": "a"}\n'
     (tmp_path / "file.jsonl").write_bytes(content)

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 from han import HANClassifier
 from han.backend import keras
 from han.explain.explanation import Explanation
-from han.text.splitting import DocumentSplitter, split_sentences
+from han.text import DocumentSplitter, split_sentences
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
@@ -251,7 +251,7 @@ def test_documents_over_the_cap_are_cut_with_one_warning():
         ({"calibrate": "yes"}, "calibrate must be True or False, got 'yes'"),
         ({"class_weight": "auto"}, "class_weight must be \"balanced\", .*, got 'auto'"),
         ({"class_weight": {"good": -1}}, "class_weight must be "),
-        ({"class_weight": {"middling": 1}}, r"class_weight must name classes that y holds, .*, got 'middling'"),
+        ({"class_weight": {"middling": 1}}, r"class_weight must name classes of y, .*, got 'middling'"),
         ({"validation_fraction": 1}, "validation_fraction must be"),
         ({"max_vocabulary": "all"}, "max_vocabulary must be"),
         ({"tokenizer": "words"}, "tokenizer must be a callable or None, got 'words'"),
@@ -272,13 +272,13 @@ def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
     [
         (("A film.", ["a"]), TypeError, "X must be"),
         ((["A film.", "B."], ["a"]), ValueError, "X and y must have the same length"),
-        ((["A film.", "B."], ["a", "a"]), ValueError, "y must hold at least two classes, got one class, 'a'"),
+        ((["A film.", "B."], ["a", "a"]), ValueError, "y must contain at least two classes, got one class, 'a'"),
         (([], []), ValueError, "got no documents"),
         ((TEXTS, LABELS, [1.0]), ValueError, "sample_weight must"),
         ((TEXTS, LABELS, None, None, ["stop"]), TypeError, "callbacks must be a list"),
         ((TEXTS, LABELS, None, TEXTS), ValueError, r"validation_data must be a tuple \(X, y\), got a list of 20"),
         ((TEXTS, LABELS, None, (TEXTS, LABELS[:3])), ValueError, r"validation_data\[0\] and validation_data\[1\] must"),
-        ((TEXTS, LABELS, None, (["a"], ["new"])), ValueError, r"validation_data\[1\] must hold .* got \['new'\]"),
+        ((TEXTS, LABELS, None, (["a"], ["new"])), ValueError, r"validation_data\[1\] must contain .* got \['new'\]"),
     ],
 )
 def test_a_refused_fit_leaves_the_fitted_state_alone(arguments, error, message, fitted):

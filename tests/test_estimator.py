@@ -41,7 +41,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
 from han.backend import keras
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import TrainingWarning, UnknownClassWarning
 
 QUICK = {
@@ -118,7 +118,7 @@ with warnings.catch_warnings():
 
 
 # `Spelled` has the same document for numbers that are nearly the same.
-@pytest.mark.filterwarnings("ignore:.*have the text of another one:han.exceptions.TrainingWarning")
+@pytest.mark.filterwarnings("ignore:.*have the same text as another one:han.exceptions.TrainingWarning")
 @pytest.mark.no_cover  # a quarter of their time, and nothing is reached that no other test reaches
 @every_check
 def test_scikit_learn_checks(estimator, check):
@@ -416,7 +416,7 @@ def test_score_counts_labels_that_were_not_there_as_wrong(quick, articles):
 @pytest.mark.parametrize("kind", ["list", "set"])
 def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kind):
     classifier = copy.copy(quick)
-    classifier.label_form_, classifier.thresholds_ = LabelForm(quick.classes_, kind), np.full(2, 0.5)
+    classifier.label_form_, classifier.thresholds_ = LabelEncoder(quick.classes_, kind), np.full(2, 0.5)
     labels = classifier.predict(articles[0])
     assert classifier.score(articles[0], labels) == 1.0
     for index in range(0, 80, 4):
@@ -490,8 +490,8 @@ def test_partial_fit_of_several_labels(articles, labels):
     ("settings", "arguments", "message"),
     [
         ({}, {}, "classes must name all classes at the first call"),
-        ({}, {"classes": ["business"]}, "classes must hold at least two classes, each once"),
-        ({}, {"classes": ["business", "arts"]}, r"y must hold known classes, .*got \['sports'\]"),
+        ({}, {"classes": ["business"]}, "classes must contain at least two classes without repetition"),
+        ({}, {"classes": ["business", "arts"]}, r"y must contain only known classes, .*got \['sports'\]"),
         ({"class_weight": "balanced"}, {"classes": ["business", "sports"]}, "class_weight must be a dict or None"),
     ],
 )
@@ -538,6 +538,6 @@ def test_warm_start_refuses_another_network_and_other_classes(quick, articles):
     with pytest.raises(ValueError, match="cell must be 'lstm'"):
         classifier.fit(*articles)
     classifier.set_params(cell="lstm")
-    with pytest.raises(ValueError, match="y must hold known classes"):
+    with pytest.raises(ValueError, match="y must contain only known classes"):
         classifier.fit(articles[0], ["a", "b"] * 40)
     np.testing.assert_array_equal(classifier.predict_proba(articles[0]), before)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from han import HANClassifier
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
 from han.model import HierarchicalAttentionNetwork
 from han.text.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ def constructed():
     model.classifier.kernel.assign(kernel)
     classifier = HANClassifier()
     classifier.classes_, classifier.vocabulary_ = np.array(["bad", "good"]), Vocabulary(WORDS)
-    classifier.label_form_ = LabelForm(classifier.classes_)
+    classifier.label_form_ = LabelEncoder(classifier.classes_)
     classifier.model_, classifier.history_ = model, {}
     return classifier
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from han.explain.explanation import Explanation
 from han.heatmap import corpus_page, figure, fragment, page, terminal
 from tests.explain.test_explanation import HOSTILE
-from tests.text.test_splitting import DOCUMENTS
+from tests.text.documents import DOCUMENTS
 
 TEXTS = [*DOCUMENTS, *HOSTILE, 'x" onmouseover="alert(1)" &amp; \'y\'']
 
@@ -170,7 +170,7 @@ def test_the_corpus_page_marks_mistakes_of_several_classes_in_any_form(several, 
 
 
 def test_the_corpus_page_refuses_labels_of_another_form(several):
-    with pytest.raises(TypeError, match="y_true must hold a collection of labels for each document"):
+    with pytest.raises(TypeError, match="y_true must contain a collection of labels for each document"):
         corpus_page(several, ["business"] * 4)
     with pytest.raises(ValueError, match="got 4 documents and 1"):
         corpus_page(several, [["business"]])

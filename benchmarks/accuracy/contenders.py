@@ -21,8 +21,8 @@ from benchmarks.speed.rivals import fasttext_line
 from han import HANClassifier
 from han.evaluation.measures import baselines
 from han.inference.prediction import classify
+from han.text import split_words
 from han.text.batches import prediction_batches
-from han.text.splitting import split_words
 
 Contender = Any
 Labels = npt.NDArray[Any]

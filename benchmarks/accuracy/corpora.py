@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han import load_dataset
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.data.splits import strata, stratified_split
 
 SHARED = Path(os.environ.get("HAN_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -90,7 +90,7 @@ def reuters() -> Split:
 
 def divided(split: Split, seed: int) -> Split:
     """Return the training part of documents with lists of labels, divided once more."""
-    targets = LabelForm.learn(split.y_train, len(split.X_train)).encode(split.y_train, len(split.X_train))
+    targets = LabelEncoder.learn(split.y_train, len(split.X_train)).encode(split.y_train, len(split.X_train))
     train, test = stratified_split(strata(targets), TEST_FRACTION, np.random.default_rng(seed))
     texts, labels = split.X_train, split.y_train
     return Split([texts[i] for i in train], labels[train], [texts[i] for i in test], labels[test])

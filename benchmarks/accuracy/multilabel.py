@@ -25,7 +25,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, divided, reuters
 from benchmarks.reporting import RESULTS, describe, store
 from han import HANClassifier
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.evaluation.measures import baselines
 from han.training.calibration import fit_thresholds
 
@@ -36,13 +36,13 @@ SEEDS = 3
 REVISION = 1
 
 
-def linear(one_threshold: bool) -> Callable[[Split, LabelForm, int], tuple[Floats, Floats]]:
+def linear(one_threshold: bool) -> Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]:
     """Return what returns probabilities of the test part and thresholds, of TF-IDF and logistic regression.
 
     One threshold for all classes, with the highest micro-F1; or one for each, with the highest F1 of the class.
     """
 
-    def run(split: Split, form: LabelForm, _seed: int) -> tuple[Floats, Floats]:
+    def run(split: Split, form: LabelEncoder, _seed: int) -> tuple[Floats, Floats]:
         targets = form.encode(split.y_train, len(split.X_train))
         model = baselines(multi_label=True)["TF-IDF + logistic regression"]
         folds = KFold(5, shuffle=True, random_state=0)
@@ -56,10 +56,10 @@ def linear(one_threshold: bool) -> Callable[[Split, LabelForm, int], tuple[Float
     return run
 
 
-def network(**settings: Any) -> Callable[[Split, LabelForm, int], tuple[Floats, Floats]]:
+def network(**settings: Any) -> Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]:
     """Return what does as `linear` for a `HANClassifier` with GloVe vectors, with other settings as they come."""
 
-    def run(split: Split, form: LabelForm, seed: int) -> tuple[Floats, Floats]:
+    def run(split: Split, form: LabelEncoder, seed: int) -> tuple[Floats, Floats]:
         classifier = HANClassifier(
             embeddings="glove-50d", calibrate=True, tune_thresholds=True, random_state=seed, verbose=0, **settings
         )
@@ -69,7 +69,7 @@ def network(**settings: Any) -> Callable[[Split, LabelForm, int], tuple[Floats, 
     return run
 
 
-METHODS: dict[str, Callable[[Split, LabelForm, int], tuple[Floats, Floats]]] = {
+METHODS: dict[str, Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]] = {
     "TF-IDF + logistic regression, one threshold": linear(one_threshold=True),
     "TF-IDF + logistic regression, one of each class": linear(one_threshold=False),
     "HN-ATT": network(ngram_evidence=False),
@@ -89,7 +89,7 @@ def main() -> None:
         sys.exit(f"{REUTERS} is not here; HAN_DATA names the folder that holds it")
     part = "development" if arguments.development else "test"
     split = divided(reuters(), 123) if arguments.development else reuters()
-    form = LabelForm.learn([*split.y_train, *split.y_test], len(split.y_train) + len(split.y_test))
+    form = LabelEncoder.learn([*split.y_train, *split.y_test], len(split.y_train) + len(split.y_test))
     for seed in range(arguments.seeds):
         for method in arguments.methods:
             done = {(run["part"], run["method"], run["seed"], run["revision"]) for run in stored()}

@@ -36,6 +36,8 @@ from benchmarks.robustness.mutants import ROOT, Mutant, mutants
 
 # Each module is tested by what mirrors it; the examples in its documentation belong to that.
 MODULES = {
+    "text/sentences": ["tests/text/test_sentences.py", "tests/text/test_splitting.py", "han/text/sentences.py"],
+    "text/words": ["tests/text/test_words.py", "tests/text/test_splitting.py", "han/text/words.py"],
     "text/splitting": ["tests/text/test_splitting.py", "han/text/splitting.py"],
     "text/corpus": ["tests/text/test_corpus.py"],
     "text/batches": ["tests/text/test_batches.py"],

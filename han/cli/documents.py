@@ -15,7 +15,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import DataWarning, InvalidValueError
 from han.tables.options import SUFFIXES
 from han.tables.table import Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
@@ -181,10 +181,10 @@ class InputFiles:
     def _problem(self, cells: Sequence[Any], row: dict[str, Any] | None) -> str:
         """Return why the text cells of a row hold no document; "" if they do. Of JSON, `row` is the whole row."""
         if row is not None and row.keys().isdisjoint(self._text):
-            return f"must have the text {self._text[0]!r} (--text), got {shown([*row])}"
+            return f"must have the text {self._text[0]!r} (--text), got {short_repr([*row])}"
         for name, cell in zip(self._text, cells, strict=True):
             if not (cell is None or isinstance(cell, str) or (len(cells) == 1 and _is_split(cell))):
-                return f"must hold a text in {name!r}, got {shown(cell)}"
+                return f"must hold a text in {name!r}, got {short_repr(cell)}"
         return ""
 
 

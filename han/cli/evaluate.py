@@ -22,7 +22,7 @@ from han.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from han.data.labels import LabelForm
+    from han.data.labels import LabelEncoder
 
 
 @click.command()
@@ -61,7 +61,7 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
         click.echo(f"{name.replace('_', ' ')}: {value:.4f}")
 
 
-def _in_form(labels: Any, form: LabelForm) -> Any:
+def _in_form(labels: Any, form: LabelEncoder) -> Any:
     """Return labels from a file as the classifier was given them: with its classes' types, as a matrix or as lists."""
     classes = form.classes.tolist()
 
@@ -80,12 +80,12 @@ def _in_form(labels: Any, form: LabelForm) -> Any:
 
 def _class_written(label: Any, classes: list[Any]) -> Any:
     """Return the class that a label in a file stands for; the label itself if there is none."""
-    from han.data.validation import kind_of
+    from han.data.validation import label_kind
 
     if label in classes:
         return label
     found = class_named(str(label), classes)
-    if found in classes or kind_of(classes[0]) is not int:
+    if found in classes or label_kind(classes[0]) is not int:
         return found
     try:  # 1 where the classifier has 1.0, or the other way round
         number = Decimal(str(label))

@@ -120,10 +120,10 @@ def train(
     note(_description(dataset), quiet)
 
     from han.classifier import HANClassifier
-    from han.data.labels import LabelForm
+    from han.data.labels import LabelEncoder
 
     if isinstance(settings.get("class_weight"), dict):
-        classes = LabelForm.learn(dataset.y_train, len(dataset.y_train)).classes.tolist()
+        classes = LabelEncoder.learn(dataset.y_train, len(dataset.y_train)).classes.tolist()
         weights = settings["class_weight"]
         settings["class_weight"] = {class_named(str(name), classes): weight for name, weight in weights.items()}
     classifier = HANClassifier(**settings, verbose=int(not quiet))

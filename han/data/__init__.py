@@ -1,1 +1,1 @@
-"""Documents and labels in Python: checks, containers, labels of any kind, splits."""
+"""Documents and labels passed in Python: containers, validation, label encoding and splits."""

@@ -1,4 +1,4 @@
-"""Columns of documents and of labels, in whatever container they come."""
+"""Convert the containers that users pass (lists, arrays, Series, data frames) to NumPy arrays."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from han.exceptions import InvalidTypeError, InvalidValueError
 
 
 def to_pandas(values: Any) -> Any:
-    """Return Series and frames of other libraries as those of pandas, and anything else as it is.
-
-    polars, pyarrow and Hugging Face `datasets` all have the method.
-    """
+    """Convert a Series or data frame of polars, pyarrow or Hugging Face `datasets` to pandas; return others as is."""
     return values.to_pandas() if hasattr(values, "to_pandas") and not isinstance(values, type) else values
 
 
@@ -26,14 +23,14 @@ def to_array(values: Any) -> npt.NDArray[Any] | None:
     Parameters
     ----------
     values : any
-        Ordered containers are sequences (also a `deque`), the keys and values of a dict, Series and frames of pandas,
-        polars and pyarrow, and whatever NumPy takes for an array; not strings, sets and iterators.
+        Ordered containers are sequences (including `deque`), the keys and values of a dict, Series and data frames of
+        pandas, polars and pyarrow, and array-likes of NumPy, but not strings, sets and iterators.
 
     Returns
     -------
     ndarray [elements, ...] or None
-        Elements of sequences stay the objects that they are. Masked elements are None. A frame of one column is that
-        column.
+        Elements of sequences are not converted. Masked elements are None. A data frame of one column is converted to
+        that column.
     """
     if isinstance(values, str | bytes | bytearray):
         return None
@@ -55,13 +52,15 @@ def to_array(values: Any) -> npt.NDArray[Any] | None:
 
 
 def check_column(values: Any, expected: str, content: str) -> npt.NDArray[Any]:
-    """Return the elements of a column; a matrix or frame of one column is one too.
+    """Return the elements of a column; a matrix or data frame with a single column is also accepted.
 
     Parameters
     ----------
     values : any
-    expected, content : str
-        For the message of an error: what is expected, and what a column of a frame would hold.
+    expected : str
+        Start of error messages, which says what is expected.
+    content : str
+        Content of the column, for error messages.
 
     Returns
     -------
@@ -70,14 +69,14 @@ def check_column(values: Any, expected: str, content: str) -> npt.NDArray[Any]:
     Raises
     ------
     TypeError
-        If `values` is not an ordered container, or a frame of several columns.
+        If `values` is not an ordered container, or is a data frame with several columns.
     ValueError
         If it is a matrix of several columns.
     """
     values = to_pandas(values)
     if isinstance(values, pd.DataFrame) and values.shape[1] != 1:
         raise InvalidTypeError(
-            f"{expected}, got a DataFrame with {values.shape[1]} columns; pass the column that holds the {content}"
+            f"{expected}, got a DataFrame with {values.shape[1]} columns; pass the column that contains the {content}"
         )
     array = to_array(values)
     if array is None:

@@ -1,4 +1,4 @@
-"""Labels that can be trained on, but are probably not what was meant."""
+"""Warn about labels that are valid but probably unintended."""
 
 from __future__ import annotations
 
@@ -9,77 +9,82 @@ from typing import Any
 
 import numpy.typing as npt
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import TrainingWarning
 
-# What writing a list, a tuple, a set or an array into a cell of text gives.
+# The string of a list, a tuple, a set or an array.
 _LIST = re.compile(r"""\s*(?:frozenset\()?[\[({]\s*(?:['"].*|-?\d[-\d\s.,]*)?[\])}]\)?\s*""", re.DOTALL)
 
 
-def warn_of_doubtful_classes(form: LabelForm) -> None:
-    """Warn whoever called the caller of classes that look the same, or like lists that were written as text.
+def warn_of_doubtful_classes(encoder: LabelEncoder) -> None:
+    """Warn about classes that look the same, or that look like lists converted to strings.
+
+    The warning points at the caller of the function that calls this one.
 
     Warns
     -----
     TrainingWarning
-        With the classes, as Python writes them in ASCII.
+        With the ASCII representation of the classes.
     """
-    names = [label for label in form.classes.tolist() if isinstance(label, str)]
+    names = [label for label in encoder.classes.tolist() if isinstance(label, str)]
     alike: dict[str, list[str]] = {}
     for label in names:
         alike.setdefault(_appearance(label), []).append(label)
     for labels in alike.values():
         if len(labels) > 1:
             warnings.warn(
-                f"y has classes that look the same, {' and '.join(map(_written, labels))}: they are trained on as "
-                "different classes; if they are one, give them one spelling",
+                f"y has classes that look the same, {' and '.join(map(_ascii_repr, labels))}: they are treated as "
+                "different classes; if they are one class, use a single spelling",
                 TrainingWarning,
                 stacklevel=3,
             )
     lists = [label for label in names if _LIST.fullmatch(label)]
     if lists:
         warnings.warn(
-            f"y has {len(lists)} classes that look like lists written as text, for example {_written(lists[0])}: each "
-            "is trained on as a class of its own; for several classes a document, turn them back into lists first, "
-            "with ast.literal_eval for example",
+            f"y has {len(lists)} classes that look like lists converted to strings, for example "
+            f"{_ascii_repr(lists[0])}: each is treated as a single class; for multi-label classification, convert them "
+            "to lists first, for example with ast.literal_eval",
             TrainingWarning,
             stacklevel=3,
         )
 
 
-def warn_of_one_hot(form: LabelForm, targets: npt.NDArray[Any]) -> None:
-    """Warn whoever called the caller if documents may have several classes, and all of them have exactly one.
+def warn_of_one_hot(encoder: LabelEncoder, targets: npt.NDArray[Any]) -> None:
+    """Warn if labels are multi-label but every document has exactly one class.
+
+    The warning points at the caller of the function that calls this one.
 
     Parameters
     ----------
-    form : LabelForm
-    targets : float32 [documents, classes], or int64 [documents], which needs no warning
+    encoder : LabelEncoder
+    targets : float32 [documents, classes], or int64 [documents]
+        The latter are single-label and never cause a warning.
 
     Warns
     -----
     TrainingWarning
-        With what to do if the classes exclude each other.
+        With advice for mutually exclusive classes.
     """
-    if not form.multi_label or not (targets.sum(axis=1) == 1).all():
+    if not encoder.multi_label or not (targets.sum(axis=1) == 1).all():
         return
-    single = "y.argmax(axis=1)" if form.kind in ("indicator", "sparse") else "[label for (label,) in y]"
+    single = "y.argmax(axis=1)" if encoder.kind in ("indicator", "sparse") else "[label for (label,) in y]"
     warnings.warn(
-        f"each of the {len(targets)} documents has exactly one of the {len(form.classes)} classes in y, whose form "
-        f"allows several: each class is learned for itself, and predictions may have none or several; if the classes "
-        f"exclude each other, pass one label for each document, such as {single}",
+        f"each of the {len(targets)} documents has exactly one of the {len(encoder.classes)} classes in y, but y is "
+        "multi-label: classes are predicted independently, so that a prediction may have none or several of them; if "
+        f"the classes are mutually exclusive, pass one label for each document, such as {single}",
         TrainingWarning,
         stacklevel=3,
     )
 
 
 def _appearance(label: str) -> str:
-    """Return a label without what tells it from others that look the same: white space and invisible characters."""
+    """Normalise white space and remove invisible characters, so that labels that look the same become equal."""
     composed = unicodedata.normalize("NFKC", label)
     visible = (part for part in composed if part.isspace() or unicodedata.category(part) not in ("Cc", "Cf"))
     return " ".join("".join(visible).split())
 
 
-def _written(label: str, length: int = 60) -> str:
-    """Return a label as Python writes it in ASCII; of a long one the beginning and the end."""
+def _ascii_repr(label: str, length: int = 60) -> str:
+    """Return the ASCII representation of a label, abbreviated in the middle."""
     text = ascii(label)
     return text if len(text) <= length else f"{text[: length // 2]}...{text[-length // 2 :]}"

@@ -1,4 +1,4 @@
-"""Documents that occur more than once, with different labels."""
+"""Warn about documents with the same text but different labels."""
 
 from __future__ import annotations
 
@@ -7,45 +7,45 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import TrainingWarning
 
 
 def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome: str) -> None:
-    """Warn whoever called the caller of documents that have the same text and not the same label.
+    """Warn about documents with the same text, ignoring surrounding white space, but different labels.
 
-    White space around a text does not tell it from another.
+    The warning points at the caller of the function that calls this one.
 
     Parameters
     ----------
     texts : sequence of str
     label : callable
-        Returns the label, or the list of labels in a fixed order, of the document at a position.
+        Returns the label, or the list of labels in a fixed order, of the document at an index.
     outcome : str
-        What is done with such documents, for the message.
+        How such documents are treated, for the message.
 
     Warns
     -----
     TrainingWarning
-        If there are any: how many, and what the first one is.
+        With the number of such documents and the first one of them.
     """
     first: dict[str, int] = {}
     repeated: dict[int, list[int]] = {}
-    for position, text in enumerate(texts):
-        earlier = first.setdefault(text.strip(), position)
-        if earlier != position:
-            repeated.setdefault(earlier, [earlier]).append(position)
+    for index, text in enumerate(texts):
+        earlier = first.setdefault(text.strip(), index)
+        if earlier != index:
+            repeated.setdefault(earlier, [earlier]).append(index)
     conflicts = []
-    for positions in repeated.values():
-        labels = list(map(label, positions))
+    for indices in repeated.values():
+        labels = list(map(label, indices))
         if any(other != labels[0] for other in labels):
-            conflicts.append((positions, labels))
+            conflicts.append((indices, labels))
     if conflicts:
-        positions, labels = min(conflicts, key=itemgetter(0))
-        distinct = [label_ for index, label_ in enumerate(labels) if label_ not in labels[:index]]
+        indices, labels = min(conflicts, key=itemgetter(0))
+        distinct = [label_ for position, label_ in enumerate(labels) if label_ not in labels[:position]]
         warnings.warn(
-            f"{sum(len(group) for group, _ in conflicts)} documents have the text of another one and not its label; "
-            f"{outcome}; the first is {shown(texts[positions[0]][:100])}, labelled {shown(distinct)}",
+            f"{sum(len(group) for group, _ in conflicts)} documents have the same text as another one but a different "
+            f"label; {outcome}; the first is {short_repr(texts[indices[0]][:100])}, labelled {short_repr(distinct)}",
             TrainingWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""Stratified splits that cope with rare classes."""
+"""Stratified splits that support rare classes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Labelled(NamedTuple):
-    """Documents with what `fit` is to learn of them.
+class LabelledDocuments(NamedTuple):
+    """Documents with their targets and weights.
 
     Attributes
     ----------
     texts : list of str [documents]
     targets : int64 [documents] or float32 [documents, classes]
-        The index of each document's class; or, where a document may have several, 1 for those it has.
+        The index of each document's class, or a multi-label indicator matrix.
     weights : float32 [documents]
     """
 
@@ -23,23 +23,31 @@ class Labelled(NamedTuple):
     targets: npt.NDArray[Any]
     weights: npt.NDArray[np.float32]
 
-    def take(self, documents: npt.NDArray[np.int64]) -> Labelled:
-        """Return the documents at the given positions."""
-        return Labelled([self.texts[index] for index in documents], self.targets[documents], self.weights[documents])
+    def take(self, documents: npt.NDArray[np.int64]) -> LabelledDocuments:
+        """Return the documents with the given indices."""
+        return LabelledDocuments(
+            [self.texts[index] for index in documents], self.targets[documents], self.weights[documents]
+        )
 
 
-def hold_out(documents: Labelled, fraction: float, rng: np.random.Generator) -> tuple[Labelled, Labelled]:
-    """Split documents into those to train on and those to validate on, each class in the same proportion.
+def hold_out(
+    documents: LabelledDocuments, fraction: float, rng: np.random.Generator
+) -> tuple[LabelledDocuments, LabelledDocuments]:
+    """Split documents into a training and a validation part, stratified by class.
 
-    A document without weight decides nothing: neither what is learned nor which epoch is kept.
+    Documents with zero weight are never held out, because they would not contribute to the validation loss.
     """
-    counted = np.flatnonzero(documents.weights > 0)
-    held = counted[stratified_split(strata(documents.targets[counted]), fraction, rng)[1]]
-    return documents.take(np.setdiff1d(np.arange(len(documents.texts)), held)), documents.take(held)
+    weighted = np.flatnonzero(documents.weights > 0)
+    held_out = weighted[stratified_split(strata(documents.targets[weighted]), fraction, rng)[1]]
+    return documents.take(np.setdiff1d(np.arange(len(documents.texts)), held_out)), documents.take(held_out)
 
 
 def strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return a class for each document: of several the rarest, for which it matters most that both parts have it."""
+    """Return the class by which to stratify each document, int64 [documents].
+
+    For multi-label targets, it is the rarest class of the document, because rare classes are the most likely to be
+    missing from one part of a split. Documents without a class share the value `classes`.
+    """
     if targets.ndim == 1:
         return targets
     rows, columns = np.nonzero(targets)
@@ -53,22 +61,22 @@ def strata(targets: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 def stratified_split(
     labels: npt.ArrayLike, fraction: float, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split positions into a large and a small part, each class in the same proportion.
+    """Split documents into a large and a small part with the same proportion of each class.
 
-    scikit-learn's splitters refuse classes with a single document; here every class keeps at least one document in
-    the large part, and a class too small for the fraction gives none to the small one.
+    Unlike scikit-learn's stratified splitters, this accepts classes with a single document: every class keeps at least
+    one document in the large part, and a class that is too small for `fraction` has none in the small part.
 
     Parameters
     ----------
     labels : array-like [documents]
     fraction : float in [0, 1)
-        Share of each class, rounded to whole documents, that goes to the small part.
+        Share of the small part, rounded to whole documents for each class.
     rng : numpy.random.Generator
 
     Returns
     -------
     large, small : int64 arrays
-        Positions in `labels`, in rising order.
+        Indices of documents, in ascending order.
 
     Examples
     --------

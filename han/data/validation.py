@@ -1,4 +1,4 @@
-"""Checks of what users pass in; every error names the argument, what was given and what is expected."""
+"""Validate arguments; every error names the argument, the given value and what is expected."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from han.exceptions import InvalidTypeError, InvalidValueError
 from han.text.splitting import DocumentSplitter, SplitText
 
 Labels = npt.NDArray[Any]
-# Characters of the longest strings that NumPy's own type of strings is used for.
+# Longest strings, in characters, for which NumPy's fixed-width string type is used.
 MAX_FIXED_LENGTH = 9999
-# Of the largest ints that can be labels; Python writes no number of more than some thousand digits.
+# Size of the largest ints that can be labels: Python refuses to format numbers with more than a few thousand digits.
 MAX_BITS = 1023
 
 
 def check_texts(texts: object, name: str = "X") -> list[str]:
-    """Return texts as a list of `str`; documents that are split already as `SplitText`.
+    """Return documents as a list of `str`; documents that are already split become `SplitText`.
 
     Raises
     ------
@@ -28,11 +28,11 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         If `texts` is not a column (see `han.data.containers.check_column`), or a document is neither a `str` nor a
         sequence of sentences (`str`) or of sequences of words (`str`).
     ValueError
-        If it is empty, has more than one column, or a document is missing (None, NaN or masked).
+        If `texts` is empty or has several columns, or a document is missing (None, NaN or masked).
     """
     expected = f"{name} must be a list, tuple, NumPy array or pandas Series of str"
     if isinstance(texts, str | bytes):
-        raise InvalidTypeError(f"{expected}, got a single {type(texts).__name__}; for one document pass a list of one")
+        raise InvalidTypeError(f"{expected}, got a single {type(texts).__name__}; pass a list with one document")
     documents = list(check_column(texts, expected, "text"))
     if not documents:
         raise InvalidValueError(f"{expected}, got no documents")
@@ -44,31 +44,31 @@ def check_texts(texts: object, name: str = "X") -> list[str]:
         sentences = to_array(document)
         if sentences is None:
             raise InvalidTypeError(
-                f"{expected}, but document {index} is of type {type(document).__name__}: {shown(document)}"
+                f"{expected}, but document {index} is of type {type(document).__name__}: {short_repr(document)}"
             )
         documents[index] = _split_text(sentences, f"{expected}, but document {index}")
     return documents
 
 
-def _split_text(sentences: npt.NDArray[Any], which: str) -> SplitText:
-    """Return a document that is split into sentences, or further into words."""
-    parts: list[Any] = []
+def _split_text(sentences: npt.NDArray[Any], prefix: str) -> SplitText:
+    """Return a document that is given as a list of sentences or of lists of words."""
+    checked: list[Any] = []
     for sentence in sentences:
         words = to_array(sentence)
-        for piece in [sentence] if words is None else words:
-            if not isinstance(piece, str):
+        for item in [sentence] if words is None else words:
+            if not isinstance(item, str):
                 raise InvalidTypeError(
-                    f"{which} is a list that holds neither sentences (str) nor lists of words (str): it has "
-                    f"{shown(piece)} of type {type(piece).__name__} in it"
+                    f"{prefix} is a list of neither sentences (str) nor lists of words (str): it contains "
+                    f"{short_repr(item)} of type {type(item).__name__}"
                 )
-        parts.append(sentence if words is None else words.tolist())
-    return SplitText(parts)
+        checked.append(sentence if words is None else words.tolist())
+    return SplitText(checked)
 
 
 def check_words(texts: list[str], splitter: DocumentSplitter) -> None:
-    """Raise a ValueError if no document has a word: nothing could be learned then."""
+    """Raise a ValueError if no document contains a word, since there would be nothing to learn."""
     if not any(splitter(text) for text in texts):
-        raise InvalidValueError(f"X must hold documents with words in them, got {len(texts)} without any")
+        raise InvalidValueError(f"X must contain documents with words, got {len(texts)} documents without words")
 
 
 def check_labels(
@@ -76,18 +76,26 @@ def check_labels(
 ) -> Labels:
     """Return labels as an array [documents] of strings, whole numbers or bools, of a type that can be saved.
 
-    Without `same_kind` there may be a mixture of them, as among test documents with classes that are not known.
+    Parameters
+    ----------
+    labels : array-like [documents]
+    documents : int or None
+        Expected number of labels; None accepts any number.
+    name, texts_name : str
+        Names of the arguments of labels and documents, for errors.
+    same_kind : bool, default True
+        Whether labels must be of one kind. Test labels may mix them, because they may have unknown classes.
 
     Raises
     ------
     TypeError
-        If `labels` is not a column (see `han.data.containers.check_column`), or holds anything but strings, whole
-        numbers and bools, or a mixture that is not allowed.
+        If `labels` is not a column (see `han.data.containers.check_column`), or contains anything but strings, whole
+        numbers and bools, or a mixture of them with `same_kind`.
     ValueError
-        If its length is not `documents`, if that is known, it has more than one column, a label is missing (None, NaN
-        or masked), or a number is not whole or too large.
+        If the number of labels is not `documents`, `labels` has several columns, a label is missing (None, NaN or
+        masked), or a number is not whole or too large.
     """
-    expected = f"{name} must hold one string, int or bool for each document"
+    expected = f"{name} must contain one string, int or bool for each document"
     array = check_column(labels, expected, "labels")
     if documents is not None and len(array) != documents:
         raise InvalidValueError(
@@ -96,28 +104,28 @@ def check_labels(
     missing = np.flatnonzero(pd.isna(array))
     if len(missing):
         raise InvalidValueError(f"{expected}, but {len(missing)} labels are missing, the first at {missing[0]}")
-    kinds = {kind_of(label) for label in array}
+    kinds = {label_kind(label) for label in array}
     if None in kinds or (same_kind and len(kinds) > 1):
-        odd = next((label for label in array if kind_of(label) is None), array[0])
-        if isinstance(odd, float | np.floating) and kind_of(odd) is None:
+        odd = next((label for label in array if label_kind(label) is None), array[0])
+        if isinstance(odd, float | np.floating) and label_kind(odd) is None:
             raise InvalidValueError(f"{expected}, got {float(odd)}: continuous numbers are not classes")
         found = " and ".join(sorted({type(label).__name__ for label in array}))
-        raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {shown(odd)})")
+        raise InvalidTypeError(f"{expected}, all of one kind, got {found} (for example {short_repr(odd)})")
     if len(kinds) > 1:
         return array
     if kinds == {str}:
-        # NumPy gives every string the room of the longest.
+        # Fixed-width strings each take as much memory as the longest.
         if array.dtype.kind == "U" and array.dtype.itemsize <= MAX_FIXED_LENGTH * np.dtype("U1").itemsize:
             return array
-        # Plain strings: an enumeration's members, for example, cannot be saved as such.
+        # Subclasses of `str`, such as members of an enumeration, become plain strings, which can be saved.
         return np.fromiter(map(str.__str__, array), object, len(array))
     if kinds == {int} and (array.dtype == object or array.dtype == np.longdouble):
-        return _numbers(array.tolist(), expected)
+        return _exact_numbers(array.tolist(), expected)
     return array if array.dtype != object else np.array(array.tolist())
 
 
-def _numbers(numbers: list[Any], expected: str) -> Labels:
-    """Return whole numbers as an array that holds each of them exactly."""
+def _exact_numbers(numbers: list[Any], expected: str) -> Labels:
+    """Return whole numbers as an array of a type that represents each of them exactly."""
     integers = [int(number) for number in numbers]
     if max(number.bit_length() for number in integers) > MAX_BITS:
         raise InvalidValueError(f"{expected}, got a number of more than {MAX_BITS} bits")
@@ -132,7 +140,7 @@ def _numbers(numbers: list[Any], expected: str) -> Labels:
 
 
 def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np.float32]:
-    """Return weights as float32 [documents]; ones for None.
+    """Return sample weights, float32 [documents]; None gives every document a weight of one.
 
     Raises
     ------
@@ -141,37 +149,37 @@ def check_sample_weight(sample_weight: object, documents: int) -> npt.NDArray[np
     """
     if sample_weight is None:
         return np.ones(documents, np.float32)
-    expected = f"sample_weight must hold one finite number of at least 0 for each of the {documents} documents"
+    expected = f"sample_weight must contain one finite number of at least 0 for each of the {documents} documents"
     weights = np.asarray(sample_weight)
     if weights.dtype.kind not in "biuf":
-        raise InvalidValueError(f"{expected}, got {shown(sample_weight)}")
+        raise InvalidValueError(f"{expected}, got {short_repr(sample_weight)}")
     weights = weights.astype(np.float32)
     if weights.shape != (documents,):
         raise InvalidValueError(f"{expected}, got an array of shape {weights.shape}")
     if not np.isfinite(weights).all() or weights.min() < 0:
         raise InvalidValueError(f"{expected}, got {weights[~np.isfinite(weights) | (weights < 0)][0]}")
     if not weights.any():
-        raise InvalidValueError(f"{expected}, got a weight of zero for all")
+        raise InvalidValueError(f"{expected}, got only zeros")
     return weights
 
 
 def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return each document's weight by its classes, float32 [documents]; ones for None.
+    """Return the weight of each document according to its classes, float32 [documents].
 
-    "balanced" gives a class the number of all labels, over the number of classes times that of the labels of the class.
-    Classes that a dict does not name have 1. A document with several classes has the mean of their weights, and one
-    without any has 1.
+    A document with several classes has the mean of their weights, and a document without classes has a weight of one.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or None
+        The weight of each class; classes that are not in the dict have a weight of one. "balanced" uses
+        `n_labels / (n_classes * n_labels_of_class)`. None gives every document a weight of one.
     classes : ndarray [classes]
     targets : int64 [documents] or float32 [documents, classes]
 
     Raises
     ------
     ValueError
-        If a dict names what is not a class.
+        If the dict contains an unknown class.
     """
     if class_weight is None:
         return np.ones(len(targets), np.float32)
@@ -183,7 +191,7 @@ def check_class_weight(class_weight: Any, classes: Labels, targets: npt.NDArray[
         unknown = [label for label in class_weight if label not in known]
         if unknown:
             raise InvalidValueError(
-                f"class_weight must name classes that y holds, {shown(classes.tolist())}, got {shown(unknown[0])}"
+                f"class_weight must name classes of y, {short_repr(classes.tolist())}, got {short_repr(unknown[0])}"
             )
         weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], np.float64)
     if targets.ndim == 1:
@@ -199,26 +207,34 @@ def class_count(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64
 
 
 def check_target(target: object, classes: Labels, documents: int) -> npt.NDArray[np.int64]:
-    """Return the index of the class that is to be explained [documents], from one label for all or one for each.
+    """Return the index of the class to explain for each document, int64 [documents].
+
+    Parameters
+    ----------
+    target : label, or array-like [documents]
+        One label for all documents, or one for each.
+    classes : ndarray [classes]
+    documents : int
 
     Raises
     ------
     TypeError, ValueError
-        If these are not labels, not of `classes`, or not as many as documents.
+        If a label is invalid or not in `classes`, or the number of labels is not `documents`.
     """
     single = isinstance(target, str) or np.ndim(target) == 0  # type: ignore[arg-type]
     labels = check_labels([target] * documents if single else target, documents, "target").tolist()
-    index = {label: place for place, label in enumerate(classes.tolist())}
+    index = {label: number for number, label in enumerate(classes.tolist())}
     unknown = [label for label in labels if label not in index]
     if unknown:
         raise InvalidValueError(
-            f"target must be one of {shown(classes.tolist())}, or one for each document, got {shown(unknown[0])}"
+            f"target must be one of {short_repr(classes.tolist())}, or one for each document, "
+            f"got {short_repr(unknown[0])}"
         )
     return np.array([index[label] for label in labels])
 
 
-def kind_of(label: object) -> type | None:
-    """Return what a label counts as, `str`, `int` or `bool`; None for what cannot be a label."""
+def label_kind(label: object) -> type | None:
+    """Return the kind of a label, `str`, `int` or `bool`, or None for an invalid label; whole floats count as `int`."""
     if isinstance(label, bool | np.bool_):
         return bool
     if isinstance(label, int | np.integer):
@@ -228,7 +244,7 @@ def kind_of(label: object) -> type | None:
     return str if isinstance(label, str) else None
 
 
-def shown(value: object) -> str:
-    """Return a value as an error message has it: not more than 60 characters."""
+def short_repr(value: object) -> str:
+    """Return the representation of a value, cut to at most 60 characters, for an error message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.training.calibration import Reliability, reliability
 
 # A confusion matrix of more classes cannot be read, and of many more takes gigabytes.
@@ -95,7 +95,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         If documents have classes that the classifier was not trained on.
     """
     kind = "indicator" if getattr(labels, "ndim", 1) == 2 else "single"
-    known = getattr(classifier, "label_form_", LabelForm(classifier.classes_, kind))
+    known = getattr(classifier, "label_form_", LabelEncoder(classifier.classes_, kind))
     form, targets = known.encode_test(labels, len(texts))
     unknown = [(0, 0), (0, len(form.classes) - len(known.classes))]
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from han.exceptions import InvalidValueError
 from han.explain.html import fragment
-from han.text.corpus import NO_PLACE
+from han.text.corpus import NO_OFFSETS
 
 Scaling = Literal["sqrt", "product"]
 Float32 = npt.NDArray[np.float32]
@@ -200,7 +200,7 @@ class Explanation:
                 probabilities=np.array(values["probabilities"], np.float32),
                 target=values["target"],
                 offsets=np.array(
-                    [NO_PLACE if word["start"] is None else (word["start"], word["end"]) for word in words], np.int32
+                    [NO_OFFSETS if word["start"] is None else (word["start"], word["end"]) for word in words], np.int32
                 ).reshape(-1, 2),
                 sentence_starts=np.cumsum([0, *counts], dtype=np.int32),
                 word_scores=np.array([word["score"] for word in words], np.float32),

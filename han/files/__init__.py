@@ -1,1 +1,1 @@
-"""Reading and writing files and folders safely."""
+"""Read and write files and folders safely."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all; JSON, and a manifest of a folder's files."""
+"""Atomic writes, JSON files, and manifests with the checksums of a folder's files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from typing import IO, Any, BinaryIO
 from han.exceptions import DestinationError, ModelFileError
 
 MANIFEST = "manifest.json"
-# The largest JSON file that is read, in bytes; a vocabulary of a million words takes some 20 MB.
+# Larger JSON files are rejected; a vocabulary of a million words takes about 20 MB.
 MAX_JSON_BYTES = 512 * 2**20
-# What is written on trial: a full disk still takes names.
+# Bytes of a trial file: on a full disk, creating an empty file still succeeds.
 TRIAL_BYTES = 2**16
 
 
 def check_output(path: Path) -> None:
-    """Raise a DestinationError unless a file can be written at `path`, which is found out by trying."""
+    """Raise a DestinationError if no file can be written at `path`, as a trial write shows."""
     try:
         path = path.resolve()
         if path.is_file():
@@ -42,17 +42,17 @@ def check_output(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` once all of it is written; if that fails, nothing has changed.
+    """Open a file that replaces `path` once it is complete; if an error occurs before, `path` does not change.
 
-    It is written beside `path` and renamed, or in the folder for temporary files if nothing can be written beside it.
-    What cannot be replaced, such as a single file that is mounted into a container, is overwritten at the end; an error
-    just then leaves it incomplete, and names the file that holds everything.
-    What is not a file, such as a pipe, is written to as it is.
+    The file is written next to `path`, or in the folder for temporary files if that is not possible, and then renamed.
+    A file that cannot be replaced, such as one that is mounted into a container, is overwritten at the end. If that
+    fails, it is incomplete, and the error names a file with the complete content. Anything else than a file, such as a
+    pipe, is written to directly.
 
     Raises
     ------
     DestinationError
-        If no file can be written at `path`; before anything is written.
+        If no file can be written at `path`; raised before anything is written.
     """
     path = path.resolve()
     check_output(path)
@@ -80,7 +80,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _open_part(path: Path) -> tuple[BinaryIO, Path]:
-    # Not by the process' number alone: in a container that is the same each time. Names have 255 bytes at most.
+    # A process id is not unique, since a container often starts with the same one. Names have at most 255 bytes.
     part = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         return part.open("xb"), part
@@ -93,14 +93,14 @@ def _open_part(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def _overwrite(path: Path, part: Path) -> None:
-    """Copy a file's content into another one."""
+    """Overwrite `path` with the content of `part`."""
     try:
         with part.open("rb") as source, path.open("r+b") as target:
             shutil.copyfileobj(source, target)
             target.truncate()
             flush(target)
     except BaseException as error:
-        message = f"{str(path)!r} is incomplete; everything is in {str(part)!r}"
+        message = f"{str(path)!r} is incomplete; the complete content is in {str(part)!r}"
         if isinstance(error, Exception):
             raise DestinationError(f"{message}: {error}") from error
         warnings.warn(message, stacklevel=4)
@@ -108,68 +108,68 @@ def _overwrite(path: Path, part: Path) -> None:
 
 
 def flush(stream: IO[bytes]) -> None:
-    """Have what was written to a file on the disk."""
+    """Flush a file to the disk."""
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def write_manifest(folder: Path, form: int) -> None:
-    """Write the size and the SHA-256 of every file of a folder into it, with the version of the format."""
+def write_manifest(folder: Path, format_version: int) -> None:
+    """Write a manifest of a folder: the version of its format, and the size and SHA-256 of each file."""
     files = {path.name: {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in sorted(folder.iterdir())}
-    write_json(folder / MANIFEST, {"format_version": form, "files": files})
+    write_json(folder / MANIFEST, {"format_version": format_version, "files": files})
 
 
-def check_manifest(folder: Path, form: int, read: tuple[str, ...]) -> None:
-    """Compare the files that are to be read with a folder's manifest.
+def check_manifest(folder: Path, format_version: int, names: tuple[str, ...]) -> None:
+    """Check the given files of a folder against its manifest.
 
     Raises
     ------
     ModelFileError
-        If the manifest is of a newer version than `form`, or is damaged, or one of the files is not as it says.
+        If the manifest has a later version than `format_version`, or the manifest or one of the files is damaged.
     """
     path = folder / MANIFEST
     manifest = read_json(path, dict)
     version = manifest.get("format_version")
     if type(version) is not int or version < 1:
-        raise ModelFileError(f"{path} must hold the version of the format, got {version!r}: the file is damaged")
-    if version > form:
+        raise ModelFileError(f"{path} must contain the version of the format, got {version!r}: the file is damaged")
+    if version > format_version:
         raise ModelFileError(
-            f"{path}: format_version must be at most {form}, got {version}; a newer version of han wrote it"
+            f"{path}: format_version must be at most {format_version}, got {version}; a newer version of han wrote it"
         )
     files = manifest.get("files")
-    for name in read:
+    for name in names:
         entry = files.get(name) if isinstance(files, Mapping) else None
         if not isinstance(entry, Mapping) or not {"bytes", "sha256"} <= entry.keys():
-            raise ModelFileError(f"{path} must hold the size and the SHA-256 of {name}: the file is damaged")
+            raise ModelFileError(f"{path} must contain the size and the SHA-256 of {name}: the file is damaged")
         size = (folder / name).stat().st_size
         if size != entry["bytes"]:
             raise ModelFileError(f"{folder / name} must have {entry['bytes']} bytes, got {size}: the file is damaged")
         if _sha256(folder / name) != entry["sha256"]:
-            raise ModelFileError(f"{folder / name} must have the SHA-256 that {MANIFEST} has: the file is damaged")
+            raise ModelFileError(f"{folder / name} must have the SHA-256 in {MANIFEST}: the file is damaged")
 
 
 def read_json(path: Path, kind: type[Any]) -> Any:
-    """Return what a JSON file holds.
+    """Return the value in a JSON file.
 
     Raises
     ------
     ModelFileError
-        If it is too large, is not JSON, or holds something else than a `kind`.
+        If the file is too large or not JSON, or its value is not of the type `kind`.
     """
     if path.stat().st_size > MAX_JSON_BYTES:
         raise ModelFileError(f"{path} must have at most {MAX_JSON_BYTES:,} bytes, got {path.stat().st_size:,}")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} must hold JSON: {error}") from error
+        raise ModelFileError(f"{path} must contain JSON: {error}") from error
     if not isinstance(value, kind):
-        raise ModelFileError(f"{path} must hold a {kind.__name__}, got a {type(value).__name__}")
+        raise ModelFileError(f"{path} must contain a {kind.__name__}, got a {type(value).__name__}")
     return value
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a value as JSON that people can read."""
-    # Half of a surrogate pair, which UTF-8 has not, as JSON has it.
+    """Write a value as indented JSON."""
+    # UTF-8 cannot encode an unpaired surrogate; `backslashreplace` writes the escape sequence that JSON uses.
     path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8", errors="backslashreplace")
 
 

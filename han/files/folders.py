@@ -1,12 +1,14 @@
-"""Folders that are replaced whole: by renaming, or inside where they cannot be renamed.
+"""Replace a whole folder atomically, by renaming it or, if it cannot be renamed, from within.
 
-A folder that is a mount point (a volume of Docker or Kubernetes), whose parent is read-only, or in which this process
-works, cannot be renamed. A new version is then prepared in a subfolder. Renaming that to `.complete` is the moment at
-which it counts: `settled` returns it from then on. Then each file is put in its place, and `.complete` is removed. A
-process that is killed meanwhile leaves the rest to the next one that writes to the folder.
+A folder cannot be renamed if it is a mount point (a volume of Docker or Kubernetes), if its parent is read-only, or if
+it contains the working directory of this process. The new version is then prepared in a subfolder, and takes effect
+when that is renamed to `.complete`: `complete_version` returns it from then on. Afterwards the files are moved into
+place one by one, and `.complete` is removed. If the process is killed meanwhile, the next process that writes to the
+folder finishes the work.
 
-This is weaker than renaming in two ways. A process that reads the folder while another one writes to it may find files
-of two versions, which it refuses because of the manifest. And two processes must not write to it at once.
+Replacing from within gives weaker guarantees than renaming. A process that reads the folder while another one writes to
+it may find files of two versions, which do not match the manifest. And two processes must not write to the folder at
+the same time.
 """
 
 from __future__ import annotations
@@ -27,38 +29,38 @@ from han.exceptions import DestinationError
 from han.files.atomic import TRIAL_BYTES, flush
 
 COMPLETE = ".complete"
-LOST_AND_FOUND = "lost+found"  # at the top of each new ext4 file system
+LOST_AND_FOUND = "lost+found"  # in the root folder of every new ext4 file system
 _SAVING = ".saving-"
 _OLD, _NEW = "old", "new"
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a DestinationError unless a folder can be put at `folder`, an absolute path; found out by trying."""
+    """Raise a DestinationError if no folder can be written at `folder`, an absolute path, as a trial write shows."""
     try:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
-        with _aside(nearest, _SAVING) as aside:
-            (aside / "trial").mkdir()
-            with (aside / "trial" / "file").open("wb") as file:
+        with _temporary(nearest, _SAVING) as temporary:
+            (temporary / "trial").mkdir()
+            with (temporary / "trial" / "file").open("wb") as file:
                 file.write(bytes(TRIAL_BYTES))
                 flush(file)
-            # Some file systems over a network cannot rename folders.
-            (aside / "trial").rename(aside / "renamed")
+            # Some network file systems cannot rename folders.
+            (temporary / "trial").rename(temporary / "renamed")
     except OSError as error:
         raise DestinationError(f"no folder can be written at {str(folder)!r}: {error.strerror}") from error
 
 
 def can_be_renamed(folder: Path) -> bool:
-    """Tell whether a folder can be moved aside, or does not exist yet; found out by trying, without moving it."""
+    """Return whether a folder can be renamed or does not exist yet, by an attempt that does not move it."""
     if not folder.exists():
         return True
     try:
         if Path.cwd().is_relative_to(folder):
             return False
-        with _aside(folder.parent, _beside(folder)) as aside:
-            target = aside / "trial"
+        with _temporary(folder.parent, _prefix(folder)) as temporary:
+            target = temporary / "trial"
             (target / "file").mkdir(parents=True)
-            folder.rename(target)  # A folder with something in it is never replaced: this fails in any case.
-            target.rename(folder)  # Unless the file system is at fault.
+            folder.rename(target)  # fails, because a folder that is not empty cannot be replaced
+            target.rename(folder)  # on a file system that replaces it nevertheless
     except OSError as error:
         return error.errno in (errno.ENOTEMPTY, errno.EEXIST)
     return True
@@ -66,32 +68,32 @@ def can_be_renamed(folder: Path) -> bool:
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give a new folder to write to, which then takes the place of `folder`, an absolute path.
+    """Create a folder to write to, which replaces `folder`, an absolute path, on exit.
 
-    What `folder` holds besides the files of the new one is kept. The new folder stands beside `folder` until it is
-    complete and on the disk. Then the old folder, if there is one, is moved aside and the new one into its place.
-    Between these two moves neither is in its place: a process that is killed just then leaves that to `settled`. If
-    anything fails, the old folder is as it was.
+    Files of `folder` that the new one lacks are kept. The new folder is written next to `folder` and flushed to the
+    disk. Then the old folder, if it exists, is moved aside, and the new one is moved into place. If the process is
+    killed between these two moves, `complete_version` still finds the old folder, and `recover` moves it back. If an
+    error occurs, the old folder does not change.
 
-    Where `folder` cannot be renamed, the new one is written inside it; see the module's description.
+    If `folder` cannot be renamed, it is replaced from within, as the module's docstring describes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    clear_up(folder)
-    renames = can_be_renamed(folder)
-    with _aside(folder.parent, _beside(folder)) if renames else _aside(folder, _SAVING) as aside:
-        new, old = aside / _NEW, aside / _OLD
+    recover(folder)
+    renamable = can_be_renamed(folder)
+    with _temporary(folder.parent, _prefix(folder)) if renamable else _temporary(folder, _SAVING) as temporary:
+        new, old = temporary / _NEW, temporary / _OLD
         new.mkdir()
         yield new
-        if not renames:
-            _flush(new)
-            _complete(folder)  # what another process may have left meanwhile
+        if not renamable:
+            _flush_tree(new)
+            _install_complete(folder)  # in case another process left one meanwhile
             new.rename(folder / COMPLETE)
             _flush_folder(folder)
-            _complete(folder)
+            _install_complete(folder)
             return
         if folder.exists():
-            _copy_others(folder, new)
-        _flush(new)
+            _copy_missing(folder, new)
+        _flush_tree(new)
         try:
             if folder.exists():
                 folder.rename(old)
@@ -102,31 +104,31 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 old.rename(folder)
 
 
-def settled(folder: Path) -> Path:
-    """Return where the complete version of a folder is that `replacing_folder` wrote, even if that was cut short."""
+def complete_version(folder: Path) -> Path:
+    """Return the path of the complete version of a folder, even if `replacing_folder` was interrupted."""
     if (folder / COMPLETE).is_dir():
         return folder / COMPLETE
     if not folder.exists():
-        for aside in _asides(folder.parent, _beside(folder)):
-            if (aside / _OLD).is_dir():
-                return aside / _OLD
+        for temporary in _temporaries(folder.parent, _prefix(folder)):
+            if (temporary / _OLD).is_dir():
+                return temporary / _OLD
     return folder
 
 
-def clear_up(folder: Path) -> None:
-    """Complete or undo what processes of this machine left that were killed while they replaced a folder."""
-    for aside in _left(folder.parent, _beside(folder)):
-        if (aside / _OLD).is_dir() and not folder.exists():
-            (aside / _OLD).rename(folder)
-        shutil.rmtree(aside, ignore_errors=True)
+def recover(folder: Path) -> None:
+    """Finish or undo replacements of a folder whose processes on this machine were killed."""
+    for temporary in _abandoned(folder.parent, _prefix(folder)):
+        if (temporary / _OLD).is_dir() and not folder.exists():
+            (temporary / _OLD).rename(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
     if folder.is_dir():
-        for aside in _left(folder, _SAVING):
-            shutil.rmtree(aside, ignore_errors=True)
-        _complete(folder)
+        for temporary in _abandoned(folder, _SAVING):
+            shutil.rmtree(temporary, ignore_errors=True)
+        _install_complete(folder)
 
 
 def is_empty(folder: Path, ignored: Container[str] = ()) -> bool:
-    """Tell whether a folder holds nothing but what `replacing_folder` or the file system has put there."""
+    """Return whether a folder contains at most `ignored` names and files of `replacing_folder` or the file system."""
     return folder.is_dir() and all(
         _is_temporary(path.name) or path.name == LOST_AND_FOUND or path.name in ignored for path in folder.iterdir()
     )
@@ -136,78 +138,80 @@ def _is_temporary(name: str) -> bool:
     return name == COMPLETE or name.startswith(_SAVING)
 
 
-def _complete(folder: Path) -> None:
-    """Put each file of a complete version in its place, and remove that version."""
+def _install_complete(folder: Path) -> None:
+    """Move the files of the complete version, if there is one, into place, and remove that version."""
     version = folder / COMPLETE
     if not version.is_dir():
         return
-    with _aside(folder, _SAVING) as aside:
-        part = aside / "part"
+    with _temporary(folder, _SAVING) as temporary:
+        part = temporary / "part"
         for source in sorted(version.rglob("*")):
             target = folder / source.relative_to(version)
             if source.is_dir():
                 target.mkdir(exist_ok=True)
                 continue
             try:
-                os.link(source, part)  # which takes no space
+                os.link(source, part)  # a link takes no space on the disk
             except OSError:
                 shutil.copyfile(source, part)
                 with part.open("rb+") as file:
                     flush(file)
             part.replace(target)
-            part.unlink(missing_ok=True)  # it is still there if it was the same file as its target
+            part.unlink(missing_ok=True)  # renaming a hard link to a link of the same file leaves both
         _flush_folder(folder)
-        version.rename(aside / _OLD)  # at once, or what is left of it would be taken for the whole
+        # Renamed before it is removed, so that a partly removed version never counts as complete.
+        version.rename(temporary / _OLD)
 
 
-def _copy_others(source: Path, target: Path) -> None:
-    """Copy what a folder holds and another one does not."""
-    for other in source.iterdir():
-        if _is_temporary(other.name) or (target / other.name).exists():
+def _copy_missing(source: Path, target: Path) -> None:
+    """Copy the entries of a folder that another one lacks."""
+    for entry in source.iterdir():
+        if _is_temporary(entry.name) or (target / entry.name).exists():
             continue
-        if other.is_dir() and not other.is_symlink():
-            shutil.copytree(other, target / other.name, symlinks=True)
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, target / entry.name, symlinks=True)
         else:
-            shutil.copy2(other, target / other.name, follow_symlinks=False)
+            shutil.copy2(entry, target / entry.name, follow_symlinks=False)
 
 
-def _beside(folder: Path) -> str:
+def _prefix(folder: Path) -> str:
+    """Return the prefix of temporary folders next to a folder."""
     return f".{folder.name}{_SAVING}"
 
 
 @contextmanager
-def _aside(holder: Path, prefix: str) -> Iterator[Path]:
-    """Give a folder that is removed at the end, and whose name tells which process has made it."""
-    aside = Path(tempfile.mkdtemp(prefix=f"{prefix}{_host()}-{os.getpid()}-", dir=holder))
+def _temporary(parent: Path, prefix: str) -> Iterator[Path]:
+    """Create a folder, named after this host and process, that is removed on exit."""
+    temporary = Path(tempfile.mkdtemp(prefix=f"{prefix}{_host()}-{os.getpid()}-", dir=parent))
     try:
-        yield aside
+        yield temporary
     finally:
-        shutil.rmtree(aside)
+        shutil.rmtree(temporary)
 
 
 def _host() -> str:
     return re.sub(r"\W", "_", platform.node())
 
 
-def _asides(holder: Path, prefix: str) -> list[Path]:
-    """Return the folders in which replacements were written, or are being written."""
+def _temporaries(parent: Path, prefix: str) -> list[Path]:
+    """Return the temporary folders of replacements, finished or not."""
     try:
-        return sorted(path for path in holder.iterdir() if path.name.startswith(prefix))
+        return sorted(path for path in parent.iterdir() if path.name.startswith(prefix))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
 
 
-def _left(holder: Path, prefix: str) -> Iterator[Path]:
-    """Yield those of `_asides` whose process was one of this machine and has ended."""
-    for aside in _asides(holder, prefix):
-        host, _, rest = aside.name.removeprefix(prefix).partition("-")
+def _abandoned(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield the temporary folders of processes of this host that no longer run."""
+    for temporary in _temporaries(parent, prefix):
+        host, _, rest = temporary.name.removeprefix(prefix).partition("-")
         process = rest.partition("-")[0]
         if host == _host() and process.isdigit() and not psutil.pid_exists(int(process)):
-            yield aside
+            yield temporary
 
 
-def _flush(folder: Path) -> None:
-    """Have a folder and all in it on the disk, so that a power cut after the move finds it whole."""
+def _flush_tree(folder: Path) -> None:
+    """Flush a folder and its content to the disk, so that it survives a power failure after the move."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             with path.open("rb+") as file:
@@ -217,7 +221,7 @@ def _flush(folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # where a folder cannot be opened
+    if os.name == "nt":  # Windows cannot open a folder
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.fitted import FittedClassifier
 from han.hyperparameters import Hyperparameters
 from han.saving.card import model_card
@@ -68,7 +68,7 @@ def from_saved(saved: SavedModel) -> FittedClassifier:
     return FittedClassifier(
         network=saved.model,
         vocabulary=saved.vocabulary,
-        labels=LabelForm(saved.classes, attributes.get("labels", "single")),
+        labels=LabelEncoder(saved.classes, attributes.get("labels", "single")),
         thresholds=np.array(attributes.get("thresholds", [0.5] * classes)),
         temperature=attributes["temperature_"],
         embedding_coverage=attributes["embedding_coverage_"],

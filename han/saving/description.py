@@ -10,8 +10,8 @@ from han.fitted import FittedClassifier
 from han.hyperparameters import Hyperparameters
 from han.saving.folder import function_name
 from han.text.normalization import INVISIBLE, PLAIN, SHAPES
-from han.text.splitting import WORD_PATTERN
 from han.text.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID
+from han.text.words import WORD_PATTERN
 
 
 def describe(fitted: FittedClassifier, hyperparameters: Hyperparameters) -> dict[str, Any]:

@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from han.data.validation import Labels, kind_of
+from han.data.validation import Labels, label_kind
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
-from han.files.folders import check_writable, is_empty, replacing_folder, settled
+from han.files.folders import check_writable, complete_version, is_empty, replacing_folder
 from han.files.paths import local_path
 from han.inference.inference import Network
 from han.saving.network_file import MODEL, read_network, write_network
@@ -99,7 +99,7 @@ def check_destination(path: str | os.PathLike[str], name: str = "path") -> Path:
 
 def holds_model(folder: Path) -> bool:
     """Tell whether a folder looks like that of a saved classifier."""
-    return all((settled(folder) / name).is_file() for name in FILES)
+    return all((complete_version(folder) / name).is_file() for name in FILES)
 
 
 def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
@@ -161,7 +161,7 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
     InvalidTypeError, InvalidValueError
         If `path` is not a path on this machine, or other functions are needed than there are.
     """
-    folder = settled(local_path("path", path).absolute())
+    folder = complete_version(local_path("path", path).absolute())
     if not folder.is_dir():
         raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
     for name in FILES:
@@ -208,7 +208,7 @@ def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[
     if not re.fullmatch(r"[<>|=]?([biuf?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
         raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
     classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
-    kinds = {kind_of(label) for label in classes.flat}
+    kinds = {label_kind(label) for label in classes.flat}
     if classes.ndim != 1 or None in kinds or len(kinds) > 1 or classes.tolist() != settings["classes"]:
         raise ValueError("classes that are no labels")
     for name in PER_CLASS:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
 
 
@@ -15,7 +15,7 @@ def column_names(cells: Iterable[str]) -> list[str]:
     names = [name if name.strip() else f"Unnamed: {index}" for index, name in enumerate(cells)]
     repeated = [name for index, name in enumerate(names) if name in names[:index]]
     if repeated:
-        raise InvalidValueError(f"the header names the column {shown(repeated[0])} twice")
+        raise InvalidValueError(f"the header names the column {short_repr(repeated[0])} twice")
     return names
 
 
@@ -38,10 +38,10 @@ def check_columns(where: str, names: Iterable[str], wanted: Iterable[str], argum
         return
     alike = {name.strip().lower(): name for name in names}
     near = get_close_matches(missing.strip().lower(), alike, n=1)
-    meant = f", did you mean {shown(alike[near[0]])}?" if near else ";"
-    some = ", ".join(map(shown, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    meant = f", did you mean {short_repr(alike[near[0]])}?" if near else ";"
+    some = ", ".join(map(short_repr, names[:8])) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     raise InvalidValueError(
-        f"{argument} must be a column of {where}, got {shown(missing)}{meant} its columns are {some}; "
+        f"{argument} must be a column of {where}, got {short_repr(missing)}{meant} its columns are {some}; "
         f"to choose another, use --{argument}{hint}"
     )
 
@@ -61,7 +61,7 @@ def joined_text(values: Sequence[Any]) -> Any:
     texts = [value for value in values if not is_missing(value)]
     odd = next((value for value in texts if not isinstance(value, str)), None)
     if odd is not None:
-        raise InvalidTypeError(f"text columns that are joined must hold str, got {shown(odd)}")
+        raise InvalidTypeError(f"text columns that are joined must hold str, got {short_repr(odd)}")
     return "\n\n".join(texts) if texts else None
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidValueError
 from han.tables.json_text import parsed_row
 
@@ -69,7 +69,7 @@ def begins_with_json_line(text: str) -> bool:
 def _checked(number: int, row: Any, size: int) -> NumberedRow:
     if isinstance(row, dict):
         return NumberedRow(number, row, size)
-    return NumberedRow(number, {}, problem=f"must hold a JSON object, got {shown(row)}")
+    return NumberedRow(number, {}, problem=f"must hold a JSON object, got {short_repr(row)}")
 
 
 def _rows(value: Any) -> list[Any]:

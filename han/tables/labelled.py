@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidValueError
 from han.tables.columns import is_missing, joined_text
 from han.tables.options import TableOptions
@@ -87,7 +87,7 @@ def _texts(chunk: Chunk, columns: list[str], table: Table) -> list[Any]:
     for number, value in zip(chunk.numbers, texts, strict=True):
         if not isinstance(value, str | list) and not is_missing(value):
             raise InvalidValueError(
-                f"text must be a column of str, but in {table.name} {table.unit} {number} has {shown(value)}"
+                f"text must be a column of str, but in {table.name} {table.unit} {number} has {short_repr(value)}"
             )
     return texts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
 from han.tables.decoding import check_encoding
 from han.tables.delimited import QUOTINGS
@@ -52,17 +52,18 @@ class TableOptions:
         for name, choices in (("input_format", FORMATS), ("quoting", QUOTINGS)):
             value = getattr(self, name)
             if value is not None and value not in choices:
-                raise InvalidValueError(f"{name} must be one of {', '.join(choices)}, or None, got {shown(value)}")
+                raise InvalidValueError(f"{name} must be one of {', '.join(choices)}, or None, got {short_repr(value)}")
         for name in ("header", "skip_bad_rows"):
             if not isinstance(getattr(self, name), bool):
-                raise InvalidTypeError(f"{name} must be a bool, got {shown(getattr(self, name))}")
+                raise InvalidTypeError(f"{name} must be a bool, got {short_repr(getattr(self, name))}")
         if self.delimiter == "\\t":  # typed in a shell
             object.__setattr__(self, "delimiter", "\t")
         if self.delimiter is not None and (
             not isinstance(self.delimiter, str) or len(self.delimiter) != 1 or self.delimiter in '"\\\r\n'
         ):
             raise InvalidValueError(
-                f"delimiter must be one character, and no quote, backslash or line end, got {shown(self.delimiter)}"
+                "delimiter must be one character, and no quote, backslash or line end, got "
+                f"{short_repr(self.delimiter)}"
             )
         if self.encoding is not None:
             check_encoding(self.encoding)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from han.data.validation import check_texts, shown
+from han.data.validation import check_texts, short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.files.paths import local_path
 from han.tables.document_folders import Parts, parts_of, read_folder
@@ -88,7 +88,7 @@ def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Sou
         raise InvalidValueError(f"{argument} must name at least one file, got {sources!r}")
     for source in listed:
         if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-            raise InvalidTypeError(f"{argument} must be the name of a data set or a path, got {shown(source)}")
+            raise InvalidTypeError(f"{argument} must be the name of a data set or a path, got {short_repr(source)}")
         if isinstance(source, str) and source in NAMED and (len(listed) > 1 or argument == "test"):
             raise InvalidValueError(f"{argument} must be files and folders, or one data set alone, got {source!r}")
     return listed

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidValueError, MissingExtraError
 from han.tables.delimited import Record
 
@@ -51,7 +51,7 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     for sheet in sheets:
         rows = _rows(sheet)
         if (first := next(rows, None)) is not None:
-            note = f"read the sheet {shown(sheet.title)}, one of {len(sheets)}" if len(sheets) > 1 else ""
+            note = f"read the sheet {short_repr(sheet.title)}, one of {len(sheets)}" if len(sheets) > 1 else ""
             return chain([first], rows), note
     return iter(()), ""
 

@@ -1,4 +1,4 @@
-"""Encoded documents in flat arrays, and batches of documents of similar length."""
+"""Documents encoded as word ids, in flat arrays."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from han.text.vocabulary import Vocabulary
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
-# The offsets of a word whose place in the text is not known.
-NO_PLACE = (-1, -1)
+# Offsets of a word whose position in the text is unknown.
+NO_OFFSETS = (-1, -1)
 
 
 class Documents(NamedTuple):
-    """Documents without padding: arrays, or tensors.
+    """A batch of documents without padding, as arrays or tensors.
 
     Attributes
     ----------
     word_ids : int32 [words]
-        The words of all sentences of all documents, one after another.
+        Concatenated words of all sentences of all documents.
     sentence_lengths : int32 [sentences]
-        Words in each sentence of all documents, at least one.
+        Number of words of each sentence of all documents, at least one.
     document_lengths : int32 [documents]
-        Sentences in each document.
+        Number of sentences of each document.
     """
 
     word_ids: Any
@@ -48,13 +48,13 @@ class Corpus:
     Attributes
     ----------
     word_ids : int32 [words]
-        The words of all sentences of all documents, one after another.
+        Concatenated words of all sentences of all documents.
     sentence_starts : int64 [sentences + 1]
-        Where each sentence starts in `word_ids`, and the end.
+        Start of each sentence in `word_ids`, followed by the end of the last one.
     document_starts : int64 [documents + 1]
-        Where each document starts in `sentence_starts`, and the end. A document may have no sentences.
+        Start of each document in `sentence_starts`, followed by the end of the last one. A document may be empty.
     cut : int
-        How many documents were over the cap on sentences.
+        Number of documents that were truncated at the maximum number of sentences.
     """
 
     word_ids: Int32
@@ -64,26 +64,26 @@ class Corpus:
 
     @classmethod
     def encode(cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary) -> Corpus:
-        """Split texts and encode them with a known vocabulary."""
+        """Split texts and encode them with a given vocabulary."""
         return cls._from_texts(texts, splitter.split, vocabulary.encode)
 
     @classmethod
     def encode_with_offsets(
         cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary
     ) -> tuple[Corpus, list[str], Int32]:
-        """Do as `encode`, and also return the words, and where each starts and ends in its text [words, 2].
+        """Encode texts as `encode` does, and also return the words and their offsets (start, end) [words, 2].
 
-        A word whose place is not known has -1 and -1.
+        Words whose position in the text is unknown have the offsets (-1, -1).
         """
         words: list[str] = []
         offsets = array("i")
 
         def split(text: str) -> tuple[list[list[str]], bool]:
-            located, was_cut = splitter.split_located(text)
-            for word, place in chain.from_iterable(located):
+            sentences, was_cut = splitter.split_with_offsets(text)
+            for word, span in chain.from_iterable(sentences):
                 words.append(word)
-                offsets.extend(place or NO_PLACE)
-            return [[word for word, _ in sentence] for sentence in located], was_cut
+                offsets.extend(span or NO_OFFSETS)
+            return [[word for word, _ in sentence] for sentence in sentences], was_cut
 
         corpus = cls._from_texts(texts, split, vocabulary.encode)
         return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
@@ -92,7 +92,7 @@ class Corpus:
     def learn(
         cls, texts: Iterable[str], splitter: DocumentSplitter, min_count: int, max_words: int | None
     ) -> tuple[Corpus, Vocabulary]:
-        """Split texts, learn their vocabulary (see `Vocabulary.from_counts`) and encode them, in one pass over them."""
+        """Split texts, build their vocabulary with `Vocabulary.from_counts`, and encode them, in a single pass."""
         spellings: defaultdict[str, int] = defaultdict()
         spellings.default_factory = spellings.__len__
         corpus = cls._from_texts(texts, splitter.split, lambda words: [*map(spellings.__getitem__, words)])
@@ -135,8 +135,8 @@ class Corpus:
         return np.diff(self.sentence_starts[self.document_starts])
 
     def take(self, documents: Sequence[int] | Int64) -> Corpus:
-        """Return a corpus of the given documents, in that order."""
-        # Nothing here is of the size of the whole corpus: it is done for every batch.
+        """Return a corpus of the given documents, in the given order."""
+        # Called for every batch, so no array here is as large as the whole corpus.
         documents = np.asarray(documents, np.int64)
         counts = self.document_starts[documents + 1] - self.document_starts[documents]
         sentences = ranges(self.document_starts[documents], counts)
@@ -146,7 +146,7 @@ class Corpus:
 
     @classmethod
     def concatenate(cls, corpora: Sequence[Corpus]) -> Corpus:
-        """Return a corpus with the documents of several, one after another."""
+        """Return a corpus with the documents of several corpora, in order."""
         return cls(
             np.concatenate([corpus.word_ids for corpus in corpora]),
             _starts(np.concatenate([np.diff(corpus.sentence_starts) for corpus in corpora])),
@@ -155,7 +155,7 @@ class Corpus:
         )
 
     def block(self) -> Int32:
-        """Return the documents as one block [documents, sentences, words], padded with zeros; no axis is empty."""
+        """Return the documents padded with zeros, [documents, sentences, words]; no axis is empty."""
         lengths, counts = np.diff(self.sentence_starts), self.sentence_counts
         document = np.repeat(np.arange(len(self)), counts)
         sentence = ranges(np.zeros_like(counts), counts)
@@ -165,14 +165,14 @@ class Corpus:
         return block
 
     def keep_words(self, kept: npt.NDArray[np.bool_]) -> Corpus:
-        """Return the same documents with only some words [words]; sentences without any are left out."""
-        before = np.concatenate([[0], np.cumsum(kept)])
-        lengths = np.diff(before[self.sentence_starts])
+        """Return the documents with only the words where `kept` [words] is true; empty sentences are dropped."""
+        kept_before = np.concatenate([[0], np.cumsum(kept)])
+        lengths = np.diff(kept_before[self.sentence_starts])
         sentences = np.concatenate([[0], np.cumsum(lengths > 0)])
         return Corpus(self.word_ids[kept], _starts(lengths[lengths > 0]), sentences[self.document_starts])
 
     def batch(self, documents: Sequence[int] | Int64) -> Documents:
-        """Return the given documents as the network takes them, int32 throughout."""
+        """Return the given documents as input of the network; all arrays are int32."""
         part = self.take(documents)
         return Documents(
             part.word_ids, np.diff(part.sentence_starts).astype(np.int32), part.sentence_counts.astype(np.int32)
@@ -180,11 +180,11 @@ class Corpus:
 
 
 def _starts(lengths: Iterable[int] | Int64) -> Int64:
-    """Return where each of consecutive pieces starts, and the end [pieces + 1]."""
+    """Return the start of each of consecutive sequences and the end of the last one [sequences + 1]."""
     return np.concatenate([[0], np.cumsum(np.asarray(lengths, np.int64))])
 
 
 def ranges(starts: Int64, lengths: Int64) -> Int64:
-    """Return the concatenation of range(start, start + length) over all pieces."""
+    """Return the concatenation of `range(start, start + length)` for each pair of a start and a length."""
     ends = np.cumsum(lengths)
     return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)

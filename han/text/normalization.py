@@ -1,12 +1,13 @@
-"""The form in which words are looked up: what reads as the same word is the same word.
+"""Normalise words before they are looked up, so that variant spellings of a word share one vector.
 
-A normalised word is in lower case and in Unicode's normal form C. Invisible characters are removed, and the typographic
-variants of quotes, apostrophes and dashes become those of a keyboard. Of Unicode's compatibility characters, only other
-shapes of the same letter or mark are replaced: full-width and half-width forms, ligatures, mathematical alphabets and
-the positional forms of Arabic. Normal form KC goes too far: it equates "10²" with "102" and "№" with "no".
+A normalised word is in lower case and in Unicode normalization form C (NFC). Invisible characters are removed, and
+typographic quotes, apostrophes and dashes are replaced by their ASCII counterparts. Of Unicode's compatibility
+characters, only variant shapes of the same letter or mark are replaced: full-width and half-width forms, ligatures,
+mathematical alphabets and the positional forms of Arabic. NFKC goes too far: it equates "10²" with "102" and "№" with
+"no".
 
-Words are lower-cased, not case-folded: "ß" and "ss" tell German words apart ("Maße", measures; "Masse", mass). Letters
-of different scripts stay different, however alike they look.
+Words are lower-cased, not case-folded, because "ß" and "ss" distinguish German words ("Maße", measures; "Masse", mass).
+Letters of different scripts stay distinct, even if they look the same.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import unicodedata
 import regex
 
 # Unicode's default ignorable characters (soft hyphens, zero-width spaces and joiners, variation selectors, directional
-# marks), except the tags that distinguish the flag of Scotland from that of Wales. `re` finds those of the basic
-# multilingual plane three times as fast as all of them.
+# marks), except the tags that distinguish the flag of Scotland from that of Wales. Searching for those of the basic
+# multilingual plane (BMP) alone is three times as fast.
 INVISIBLE_BMP = (
     "\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\ufff0-\ufff8"
 )
 INVISIBLE = f"[{INVISIBLE_BMP}\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff]"
-# Other shapes of letters, digits, spaces and punctuation, which become their normal form KC. Superscripts, fractions,
-# circled numbers and most symbols are not among them.
+# Variant shapes of letters, digits, spaces and punctuation, which are replaced by their NFKC form. Superscripts,
+# fractions, circled numbers and most symbols are not included.
 SHAPES = (
     r"[\p{dt=Font}\p{dt=Wide}\p{dt=Narrow}\p{dt=Small}\p{dt=Vertical}\p{dt=NoBreak}"
     r"\p{dt=Initial}\p{dt=Medial}\p{dt=Final}\p{dt=Isolated}"
@@ -34,7 +35,7 @@ SHAPES = (
 # Primes, free-standing accents and the apostrophes of Armenian, Hebrew, Hawaiian and Ukrainian are often typed as "'".
 APOSTROPHES = "'`´‘’‚‛′‵ʹʻʼʽꞌ՚׳＇｀"
 _VARIANTS = {"'": APOSTROPHES, '"': "“”„‟″‶〝〞〟״＂", "-": "‐‑‒–—―−⁃﹘﹣－"}
-# Each variant of a quote, an apostrophe or a dash, and what replaces it.
+# Each variant of a quote, an apostrophe or a dash, with its replacement.
 PLAIN = {variant: plain for plain, variants in _VARIANTS.items() for variant in variants if variant != plain}
 
 _INVISIBLE_BMP = re.compile(f"[{INVISIBLE_BMP}]")
@@ -44,7 +45,7 @@ _PLAIN = str.maketrans(PLAIN)
 
 
 def normalize(word: str) -> str:
-    r"""Return the form of a word that is looked up in the vocabulary.
+    r"""Return the normalised form of a word, which is looked up in the vocabulary.
 
     Examples
     --------
@@ -58,10 +59,10 @@ def normalize(word: str) -> str:
     if max(word, default="") > "\uffff":
         word = _INVISIBLE.sub("", word)
     if not unicodedata.is_normalized("NFKC", word):
-        # Marks may stand on a letter of another shape.
+        # Decomposed first, because a mark may follow a letter of a variant shape.
         word = _SHAPES.sub(_nfkc, unicodedata.normalize("NFD", word))
         word = unicodedata.normalize("NFC", word)
-    # Lower-casing "İ" leaves a dot that every "i" has.
+    # Lower-casing "İ" leaves a combining dot, which is redundant on an "i".
     word = word.lower().replace("i\u0307", "i")
     return unicodedata.normalize("NFC", word).translate(_PLAIN)
 

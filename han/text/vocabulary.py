@@ -1,4 +1,4 @@
-"""Words to ids and back."""
+"""The vocabulary: a mapping from words to ids."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ FIRST_WORD_ID = 2
 
 
 class Vocabulary(Mapping[str, int]):
-    """The known words, each with an id from 2 up; id 0 is padding and id 1 any unknown word.
+    """A mapping from words to ids from 2 up; id 0 stands for padding and id 1 for unknown words.
 
-    A word is looked up in lower case and, where that is not known, in its normalised form (see
-    `han.text.normalization`), so that any apostrophe will do in "couldn't".
+    A word is looked up in lower case and, if that is unknown, in its normalised form (see `han.text.normalization`), so
+    that "couldn't" is found with any kind of apostrophe.
 
     Parameters
     ----------
     words : iterable of str
-        Distinct words in lower case; their ids follow their order. They need not be normalised: those of classifiers
-        that an earlier version saved are not. Of several words with the same normalised form, the first has the id of
-        variants that are not known themselves.
+        Distinct words in lower case, in the order of their ids. They need not be normalised, since earlier versions
+        saved vocabularies that are not. If several words share a normalised form, other variants get the id of the
+        first one.
 
     Raises
     ------
     ValueError
-        If a word occurs twice or is not in lower case.
+        If a word is repeated or not in lower case.
 
     Examples
     --------
@@ -53,20 +53,20 @@ class Vocabulary(Mapping[str, int]):
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, max_words: int | None = None) -> Vocabulary:
-        """Keep the words seen at least `min_count` times, and of those the `max_words` most frequent.
+        """Build a vocabulary of the `max_words` most frequent words that occur at least `min_count` times.
 
-        The order is by falling count, then by spelling.
+        Words are ordered by decreasing count, then alphabetically.
         """
-        kept = sorted((-count, word) for word, count in counts.items() if count >= min_count)
-        return cls(word for _, word in kept[:max_words])
+        frequent = sorted((-count, word) for word, count in counts.items() if count >= min_count)
+        return cls(word for _, word in frequent[:max_words])
 
     @property
     def size(self) -> int:
-        """Number of ids, with those of padding and of unknown words."""
+        """Number of ids, including those of padding and unknown words."""
         return FIRST_WORD_ID + len(self.words)
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Return the id of each word, in any spelling; `UNKNOWN_ID` where there is none."""
+        """Return the id of each word, in any spelling, or `UNKNOWN_ID`."""
         return [*map(self._spellings.__getitem__, words)]
 
     def __getitem__(self, word: str) -> int:
@@ -88,10 +88,9 @@ class Vocabulary(Mapping[str, int]):
 
 
 class _Spellings(dict[str, int]):
-    """Spelling -> id, where each new spelling of a known word is remembered.
+    """A mapping from spellings to ids that caches each new spelling of a known word.
 
-    Normalising every word of a corpus costs more than looking it up. Unknown spellings are not remembered: there is no
-    end to them.
+    Normalising a word takes longer than looking it up. Unknown words are not cached, because their number is unbounded.
     """
 
     def __init__(self, ids: dict[str, int]) -> None:
@@ -101,7 +100,7 @@ class _Spellings(dict[str, int]):
     def __missing__(self, word: str) -> int:
         lower = word.lower()
         id_ = self._ids.get(lower, UNKNOWN_ID)
-        if id_ == UNKNOWN_ID and (not lower.isascii() or "`" in lower):  # or else it is normalised
+        if id_ == UNKNOWN_ID and (not lower.isascii() or "`" in lower):  # any other word is normalised already
             id_ = self._ids.get(normalize(word), UNKNOWN_ID)
         if id_ != UNKNOWN_ID:
             self[word] = id_

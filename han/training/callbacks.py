@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from han.backend import keras, tf
 from han.backend.variables import shared_kernels
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
 from han.training.checkpoint import Checkpoint, EpochOrder
 from han.training.optimizer import LazyAdam
@@ -407,7 +407,7 @@ def check_callbacks(callbacks: object) -> list[Any]:
         raise InvalidTypeError(f"{expected}, got {type(callbacks).__name__}")
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise InvalidTypeError(f"{expected}, got one with {shown(callback)} in it")
+            raise InvalidTypeError(f"{expected}, got one with {short_repr(callback)} in it")
         # Neither works with what `fit` does itself: the average, and the order of documents, would be lost.
         for kind, parameter in (
             (keras.callbacks.SwapEMAWeights, "averaging of HANClassifier"),

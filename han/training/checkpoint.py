@@ -16,10 +16,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from han.data.validation import shown
+from han.data.validation import short_repr
 from han.exceptions import CheckpointError, InvalidValueError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
-from han.files.folders import check_writable, clear_up, replacing_folder, settled
+from han.files.folders import check_writable, complete_version, recover, replacing_folder
 from han.files.paths import local_path
 from han.text.batches import training_batches
 from han.text.corpus import Corpus
@@ -106,7 +106,7 @@ class Checkpoint:
 
     def read(self) -> None:
         """Take over the state that is stored, if there is one."""
-        found = settled(self.folder)
+        found = complete_version(self.folder)
         if not found.is_dir():
             return
         try:
@@ -183,12 +183,12 @@ def digest(*parts: object) -> str:
 
 def has_checkpoint(path: str | os.PathLike[str]) -> bool:
     """Tell whether there is a checkpoint in a folder."""
-    return settled(_folder(path)).is_dir()
+    return complete_version(_folder(path)).is_dir()
 
 
 def has_ended(path: str | os.PathLike[str]) -> bool:
     """Tell whether there is a checkpoint in a folder, and its training had come to its end."""
-    return has_checkpoint(path) and bool(read_json(settled(_folder(path)) / STATE, dict)["ended"])
+    return has_checkpoint(path) and bool(read_json(complete_version(_folder(path)) / STATE, dict)["ended"])
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
@@ -197,7 +197,7 @@ def remove_checkpoint(path: str | os.PathLike[str]) -> None:
     folder = checkpoint.parent
     if not folder.is_dir():
         return
-    clear_up(checkpoint)
+    recover(checkpoint)
     if checkpoint.is_dir():
         shutil.rmtree(checkpoint)
     if not any(folder.iterdir()):
@@ -238,6 +238,8 @@ def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
     if checkpoint_steps is None:
         return
     if not isinstance(checkpoint_steps, Integral) or isinstance(checkpoint_steps, bool) or checkpoint_steps < 1:
-        raise InvalidValueError(f"checkpoint_steps must be an int of at least 1 or None, got {shown(checkpoint_steps)}")
+        raise InvalidValueError(
+            f"checkpoint_steps must be an int of at least 1 or None, got {short_repr(checkpoint_steps)}"
+        )
     if checkpoint_dir is None:
         raise InvalidValueError(f"checkpoint_steps needs a checkpoint_dir, got {checkpoint_steps} and None")

@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from han.backend.isolation import isolated
 from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
 from han.data.duplicates import warn_of_conflicts
-from han.data.labels import LabelForm, check_validation_data
-from han.data.splits import Labelled, hold_out
+from han.data.labels import LabelEncoder, check_validation_data
+from han.data.splits import LabelledDocuments, hold_out
 from han.data.validation import check_class_weight, check_sample_weight, check_texts, check_words, class_count
 from han.fitted import FittedClassifier, warn_of_truncation
 from han.hyperparameters import Hyperparameters
@@ -28,14 +28,16 @@ from han.training.ngrams import MAX_CLASSES
 from han.training.pipeline import Examples
 
 
-def check_labelled(texts: list[str], y: Any, labels: LabelForm, sample_weight: Any, class_weight: Any) -> Labelled:
+def check_labelled(
+    texts: list[str], y: Any, labels: LabelEncoder, sample_weight: Any, class_weight: Any
+) -> LabelledDocuments:
     """Return checked training documents, with the weights of documents and of their classes multiplied.
 
     Parameters
     ----------
     texts : list of str
     y : labels in the form of `labels` [documents]
-    labels : LabelForm
+    labels : LabelEncoder
     sample_weight : array-like of float [documents] or None
     class_weight : dict, "balanced" or None
 
@@ -46,7 +48,7 @@ def check_labelled(texts: list[str], y: Any, labels: LabelForm, sample_weight: A
     """
     targets = labels.encode(y, len(texts))
     weights = check_sample_weight(sample_weight, len(texts))
-    return Labelled(texts, targets, weights * check_class_weight(class_weight, labels.classes, targets))
+    return LabelledDocuments(texts, targets, weights * check_class_weight(class_weight, labels.classes, targets))
 
 
 class ClassifierFit:
@@ -79,16 +81,16 @@ class ClassifierFit:
         self.hyperparameters, self.previous = hyperparameters, previous
         texts = check_texts(X)
         if previous is None:
-            self.labels = LabelForm.learn(y, len(texts))
+            self.labels = LabelEncoder.learn(y, len(texts))
         else:
             check_shapes(previous.network.get_config(), hyperparameters, previous.embedding_coverage is not None)
             self.labels = previous.labels
         self.documents = check_labelled(texts, y, self.labels, sample_weight, hyperparameters.class_weight)
-        self.validation: Labelled | None = None
+        self.validation: LabelledDocuments | None = None
         if validation_data is not None:
             held_out, targets = check_validation_data(validation_data, self.labels)
             weights = check_class_weight(hyperparameters.class_weight, self.labels.classes, targets)
-            self.validation = Labelled(held_out, targets, weights)
+            self.validation = LabelledDocuments(held_out, targets, weights)
         self.unlabelled = [] if unlabelled is None else check_texts(unlabelled, "unlabelled")
         if previous is None:
             check_source(hyperparameters.embeddings)
@@ -129,12 +131,14 @@ class ClassifierFit:
             training, validation = self._split(rng)
             return self._train(training, validation, rng)
 
-    def _split(self, rng: np.random.Generator) -> tuple[Labelled, Labelled]:
+    def _split(self, rng: np.random.Generator) -> tuple[LabelledDocuments, LabelledDocuments]:
         if self.validation is not None:
             return self.documents, self.validation
         return hold_out(self.documents, self.hyperparameters.validation_fraction, rng)
 
-    def _train(self, training: Labelled, validation: Labelled, rng: np.random.Generator) -> FittedClassifier:
+    def _train(
+        self, training: LabelledDocuments, validation: LabelledDocuments, rng: np.random.Generator
+    ) -> FittedClassifier:
         limit = find_limit(self.hyperparameters.memory_limit)
         texts = [*training.texts, *self.unlabelled]
         check_text_lengths([*texts, *validation.texts], limit)
@@ -186,6 +190,6 @@ class ClassifierFit:
         counted: npt.NDArray[np.int64] = np.flatnonzero(weights > 0)
         warn_of_conflicts(
             [texts[index] for index in counted],
-            lambda position: self.labels.named(targets[counted[position]]),
+            lambda position: self.labels.label_of(targets[counted[position]]),
             "they are trained on as they are",
         )

@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 
 from han.backend.isolation import isolated
 from han.data.doubtful_labels import warn_of_doubtful_classes
-from han.data.labels import LabelForm
-from han.data.validation import check_texts, check_words, class_count, shown
+from han.data.labels import LabelEncoder
+from han.data.validation import check_texts, check_words, class_count, short_repr
 from han.exceptions import InvalidValueError
 from han.fitted import FittedClassifier, warn_of_truncation
 from han.hyperparameters import Hyperparameters
@@ -105,21 +105,24 @@ class IncrementalFit:
         )
 
 
-def _check_classes(fitted: FittedClassifier | None, classes: Any, y: Any, documents: int) -> LabelForm:
+def _check_classes(fitted: FittedClassifier | None, classes: Any, y: Any, documents: int) -> LabelEncoder:
     if fitted is None:
         if classes is None:
             raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
-        return LabelForm.expect(classes, y, documents)
+        return LabelEncoder.from_classes(classes, y, documents)
     known = fitted.labels
-    if classes is not None and LabelForm.expect(classes, y, documents).classes.tolist() != known.classes.tolist():
+    if (
+        classes is not None
+        and LabelEncoder.from_classes(classes, y, documents).classes.tolist() != known.classes.tolist()
+    ):
         raise InvalidValueError(
-            f"classes must match the fitted classes, {shown(known.classes.tolist())}, got {shown(classes)}"
+            f"classes must match the fitted classes, {short_repr(known.classes.tolist())}, got {short_repr(classes)}"
         )
     return known
 
 
 def _check_hyperparameters(
-    fitted: FittedClassifier | None, labels: LabelForm, texts: list[str], hyperparameters: Hyperparameters
+    fitted: FittedClassifier | None, labels: LabelEncoder, texts: list[str], hyperparameters: Hyperparameters
 ) -> None:
     if fitted is not None:
         check_shapes(fitted.network.get_config(), hyperparameters, fitted.embedding_coverage is not None)
@@ -129,7 +132,7 @@ def _check_hyperparameters(
     warn_of_doubtful_classes(labels)
 
 
-def _empty(untrained: UntrainedNetwork, labels: LabelForm) -> FittedClassifier:
+def _empty(untrained: UntrainedNetwork, labels: LabelEncoder) -> FittedClassifier:
     """Return a classifier that has not seen a document."""
     classes = len(labels.classes)
     return FittedClassifier(

@@ -14,7 +14,7 @@ CELLS = ["a", ["b", "c"], "d"]
 
 
 class Column(Sequence):
-    """A column as that of a Hugging Face data set: a sequence that is no list."""
+    """A sequence that is not a list, like a column of a Hugging Face data set."""
 
     def __init__(self, cells):
         self.cells = cells
@@ -40,7 +40,7 @@ class Column(Sequence):
     ],
     ids=lambda values: type(values).__name__,
 )
-def test_cells_stay_what_they_are_in_any_ordered_container(values):
+def test_elements_of_any_ordered_container_are_kept(values):
     column = check_column(values, "X must be a column", "text")
     assert column.shape == (3,)
     assert column.tolist() == CELLS
@@ -52,16 +52,16 @@ def test_cells_stay_what_they_are_in_any_ordered_container(values):
     [pa.array(["a", "b"]), pa.chunked_array([["a"], ["b"]]), pa.table({"x": ["a", "b"]}), {"a": 0, "b": 1}.keys()],
     ids=lambda values: type(values).__name__,
 )
-def test_columns_of_other_libraries(values):
+def test_columns_of_other_libraries_are_accepted(values):
     assert check_column(values, "X must be a column", "text").tolist() == ["a", "b"]
 
 
-def test_lists_in_cells_of_pyarrow_are_arrays():
+def test_lists_in_pyarrow_arrays_become_arrays():
     cells = to_array(pa.array([["a"], ["b", "c"], []]))
     assert [to_array(cell).tolist() for cell in cells] == [["a"], ["b", "c"], []]
 
 
-def test_masked_elements_are_missing_and_the_array_is_not_changed():
+def test_masked_elements_become_none_without_changing_the_array():
     values = np.ma.masked_array([1, 2, 3], [0, 1, 0])
     assert to_array(values).tolist() == [1, None, 3]
     assert values.data.tolist() == [1, 2, 3]
@@ -69,22 +69,26 @@ def test_masked_elements_are_missing_and_the_array_is_not_changed():
 
 
 @pytest.mark.parametrize("value", ["ab", b"ab", bytearray(b"ab"), {"a"}, {"a": 1}, None, 3, np.float64(3), pd.NA])
-def test_what_is_no_ordered_container(value):
+def test_other_values_are_not_ordered_containers(value):
     assert to_array(value) is None
 
 
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ((part for part in CELLS), TypeError, "got generator, which can be read only once; pass a list"),
+        ((cell for cell in CELLS), TypeError, "got generator, which can be read only once; pass a list"),
         (map(str, CELLS), TypeError, "got map, which can be read only once; pass a list"),
         ({"a", "b"}, TypeError, "got set, which has no order; pass a list"),
         ({"a": 1}, TypeError, r"got dict; pass its values\(\)"),
-        (pa.table({"x": ["a"], "y": ["b"]}), TypeError, "got a DataFrame with 2 columns; pass the column that holds"),
+        (
+            pa.table({"x": ["a"], "y": ["b"]}),
+            TypeError,
+            "got a DataFrame with 2 columns; pass the column",
+        ),
         (np.array([["a", "b"]]), ValueError, r"got an array of shape \(1, 2\)"),
         (np.array("a"), TypeError, "got ndarray"),
     ],
 )
-def test_what_is_no_column_is_refused_with_what_to_do(values, error, message):
+def test_other_values_are_rejected_as_columns_with_advice(values, error, message):
     with pytest.raises(error, match=f"X must be a column, {message}"):
         check_column(values, "X must be a column", "text")

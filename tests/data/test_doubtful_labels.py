@@ -6,7 +6,7 @@ import pytest
 
 from han import HANClassifier
 from han.data.doubtful_labels import warn_of_doubtful_classes, warn_of_one_hot
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import TrainingWarning
 
 
@@ -22,33 +22,33 @@ from han.exceptions import TrainingWarning
         (["a\0", "a", "x"], r"'a' and 'a\\x00'"),
     ],
 )
-def test_classes_that_look_the_same_are_shown(labels, shown):
-    with pytest.warns(TrainingWarning, match=f"y has classes that look the same, {shown}: they are trained on"):
-        warn_of_doubtful_classes(LabelForm.learn(labels, 3))
+def test_classes_that_look_the_same_cause_a_warning(labels, shown):
+    with pytest.warns(TrainingWarning, match=f"y has classes that look the same, {shown}: they are treated as"):
+        warn_of_doubtful_classes(LabelEncoder.learn(labels, 3))
 
 
 @pytest.mark.parametrize(
     "label",
     ["['a', 'b']", "[]", '["a"]', "['a' 'b']", "[0 1]", "[1.0, 0.0]", "('a', 'b')", "{'a'}", "frozenset({'a'})"],
 )
-def test_lists_written_as_text_are_shown(label):
-    with pytest.warns(TrainingWarning, match="y has 1 classes that look like lists written as text, for example .*"):
-        warn_of_doubtful_classes(LabelForm(np.array([label, "plain"])))
+def test_lists_converted_to_strings_cause_a_warning(label):
+    with pytest.warns(TrainingWarning, match="y has 1 classes that look like lists converted to strings, for example"):
+        warn_of_doubtful_classes(LabelEncoder(np.array([label, "plain"])))
 
 
-def test_a_column_of_lists_that_went_through_a_csv_file(tmp_path):
+def test_lists_saved_to_a_csv_file_cause_a_warning(tmp_path):
     pd.DataFrame({"tags": [["a", "b"], ["a"], np.array(["b", "c"])]}).to_csv(tmp_path / "tags.csv", index=False)
     labels = pd.read_csv(tmp_path / "tags.csv")["tags"]
     with pytest.warns(TrainingWarning, match="y has 3 classes that look like lists"):
-        warn_of_doubtful_classes(LabelForm.learn(labels, 3))
+        warn_of_doubtful_classes(LabelEncoder.learn(labels, 3))
 
 
 @pytest.mark.parametrize(
     "classes",
     [["pos", "Pos", "post", "p os"], ["[spam]", "(other)", "a, b", "[a] b"], ["", "x"], [1, 2], [True, False]],
 )
-def test_plain_classes_are_not_warned_of(classes):
-    warn_of_doubtful_classes(LabelForm(np.array(classes)))
+def test_ordinary_classes_cause_no_warning(classes):
+    warn_of_doubtful_classes(LabelEncoder(np.array(classes)))
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_plain_classes_are_not_warned_of(classes):
         ([["a"], ["b"], ["c"]], r"\[label for \(label,\) in y\]"),
     ],
 )
-def test_exactly_one_class_of_several_that_are_allowed(labels, advice):
-    form = LabelForm.learn(labels, 3)
+def test_multi_label_targets_with_exactly_one_class_cause_a_warning(labels, advice):
+    encoder = LabelEncoder.learn(labels, 3)
     with pytest.warns(TrainingWarning, match=f"each of the 3 documents has exactly one of the 3 classes.*{advice}"):
-        warn_of_one_hot(form, form.encode(labels, 3))
+        warn_of_one_hot(encoder, encoder.encode(labels, 3))
 
 
 @pytest.mark.parametrize("labels", [[[1, 0], [1, 1], [0, 1]], [["a"], ["b"], []], ["a", "b", "b"]])
-def test_any_number_of_classes_is_not_warned_of(labels):
-    form = LabelForm.learn(labels, 3)
-    warn_of_one_hot(form, form.encode(labels, 3))
+def test_other_numbers_of_classes_cause_no_warning(labels):
+    encoder = LabelEncoder.learn(labels, 3)
+    warn_of_one_hot(encoder, encoder.encode(labels, 3))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_any_number_of_classes_is_not_warned_of(labels):
         ("partial_fit", ["pos", "pos "] * 4, "look the same"),
     ],
 )
-def test_warnings_come_before_training(method, y, message):
+def test_warnings_are_issued_before_training(method, y, message):
     classifier = HANClassifier(verbose=0)
     more = {"classes": ["pos", "pos "]} if method == "partial_fit" else {}
     with pytest.raises(TrainingWarning, match=message):  # warnings are errors

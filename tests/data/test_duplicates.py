@@ -9,31 +9,32 @@ from han.exceptions import TrainingWarning
 
 
 def warn(texts, labels):
-    warn_of_conflicts(texts, labels.__getitem__, "so what")
+    warn_of_conflicts(texts, labels.__getitem__, "both are kept")
 
 
-def test_documents_with_different_labels_are_counted_and_the_first_is_shown():
+def test_the_warning_counts_documents_and_shows_the_first():
     texts = ["once", "agrees", "late ", "early", "agrees", "early\n", " early", "late"]
     with pytest.warns(TrainingWarning) as caught:
         warn(texts, [1, 2, 3, 4, 2, 4, 5, 6])
     assert str(caught[0].message) == (
-        "5 documents have the text of another one and not its label; so what; the first is 'late ', labelled [3, 6]"
+        "5 documents have the same text as another one but a different label; both are kept; the first is 'late ', "
+        "labelled [3, 6]"
     )
     assert caught[0].filename == __file__
 
 
-def test_long_texts_are_shown_shortened():
+def test_long_texts_are_abbreviated():
     with pytest.warns(TrainingWarning, match=r"the first is 'word word .{40,60}\.\.\., labelled \[\['a'\], \[\]\]$"):
         warn(["word " * 10_000] * 2, [["a"], []])
 
 
-def test_documents_that_agree_are_no_reason_to_warn():
+def test_documents_with_equal_labels_cause_no_warning():
     warn(["a", "a", "b", "b "], [["x"], ["x"], [], []])
     warn([], [])
 
 
-def test_many_documents_are_compared_in_no_time():
+def test_comparing_many_documents_is_fast():
     texts = [f"{index} and more of it" * 50 for index in range(25_000)]
     started = time.perf_counter()
     warn(texts, [0] * 25_000)
-    assert time.perf_counter() - started < 1  # 0.03 s, where nothing else runs
+    assert time.perf_counter() - started < 1  # takes 0.03 s on an idle machine

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import UnknownClassWarning
 
 MATRIX = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [1, 1, 1]])
@@ -46,58 +46,58 @@ SETS = [["oil", "gas"], [], ["tin", "gas"], ["oil", "tin", "gas"]]
         ([2**63, 2**63 + 1, 2**63, 1], [1, 2**63, 2**63 + 1], False),
     ],
 )
-def test_labels_come_back_in_their_form(labels, classes, multi_label):
-    form = LabelForm.learn(labels, 4)
-    assert (form.classes.tolist(), form.multi_label) == (classes, multi_label)
-    targets = form.encode(labels, 4)
-    returned = form.decode(targets > 0 if multi_label else targets)
+def test_labels_are_decoded_in_their_original_format(labels, classes, multi_label):
+    encoder = LabelEncoder.learn(labels, 4)
+    assert (encoder.classes.tolist(), encoder.multi_label) == (classes, multi_label)
+    targets = encoder.encode(labels, 4)
+    returned = encoder.decode(targets > 0 if multi_label else targets)
     assert sparse.issparse(returned) == sparse.issparse(labels)
-    np.testing.assert_array_equal(form.encode(returned, 4), targets)
+    np.testing.assert_array_equal(encoder.encode(returned, 4), targets)
     if not multi_label:
         assert returned.tolist() == list(np.ravel(np.array(labels, object)))
 
 
-def test_a_column_of_labels_is_taken_with_the_warning_that_scikit_learn_gives():
+def test_column_vectors_cause_the_warning_of_scikit_learn():
     column = np.array([[3], [1], [1], [3]])
-    form = LabelForm.learn(column, 4)
+    encoder = LabelEncoder.learn(column, 4)
     with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
-        assert form.encode(column, 4).tolist() == [1, 0, 0, 1]
+        assert encoder.encode(column, 4).tolist() == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("collection", [list, tuple, set, frozenset])
-def test_collections_are_binarised_as_scikit_learn_does(collection):
+def test_collections_are_encoded_like_scikit_learns_multi_label_binarizer(collection):
     labels = [collection(labels_) for labels_ in SETS]
-    form = LabelForm.learn(labels, 4)
+    encoder = LabelEncoder.learn(labels, 4)
     expected = MultiLabelBinarizer()
-    np.testing.assert_array_equal(form.encode(labels, 4), expected.fit_transform(labels))
-    assert form.classes.tolist() == expected.classes_.tolist()
-    returned = form.decode(form.encode(labels, 4) > 0)
+    np.testing.assert_array_equal(encoder.encode(labels, 4), expected.fit_transform(labels))
+    assert encoder.classes.tolist() == expected.classes_.tolist()
+    returned = encoder.decode(encoder.encode(labels, 4) > 0)
     assert {type(labels_) for labels_ in returned} == {collection}
     assert [set(labels_) for labels_ in returned] == [set(labels_) for labels_ in SETS]
 
 
-def test_columns_of_a_frame_are_taken_by_their_names():
+def test_columns_of_a_data_frame_are_matched_by_name():
     frame = pd.DataFrame(MATRIX, columns=["x", "y", "z"])
-    form = LabelForm.learn(frame, 4)
-    np.testing.assert_array_equal(form.encode(frame[["z", "x", "y"]], 4), MATRIX)
-    np.testing.assert_array_equal(form.encode(frame[["z", "x"]], 4), MATRIX * [1, 0, 1])
-    with pytest.raises(ValueError, match=r"y must hold known classes, .*got \['w'\]"):
-        form.encode(frame.assign(w=0), 4)
-    # Numbers that are others than those of training count the columns in another way.
-    numbered = LabelForm.learn(MATRIX, 4)
+    encoder = LabelEncoder.learn(frame, 4)
+    np.testing.assert_array_equal(encoder.encode(frame[["z", "x", "y"]], 4), MATRIX)
+    np.testing.assert_array_equal(encoder.encode(frame[["z", "x"]], 4), MATRIX * [1, 0, 1])
+    with pytest.raises(ValueError, match=r"y must contain only known classes, .*got \['w'\]"):
+        encoder.encode(frame.assign(w=0), 4)
+    # Numbers other than those of training are positions of columns.
+    numbered = LabelEncoder.learn(MATRIX, 4)
     np.testing.assert_array_equal(numbered.encode(pd.DataFrame(MATRIX, columns=[1, 2, 3]), 4), MATRIX)
 
 
 @pytest.mark.parametrize(
     "classes", [{"b", "a", "c"}, {"b": 0, "a": 0, "c": 0}.keys(), deque("cab"), pd.Index([*"cab"])]
 )
-def test_expected_classes_in_any_container(classes):
-    assert LabelForm.expect(classes, ["a", "b"], 2).classes.tolist() == ["a", "b", "c"]
+def test_classes_may_be_given_in_any_container(classes):
+    assert LabelEncoder.from_classes(classes, ["a", "b"], 2).classes.tolist() == ["a", "b", "c"]
 
 
-def test_a_set_does_not_name_columns():
+def test_classes_of_columns_cannot_be_a_set():
     with pytest.raises(TypeError, match="classes must name the columns of y in their order, got a set"):
-        LabelForm.expect({"a", "b", "c"}, MATRIX, 4)
+        LabelEncoder.from_classes({"a", "b", "c"}, MATRIX, 4)
 
 
 @pytest.mark.parametrize(
@@ -113,79 +113,91 @@ def test_a_set_does_not_name_columns():
          [*"abcd"], [[0, 0, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]], r"2 of 4 .*\['d'\]"),
     ],
 )  # fmt: skip
-def test_classes_of_test_documents_that_there_were_not_in_training(training, test, classes, targets, message):
+def test_unknown_classes_of_test_documents_follow_the_known_ones(training, test, classes, targets, message):
     with pytest.warns(UnknownClassWarning, match=message):
-        form, found = LabelForm.learn(training, 4).encode_test(test, 4)
-    assert form.classes.tolist() == classes
+        encoder, found = LabelEncoder.learn(training, 4).encode_test(test, 4)
+    assert encoder.classes.tolist() == classes
     assert found.tolist() == targets
 
 
-def test_a_frame_may_have_columns_beside_those_that_are_numbered():
-    form = LabelForm.learn(MATRIX, 4)
+def test_a_test_data_frame_may_have_additional_columns():
+    encoder = LabelEncoder.learn(MATRIX, 4)
     frame = pd.DataFrame(MATRIX, columns=[0, 1, 2]).assign(other=[0, 1, 1, 0])
     with pytest.warns(UnknownClassWarning, match=r"2 of 4 .*\['other'\]"):
-        extended, targets = form.encode_test(frame, 4)
+        extended, targets = encoder.encode_test(frame, 4)
     assert extended.classes.tolist() == [0, 1, 2, "other"]
     assert targets.tolist() == frame.to_numpy().tolist()
-    with pytest.raises(ValueError, match=r"y must hold known classes, .*got \['other'\]"):
-        form.encode(frame, 4)
+    with pytest.raises(ValueError, match=r"y must contain only known classes, .*got \['other'\]"):
+        encoder.encode(frame, 4)
 
 
-def test_test_documents_of_known_classes_are_not_warned_of():
+def test_test_documents_of_known_classes_cause_no_warning():
     for labels in ([*"abab"], MATRIX, SETS, pd.DataFrame(MATRIX, columns=[*"abc"])):
-        form = LabelForm.learn(labels, 4)
-        same, targets = form.encode_test(labels, 4)
-        assert same is form
-        np.testing.assert_array_equal(targets, form.encode(labels, 4))
+        encoder = LabelEncoder.learn(labels, 4)
+        same, targets = encoder.encode_test(labels, 4)
+        assert same is encoder
+        np.testing.assert_array_equal(targets, encoder.encode(labels, 4))
 
 
 def test_columns_of_a_matrix_may_have_different_types():
     frame = pd.DataFrame({"x": MATRIX[:, 0].astype(bool), "y": MATRIX[:, 1]}).assign(z=pd.array(MATRIX[:, 2], "Int64"))
-    np.testing.assert_array_equal(LabelForm.learn(frame, 4).encode(frame, 4), MATRIX)
+    np.testing.assert_array_equal(LabelEncoder.learn(frame, 4).encode(frame, 4), MATRIX)
 
 
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
         (pd.DataFrame(MATRIX, columns=["x", "y", "x"]), ValueError, "the columns of y must have different names"),
-        (pd.DataFrame(MATRIX, columns=[("x", 1), ("x", 2), ("y", 1)]), TypeError, "the columns of y must hold"),
+        (pd.DataFrame(MATRIX, columns=[("x", 1), ("x", 2), ("y", 1)]), TypeError, "the columns of y must contain"),
         (["a", "a", "a", "a"], ValueError, "at least two classes, got one class, 'a'"),
         ([[], [], [], []], ValueError, "at least two classes, got none"),
         ([["a"], ["a"], [], []], ValueError, "at least two classes, got one class, 'a'"),
-        (MATRIX * 2, ValueError, "y must hold a 0 or 1 for each document and class, but document 0 has .*2"),
+        (MATRIX * 2, ValueError, "y must contain a 0 or 1 for each document and class, but document 0 has .*2"),
         (np.array([[1, 0], [0, np.nan], [1, 1], [0, 1]]), ValueError, "document 1 has .*nan"),
         (MATRIX[:2], ValueError, "got 4 documents and 2 rows"),
         (np.full((4, 2), np.nan), ValueError, "a 0 or 1 .*, but document 0 has .*nan"),
         (SETS[:3], ValueError, "got 4 documents and 3 collections"),
         ([["a"], "b", ["c"], []], TypeError, "document 1 has 'b'"),
-        ([["a"], [None], ["c"], []], TypeError, "document 1 has None in it"),
+        ([["a"], [None], ["c"], []], TypeError, "document 1 has the label None"),
         ([["a"], [1], ["c"], []], TypeError, "all of one kind, got int and str"),
         (np.zeros((4, 2, 2)), ValueError, r"got an array of shape \(4, 2, 2\)"),
-        (sparse.coo_array([0, 1, 1, 0]), ValueError, "y must hold a 0 or 1 for each document and class, got"),
+        (sparse.coo_array([0, 1, 1, 0]), ValueError, "y must contain a 0 or 1 for each document and class, got"),
         (np.ma.masked_array(MATRIX, MATRIX == 0), ValueError, "a 0 or 1 .*, but document 0 has None"),
-        (pd.DataFrame(MATRIX, columns=[0.5, 1.0, 2.0]), ValueError, "the columns of y must hold .*got 0.5"),
-        ([["a"], [b"b"], ["c"], []], TypeError, "document 1 has b'b' in it"),
+        (pd.DataFrame(MATRIX, columns=[0.5, 1.0, 2.0]), ValueError, "the columns of y must contain .*got 0.5"),
+        ([["a"], [b"b"], ["c"], []], TypeError, "document 1 has the label b'b'"),
         (pa.array([["a"], None, ["c"], []]), TypeError, "document 1 has None"),
-        (None, TypeError, "y must hold one string, int or bool for each document, got NoneType"),
-        ("abab", TypeError, "y must hold one string, int or bool for each document, got str"),
+        (None, TypeError, "y must contain one string, int or bool for each document, got NoneType"),
+        ("abab", TypeError, "y must contain one string, int or bool for each document, got str"),
     ],
 )
-def test_what_is_no_labels_is_refused(labels, error, message):
+def test_invalid_labels_are_rejected(labels, error, message):
     with pytest.raises(error, match=message):
-        LabelForm.learn(labels, 4)
+        LabelEncoder.learn(labels, 4)
 
 
 @pytest.mark.parametrize(
-    ("form", "labels", "message"),
+    ("encoder", "labels", "message"),
     [
-        (LabelForm(np.array(["a", "b"])), ["a", "c"], r"y must hold known classes, .*got \['c'\]"),
-        (LabelForm(np.array(["a", "b"])), ["a", 1], r"y must hold known classes, .*got \[1\]"),
-        (LabelForm(np.array(["a", "b"]), "list"), [["a"], ["c"]], r"y must hold known classes, .*got \['c'\]"),
-        (LabelForm(np.arange(3), "indicator"), [[0, 1], [1, 0]], "a column for each of 3 classes, got 2"),
-        (LabelForm(np.arange(3), "indicator"), ["a", "b"], "y must hold a 0 or 1 for each document and class, got"),
-        (LabelForm(np.array(["a", "b"]), "set"), ["a", "b"], "y must hold a collection of labels for each document"),
+        (LabelEncoder(np.array(["a", "b"])), ["a", "c"], r"y must contain only known classes, .*got \['c'\]"),
+        (LabelEncoder(np.array(["a", "b"])), ["a", 1], r"y must contain only known classes, .*got \[1\]"),
+        (
+            LabelEncoder(np.array(["a", "b"]), "list"),
+            [["a"], ["c"]],
+            r"y must contain only known classes, .*got \['c'\]",
+        ),
+        (LabelEncoder(np.arange(3), "indicator"), [[0, 1], [1, 0]], "a column for each of 3 classes, got 2"),
+        (
+            LabelEncoder(np.arange(3), "indicator"),
+            ["a", "b"],
+            "y must contain a 0 or 1 for each document and class, got",
+        ),
+        (
+            LabelEncoder(np.array(["a", "b"]), "set"),
+            ["a", "b"],
+            "y must contain a collection of labels for each document",
+        ),
     ],
 )
-def test_other_labels_than_those_of_training_are_refused(form, labels, message):
+def test_labels_that_do_not_match_the_training_labels_are_rejected(encoder, labels, message):
     with pytest.raises((TypeError, ValueError), match=message):
-        form.encode(labels, 2)
+        encoder.encode(labels, 2)

@@ -3,15 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from han.data.splits import Labelled, hold_out, strata, stratified_split
+from han.data.splits import LabelledDocuments, hold_out, strata, stratified_split
 
 
-def test_documents_of_several_classes_are_held_out_by_their_rarest(rng):
+def test_multi_label_documents_are_stratified_by_their_rarest_class(rng):
     targets = np.zeros((100, 2), np.float32)
     targets[:60, 0] = 1
     targets[:10, 1] = 1
-    training, validation = hold_out(Labelled(["text"] * 100, targets, np.ones(100, np.float32)), 0.2, rng)
-    # Of 10 documents with the second class, 50 with the first alone and 40 with none.
+    training, validation = hold_out(LabelledDocuments(["text"] * 100, targets, np.ones(100, np.float32)), 0.2, rng)
+    # 10 documents have the second class, 50 only the first one, and 40 none.
     assert validation.targets.sum(axis=0).tolist() == [12, 2]
     assert training.targets.sum(axis=0).tolist() == [48, 8]
     assert (len(training.texts), len(validation.texts)) == (80, 20)
@@ -38,18 +38,18 @@ def test_the_large_part_keeps_every_class(fraction, rng):
     assert len(small) == (0 if fraction == 0 else 3)
 
 
-def test_a_seed_repeats_and_another_does_not():
+def test_splits_depend_only_on_the_seed():
     labels = np.zeros(1000, int)
     splits = [stratified_split(labels, 0.5, np.random.default_rng(seed))[1] for seed in (1, 1, 2)]
     assert np.array_equal(splits[0], splits[1])
     assert not np.array_equal(splits[0], splits[2])
 
 
-def test_nothing_is_split_into_nothing(rng):
+def test_no_documents_are_split_into_empty_parts(rng):
     assert [part.tolist() for part in stratified_split([], 0.5, rng)] == [[], []]
 
 
-def test_the_rarest_class_of_each_document(rng):
+def test_the_stratum_of_a_document_is_its_rarest_class(rng):
     targets = (rng.random((60, 5)) < [0.9, 0.5, 0.5, 0.2, 0.0]).astype(np.float32)
     counts = targets.sum(axis=0)
     expected = [min(np.flatnonzero(row), key=lambda column: counts[column], default=5) for row in targets]

@@ -12,15 +12,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_sample_weight
 
-from han.backend import keras
 from han.data.validation import check_class_weight, check_labels, check_sample_weight, check_target, check_texts
 from han.text.splitting import DocumentSplitter
-from han.training.callbacks import check_callbacks
 
 TEXTS = ["One text.", "", "Ein dritter."]
 
 
-class Sign(str, Enum):  # noqa: UP042 what people write
+class Sign(str, Enum):  # noqa: UP042 as users write it
     PLUS = "+"
     MINUS = "-"
 
@@ -46,7 +44,7 @@ class Sign(str, Enum):  # noqa: UP042 what people write
     ],
     ids=lambda texts: f"{type(texts).__name__}-{getattr(texts, 'dtype', '')}",
 )
-def test_texts_in_any_container(texts):
+def test_texts_may_be_given_in_any_container(texts):
     assert check_texts(texts) == TEXTS
 
 
@@ -73,7 +71,7 @@ def test_texts_in_any_container(texts):
         ([{"a", "b"}], TypeError, "document 0 is of type set"),
     ],
 )
-def test_what_is_not_texts_is_refused(texts, error, message):
+def test_invalid_texts_are_rejected(texts, error, message):
     with pytest.raises(error, match=message):
         check_texts(texts)
 
@@ -106,7 +104,7 @@ def test_what_is_not_texts_is_refused(texts, error, message):
         ([Sign.MINUS, Sign.PLUS, Sign.MINUS], ["-", "+", "-"]),
     ],
 )
-def test_labels_in_any_container(labels, expected):
+def test_labels_may_be_given_in_any_container(labels, expected):
     checked = check_labels(labels, 3)
     assert checked.tolist() == expected
     assert {type(label) for label in checked.tolist()} == {type(label) for label in expected}
@@ -121,14 +119,14 @@ def test_labels_in_any_container(labels, expected):
     ],
     ids=lambda labels: str(labels.dtype),
 )  # fmt: skip
-def test_classes_have_the_type_that_scikit_learn_gives_them(labels):
+def test_classes_have_the_same_type_as_in_scikit_learn(labels):
     expected = LogisticRegression().fit([[0.0], [1.0]], labels).classes_
     found = np.unique(check_labels(labels, 2))
     assert found.dtype == expected.dtype
     assert found.tolist() == expected.tolist()
 
 
-def test_long_strings_do_not_make_all_strings_long():
+def test_one_long_string_does_not_inflate_the_array():
     labels = ["a" * 20_000, *"b" * 50]
     assert check_labels(np.array(labels), 51).dtype == object
     assert check_labels(np.array(labels[1:]), 50).dtype == "<U1"
@@ -137,7 +135,7 @@ def test_long_strings_do_not_make_all_strings_long():
 @pytest.mark.parametrize(
     ("labels", "error", "message"),
     [
-        (None, TypeError, "y must hold one string, int or bool for each document, got NoneType"),
+        (None, TypeError, "y must contain one string, int or bool for each document, got NoneType"),
         ("aab", TypeError, "got str"),
         (pd.DataFrame({"x": ["a", "b", "a"], "y": 0}), TypeError, "got a DataFrame with 2 columns; pass the column"),
         (iter(["a", "b", "a"]), TypeError, "got list_iterator, which can be read only once"),
@@ -163,12 +161,12 @@ def test_long_strings_do_not_make_all_strings_long():
         (np.ones((3, 2)), ValueError, r"got an array of shape \(3, 2\)"),
     ],
 )
-def test_what_is_not_labels_is_refused(labels, error, message):
+def test_invalid_labels_are_rejected(labels, error, message):
     with pytest.raises(error, match=message):
         check_labels(labels, 3)
 
 
-def test_sample_weight():
+def test_sample_weights_are_float32_and_one_by_default():
     assert check_sample_weight(None, 2).tolist() == [1.0, 1.0]
     assert check_sample_weight([0, 2], 2).dtype == np.float32
 
@@ -183,16 +181,16 @@ def test_sample_weight():
         (["a", "b"], r"got \['a', 'b'\]"),
         (["1", "2"], r"got \['1', '2'\]"),
         ([1j, 2j], "got"),
-        ([0.0, 0.0], "a weight of zero for all"),
+        ([0.0, 0.0], "only zeros"),
     ],
 )
-def test_bad_sample_weight_is_refused(weights, message):
-    with pytest.raises(ValueError, match=f"sample_weight must hold .*{message}"):
+def test_invalid_sample_weights_are_rejected(weights, message):
+    with pytest.raises(ValueError, match=f"sample_weight must contain .*{message}"):
         check_sample_weight(weights, 2)
 
 
 @pytest.mark.parametrize("weights", ["balanced", {"a": 3.0}, {"a": 0.5, "c": 2}, None])
-def test_class_weight_of_a_matrix_with_one_class_each_is_that_of_the_classes(weights):
+def test_class_weights_of_single_and_multi_label_targets_agree(weights):
     classes, targets = np.array(["a", "b", "c"]), np.array([0, 1, 1, 2, 1, 0, 1, 1])
     single = check_class_weight(weights, classes, targets)
     np.testing.assert_allclose(check_class_weight(weights, classes, np.eye(3, dtype=np.float32)[targets]), single)
@@ -202,35 +200,21 @@ def test_class_weight_of_a_matrix_with_one_class_each_is_that_of_the_classes(wei
         np.testing.assert_allclose(single, expected)
 
 
-def test_class_weight_of_several_classes_is_their_mean_and_one_of_none():
+def test_multi_label_documents_have_the_mean_weight_of_their_classes():
     targets = np.array([[1, 0], [1, 1], [0, 0], [1, 0]], np.float32)
     assert check_class_weight({"b": 5}, np.array(["a", "b"]), targets).tolist() == [1.0, 3.0, 1.0, 1.0]
     # Four labels, three of the first class and one of the second.
     np.testing.assert_allclose(
         check_class_weight("balanced", np.array(["a", "b"]), targets), [2 / 3, (2 / 3 + 2) / 2, 1, 2 / 3]
     )
-    with pytest.raises(ValueError, match=r"class_weight must name classes that y holds, \['a', 'b'\], got 'c'"):
+    with pytest.raises(ValueError, match=r"class_weight must name classes of y, \['a', 'b'\], got 'c'"):
         check_class_weight({"c": 5}, np.array(["a", "b"]), targets)
 
 
-def test_the_target_among_large_numbers():
+def test_targets_may_be_large_numbers():
     classes = np.array([2**53, 2**53 + 1, 2**63], np.uint64)
     assert check_target(2**53 + 1, classes, 2).tolist() == [1, 1]
     assert check_target([2**63, 2**53], classes, 2).tolist() == [2, 0]
-
-
-def test_callbacks():
-    callback = keras.callbacks.Callback()
-    assert check_callbacks(None) == []
-    assert check_callbacks((callback,)) == [callback]
-
-
-@pytest.mark.parametrize(
-    "callbacks", [keras.callbacks.Callback(), [print], ["early stopping"], [keras.callbacks.Callback]]
-)
-def test_bad_callbacks_are_refused(callbacks):
-    with pytest.raises(TypeError, match=r"callbacks must be a list of keras\.callbacks\.Callback, got"):
-        check_callbacks(callbacks)
 
 
 def test_documents_may_be_lists_of_sentences_or_of_words():
@@ -242,13 +226,13 @@ def test_documents_may_be_lists_of_sentences_or_of_words():
         [],
     ]
     assert check_texts(pd.Series(X)) == texts
-    # As Parquet files come from pandas.
+    # As pandas reads lists from Parquet files.
     cells = [np.array(["One.", "Two."], object), np.array([np.array(["One", "."]), np.array(["Two", "."])], object)]
     found = check_texts(pd.Series(cells))
     assert found == texts[1:3]
     assert [DocumentSplitter()(text) for text in found] == [[["One", "."], ["Two", "."]]] * 2
     assert X[1] == ["One.", "Two."]
-    with pytest.raises(TypeError, match=r"document 1 is a list .* 3 of type int"):
+    with pytest.raises(TypeError, match=r"document 1 is a list .* it contains 3 of type int"):
         check_texts(["a", ["b", 3]])
-    with pytest.raises(TypeError, match=r"document 0 is a list .* None of type NoneType"):
+    with pytest.raises(TypeError, match=r"document 0 is a list .* it contains None of type NoneType"):
         check_texts([[["a", None]]])

@@ -6,7 +6,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from han import HANClassifier
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.evaluation.measures import baselines, comparison, evaluate
 from han.exceptions import UnknownClassWarning
 
@@ -51,7 +51,7 @@ def test_classes_that_are_not_known_count_as_wrong():
 
 def test_several_labels_of_which_some_are_not_known():
     class Several(Fixed):
-        label_form_ = LabelForm(np.array(["a", "b", "c"]), "set")
+        label_form_ = LabelEncoder(np.array(["a", "b", "c"]), "set")
 
     labels = [{"a"}, {"b", "d"}, {"d"}, {"b"}]  # predicted a, b, a, b
     with pytest.warns(UnknownClassWarning, match="2 of 4 documents"):
@@ -124,5 +124,5 @@ def test_labels_come_in_the_form_that_the_classifier_was_given(news):
     classifier.fit(news[0], [[label, *more] for label, more in zip(news[1], tags, strict=True)])
     result = evaluate(classifier, news[2], [[label] for label in news[3]])
     assert [*result.per_class.index] == ["business", "even", "sports"]
-    with pytest.raises(TypeError, match="y must hold a collection of labels"):
+    with pytest.raises(TypeError, match="y must contain a collection of labels"):
         evaluate(classifier, news[2], news[3])

@@ -12,7 +12,7 @@ from han.explain.explanation import Explanation
 from han.faithfulness import faithfulness
 from han.heatmap import figure, page, terminal
 from tests.small_training import TEXTS, train
-from tests.text.test_splitting import DOCUMENTS, visible
+from tests.text.documents import DOCUMENTS, visible
 
 HOSTILE = [
     "<script>alert(1)</script>",

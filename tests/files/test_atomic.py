@@ -11,7 +11,7 @@ from han.files.atomic import MANIFEST, check_manifest, read_json, replacing, wri
 from tests.mounts import needs_mounts, run_with_mounts
 
 
-def test_a_manifest_tells_what_is_damaged(tmp_path):
+def test_a_manifest_reveals_damaged_files(tmp_path):
     (tmp_path / "one").write_text("1")
     (tmp_path / "two").write_text("2")
     write_manifest(tmp_path, 3)
@@ -29,28 +29,28 @@ def test_a_manifest_tells_what_is_damaged(tmp_path):
     write_manifest(tmp_path, 1)
     check_manifest(tmp_path, 1, ("one",))
     for damaged, message in (
-        ("{", "must hold JSON"),
-        ("[]", "must hold a dict, got a list"),
-        ('{"format_version": true}', "must hold the version of the format, got True"),
-        ('{"format_version": 0}', "must hold the version of the format, got 0"),
-        ('{"format_version": 1, "files": []}', "must hold the size and the SHA-256 of one"),
-        ('{"format_version": 1, "files": {"one": []}}', "must hold the size and the SHA-256 of one"),
-        ('{"format_version": 1, "files": {"one": {"bytes": 1}}}', "must hold the size and the SHA-256 of one"),
+        ("{", "must contain JSON"),
+        ("[]", "must contain a dict, got a list"),
+        ('{"format_version": true}', "must contain the version of the format, got True"),
+        ('{"format_version": 0}', "must contain the version of the format, got 0"),
+        ('{"format_version": 1, "files": []}', "must contain the size and the SHA-256 of one"),
+        ('{"format_version": 1, "files": {"one": []}}', "must contain the size and the SHA-256 of one"),
+        ('{"format_version": 1, "files": {"one": {"bytes": 1}}}', "must contain the size and the SHA-256 of one"),
     ):
         (tmp_path / MANIFEST).write_text(damaged)
         with pytest.raises(ModelFileError, match=f"{MANIFEST} {message}"):
             check_manifest(tmp_path, 3, ("one",))
 
 
-def test_people_can_read_what_is_written(tmp_path):
+def test_json_is_readable_and_keeps_unpaired_surrogates(tmp_path):
     write_json(tmp_path / "file", {"größe": [1], "half": "\ud83d"})
     assert (tmp_path / "file").read_text(encoding="utf-8") == '{\n "größe": [\n  1\n ],\n "half": "\\ud83d"\n}\n'
     assert read_json(tmp_path / "file", dict) == {"größe": [1], "half": "\ud83d"}
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+def test_large_json_files_are_rejected(tmp_path, monkeypatch):
     with (tmp_path / "file").open("wb") as file:
-        file.truncate(512 * 2**20 + 1)  # which takes no place on the disk
+        file.truncate(512 * 2**20 + 1)  # a sparse file, which takes no space on the disk
     with pytest.raises(ModelFileError, match="at most 536,870,912 bytes, got 536,870,913"):
         read_json(tmp_path / "file", list)
     monkeypatch.setattr("han.files.atomic.MAX_JSON_BYTES", 10)
@@ -61,7 +61,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     assert read_json(tmp_path / "file", list) == [1, 2, 33]
 
 
-def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
+def test_pipes_and_links_are_written_through(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with ThreadPoolExecutor() as executor:
         read = executor.submit((tmp_path / "pipe").read_bytes)
@@ -76,7 +76,7 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
     assert (tmp_path / "link").is_symlink()
 
 
-def test_a_file_is_replaced_when_all_is_written(tmp_path):
+def test_a_file_is_replaced_once_it_is_complete(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
     with replacing(path) as stream:
@@ -87,7 +87,7 @@ def test_a_file_is_replaced_when_all_is_written(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_nothing_has_changed_when_writing_fails(error, tmp_path):
+def test_a_file_does_not_change_if_writing_fails(error, tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("old")
 
@@ -102,15 +102,15 @@ def test_nothing_has_changed_when_writing_fails(error, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
-def test_another_process_of_the_same_number_may_have_left_a_file(tmp_path):
-    (tmp_path / f".out.csv.{os.getpid()}.part").touch()  # as in a container, where each is number 1
+def test_files_of_a_process_with_the_same_id_do_not_interfere(tmp_path):
+    (tmp_path / f".out.csv.{os.getpid()}.part").touch()  # in a container, every process may have the id 1
     with replacing(tmp_path / "out.csv") as first, replacing(tmp_path / "out.csv") as second:
         first.write(b"first")
         second.write(b"second")
     assert (tmp_path / "out.csv").read_bytes() == b"first"
 
 
-def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
+def test_names_may_have_the_maximum_length(tmp_path):
     path = tmp_path / ("n" * 251 + ".csv")
     with replacing(path) as stream:
         stream.write(b"x")
@@ -118,7 +118,7 @@ def test_names_may_be_as_long_as_the_file_system_allows(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none/out.csv", "folder", "file/out.csv"])
-def test_where_no_file_can_be_written_is_known_at_once(name, tmp_path):
+def test_unwritable_paths_are_rejected_before_writing(name, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(DestinationError, match="no file can be written at"), replacing(tmp_path / name):
@@ -137,7 +137,7 @@ with replacing(Path(sys.argv[1])) as stream:
 
 
 def write_with_mounts(mounts, folder, size, **environment):
-    """Write a file into a folder and return what is left at its place, and the process."""
+    """Write a file with the given mounts; return the process and the files left in its temporary folder."""
     (folder / "elsewhere").mkdir()
     path = folder / "out.csv"
     command = ["bash", "-c", '"$@"; code=$?; echo "found $(head -c 9 "$0")"; exit $code', path]
@@ -158,7 +158,7 @@ def write_with_mounts(mounts, folder, size, **environment):
     ],
     ids=["writable folder", "read-only folder"],
 )
-def test_a_file_that_is_mounted_is_written_in_place(mounts, tmp_path):
+def test_a_mounted_file_is_overwritten_in_place(mounts, tmp_path):
     (tmp_path / "file").write_text("old and long")
     (tmp_path / "out.csv").touch()
     run, left = write_with_mounts(mounts, tmp_path, 3)
@@ -169,7 +169,7 @@ def test_a_file_that_is_mounted_is_written_in_place(mounts, tmp_path):
 
 
 @needs_mounts
-def test_a_file_that_is_mounted_read_only_is_refused(tmp_path):
+def test_a_file_mounted_read_only_is_rejected(tmp_path):
     (tmp_path / "out.csv").write_text("old")
     run, _ = write_with_mounts('mount --bind "$2" "$2" && mount -o remount,ro,bind "$2"', tmp_path, 3)
     assert run.stdout == "found old\n"
@@ -177,12 +177,12 @@ def test_a_file_that_is_mounted_read_only_is_refused(tmp_path):
 
 
 @needs_mounts
-def test_what_cannot_be_copied_into_place_is_kept_and_named(tmp_path):
+def test_the_complete_content_is_kept_if_overwriting_fails(tmp_path):
     (tmp_path / "out.csv").touch()
     (tmp_path / "small").mkdir()
     mounts = 'mount -t tmpfs -o size=64k none "$1/small" && touch "$1/small/out" && mount --bind "$1/small/out" "$2"'
     run, _ = write_with_mounts(mounts, tmp_path, 200_000)
     assert run.returncode == 1
     (kept,) = tmp_path.glob(".out.csv.*.part")
-    assert f"is incomplete; everything is in '{kept}': [Errno 28] No space left on device" in run.stderr
+    assert f"is incomplete; the complete content is in '{kept}': [Errno 28] No space left on device" in run.stderr
     assert kept.read_bytes() == 200_000 * b"n"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from han.exceptions import DestinationError
-from han.files.folders import can_be_renamed, check_writable, clear_up, replacing_folder, settled
+from han.files.folders import can_be_renamed, check_writable, complete_version, recover, replacing_folder
 from tests.mounts import needs_mounts, run_with_mounts
 
-# A process that replaces a folder and is killed at the given move: 1 moves the old one aside, 2 the new one in, and 3
-# removes the old one.
+# A process that replaces a folder and is killed before the given step: 1 moves the old folder aside, 2 moves the new
+# one into place, and 3 removes the old one.
 KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -41,7 +41,7 @@ with replacing_folder(Path(sys.argv[1])) as new:
 
 needs_permission_bits = pytest.mark.skipif(
     os.name == "nt",
-    reason="takes rights away by chmod and tries as another user by seteuid, neither of which Windows has",
+    reason="uses chmod and seteuid, which Windows lacks",
 )
 
 
@@ -49,7 +49,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "folder"
     with replacing_folder(folder) as new:
         (new / "file").write_text("one")
@@ -66,7 +66,7 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path):
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_move_that_fails_is_undone(tmp_path, monkeypatch):
+def test_a_failed_move_is_undone(tmp_path, monkeypatch):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "file").write_text("old")
@@ -85,7 +85,7 @@ def test_a_move_that_fails_is_undone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("move", [1, 2, 3])
-def test_a_killed_process_leaves_a_whole_folder_where_it_is_found(move, tmp_path):
+def test_a_killed_process_leaves_a_complete_folder(move, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "file").write_text("old")
@@ -94,8 +94,8 @@ def test_a_killed_process_leaves_a_whole_folder_where_it_is_found(move, tmp_path
     assert folder.exists() == (move != 2)
     assert len(names(tmp_path)) == 1 + (move != 2)
     left = "new" if move == 3 else "old"
-    assert (settled(folder) / "file").read_text() == left
-    # The next one to write clears up: what it replaces is what was left.
+    assert (complete_version(folder) / "file").read_text() == left
+    # The next process that writes to the folder recovers it first.
     with replacing_folder(folder) as new:
         assert (folder / "file").read_text() == left
         assert len(names(tmp_path)) == 2
@@ -104,30 +104,30 @@ def test_a_killed_process_leaves_a_whole_folder_where_it_is_found(move, tmp_path
     assert names(tmp_path) == ["folder"]
 
 
-def test_a_folder_that_nobody_has_written_is_where_it_would_be(tmp_path):
+def test_a_missing_folder_is_its_own_complete_version(tmp_path):
     for folder in (tmp_path / "folder", tmp_path / "none" / "folder"):
-        assert settled(folder) == folder
+        assert complete_version(folder) == folder
 
 
-def test_the_folders_above_are_made(tmp_path):
+def test_parent_folders_are_created(tmp_path):
     with replacing_folder(tmp_path / "a" / "b" / "folder") as new:
         (new / "file").write_text("one")
     assert names(tmp_path / "a" / "b") == ["folder"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="watches folders being flushed, which Windows cannot open for it")
-def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
+@pytest.mark.skipif(os.name == "nt", reason="records which folders are flushed, but Windows cannot flush folders")
+def test_a_new_folder_is_flushed_before_it_is_moved_into_place(tmp_path, monkeypatch):
     folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
     (elsewhere / "folder").mkdir(parents=True)
     (elsewhere / "file").write_text("not ours")
     flushed = {True: [], False: []}
     flush = os.fsync
 
-    def watched(descriptor):
+    def recorded(descriptor):
         flushed[folder.exists()].append(os.fstat(descriptor).st_ino)
         flush(descriptor)
 
-    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "fsync", recorded)
     with replacing_folder(folder) as new:
         (new / "inner").mkdir()
         (new / "inner" / "file").write_text("one")
@@ -138,15 +138,15 @@ def test_all_is_on_the_disk_before_it_takes_its_place(tmp_path, monkeypatch):
     assert flushed[True] == [tmp_path.stat().st_ino]
 
 
-def test_what_others_are_writing_is_left_alone(tmp_path):
+def test_temporary_folders_of_running_processes_are_kept(tmp_path):
     folder = tmp_path / "folder"
     with replacing_folder(folder) as first, replacing_folder(folder) as second:
         (first / "file").write_text("first")
         (second / "file").write_text("second")
     assert (folder / "file").read_text() == "first"
     host = re.sub(r"\W", "_", platform.node())
-    # Of another machine, where a process of that number may be alive; and not made by this project. The first comes
-    # before what a process of this machine has left, which is not left alone.
+    # From another machine, where the process may still run, or from another program. The first one sorts before the
+    # folder of a process of this machine that has ended, which is removed.
     others = [f".folder.saving-{rest}-x" for rest in (f"!-{ended_process()}", f"another-{ended_process()}", host)]
     for name in [*others, f".folder.saving-{host}-{ended_process()}-x"]:
         (tmp_path / name).mkdir()
@@ -156,13 +156,13 @@ def test_what_others_are_writing_is_left_alone(tmp_path):
 
 
 def ended_process():
-    """Return the number of a process that has ended."""
+    """Return the id of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     return process.pid
 
 
-def test_other_files_stay_as_they_are(tmp_path):
+def test_other_files_are_kept(tmp_path):
     folder = tmp_path / "folder"
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "file").write_text("inner")
@@ -182,7 +182,7 @@ def test_other_files_stay_as_they_are(tmp_path):
 
 @pytest.fixture
 def as_any_user():
-    """Have the superuser, who may write anywhere, do what any other user may do."""
+    """Give the superuser the permissions of an ordinary user."""
     if os.geteuid():
         yield
         return
@@ -195,7 +195,7 @@ def as_any_user():
 
 @pytest.fixture
 def open_folder():
-    """Give a folder that any user can reach, as pytest's cannot be."""
+    """Create a folder that any user can access, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
@@ -204,7 +204,7 @@ def open_folder():
 
 @needs_permission_bits
 @pytest.mark.parametrize(("mode", "allowed"), [(0o777, True), (0o555, False), (0o666, False)])
-def test_only_a_folder_that_can_be_written_is_accepted(mode, allowed, open_folder, request):
+def test_only_writable_folders_are_accepted(mode, allowed, open_folder, request):
     open_folder.chmod(mode)
     request.getfixturevalue("as_any_user")
     if allowed:
@@ -216,7 +216,7 @@ def test_only_a_folder_that_can_be_written_is_accepted(mode, allowed, open_folde
     assert not list(open_folder.iterdir()) if mode != 0o666 else True
 
 
-def test_a_file_is_no_place_for_a_folder(tmp_path):
+def test_a_folder_cannot_be_written_at_or_below_a_file(tmp_path):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "folder"):
         with pytest.raises(DestinationError, match=r"no folder can be written at '.*file.*': Not a directory"):
@@ -224,7 +224,7 @@ def test_a_file_is_no_place_for_a_folder(tmp_path):
 
 
 @needs_permission_bits
-def test_a_folder_in_one_that_cannot_be_written_is_replaced_from_within(open_folder, request):
+def test_a_folder_in_a_read_only_one_is_replaced_from_within(open_folder, request):
     (open_folder / "folder").mkdir(mode=0o777)
     (open_folder / "folder").chmod(0o777)
     (open_folder / "folder" / "file").write_text("old")
@@ -241,7 +241,7 @@ def test_a_folder_in_one_that_cannot_be_written_is_replaced_from_within(open_fol
     assert names(folder) == ["file"]
 
 
-def test_the_folder_in_which_a_process_works_is_replaced_from_within(tmp_path, monkeypatch):
+def test_the_working_directory_is_replaced_from_within(tmp_path, monkeypatch):
     folder = tmp_path / "folder"
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "file").write_text("old")
@@ -267,8 +267,8 @@ def test_the_folder_in_which_a_process_works_is_replaced_from_within(tmp_path, m
     assert names(folder) == ["another", "inner", "other"]
 
 
-# A process that replaces the folder in which it works and is killed at the given step: 1 makes the new version count, 2
-# to 4 put its files in their places, 5 takes it away, and 6 and 7 remove what is left.
+# A process that replaces its working directory and is killed before the given step: 1 marks the new version as
+# complete, 2 to 4 move its files into place, 5 moves it aside, and 6 and 7 remove temporary folders.
 KILLED_WITHIN = """
 import os, shutil, signal, sys
 from pathlib import Path
@@ -295,7 +295,7 @@ print(steps)
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["with hard links", "without"])
-def test_killed_at_any_step_a_folder_replaced_from_within_is_whole(links, tmp_path):
+def test_a_folder_replaced_from_within_stays_complete_if_killed_at_any_step(links, tmp_path):
     refusing = "def refuse(*_): raise PermissionError\nos.link = refuse\n"
     code = KILLED_WITHIN if links else KILLED_WITHIN.replace("steps = 0", refusing + "steps = 0")
     for step in range(1, 9):
@@ -305,19 +305,19 @@ def test_killed_at_any_step_a_folder_replaced_from_within_is_whole(links, tmp_pa
             (folder / name).write_text("old")
         run = subprocess.run([sys.executable, "-c", code, str(step)], cwd=folder, check=False, capture_output=True)  # noqa: S603
         assert run.returncode == (-signal.SIGKILL if step < 8 else 0), run.stderr
-        found = {(settled(folder) / name).read_text() for name in ("a", "b", "c")}
+        found = {(complete_version(folder) / name).read_text() for name in ("a", "b", "c")}
         assert found == ({"old"} if step == 1 else {"new"})
-        clear_up(folder)  # as the next one that writes
+        recover(folder)  # as the next process that writes does
         assert {(folder / name).read_text() for name in ("a", "b", "c")} == found
         assert names(folder) == ["a", "b", "c", "mine"]
         assert (folder / "mine").read_text() == "old"
 
 
-def test_a_version_that_another_machine_left_complete_counts(tmp_path, monkeypatch):
+def test_a_complete_version_left_by_another_machine_is_installed(tmp_path, monkeypatch):
     (tmp_path / ".complete").mkdir()
     (tmp_path / ".complete" / "file").write_text("left")
     (tmp_path / "file").write_text("old")
-    assert (settled(tmp_path) / "file").read_text() == "left"
+    assert (complete_version(tmp_path) / "file").read_text() == "left"
     monkeypatch.chdir(tmp_path)
     with replacing_folder(tmp_path) as new:
         assert (tmp_path / "file").read_text() == "left"
@@ -346,13 +346,13 @@ print((folder / "file").read_text(), *sorted(path.name for path in folder.iterdi
         'mount --bind "$1/volume" "$2"',
         'mount -t tmpfs none "$2" && echo old > "$2/file"',
         'mount --bind "$1" "$1" && mount -t tmpfs none "$2" && mount -o remount,ro,bind "$1"',
-        # A folder of an image in a container.
+        # A folder of a container image.
         'mount -t tmpfs none "$1/upper" && mkdir "$1/upper/"{files,work} && mount -t overlay overlay '
         '-o "lowerdir=$1/lower,upperdir=$1/upper/files,workdir=$1/upper/work" "$1/lower"',
     ],
     ids=["volume", "tmpfs", "volume in a read-only folder", "image"],
 )
-def test_a_folder_that_cannot_be_renamed_is_replaced_from_within(mounts, tmp_path):
+def test_a_mounted_folder_is_replaced_from_within(mounts, tmp_path):
     for name in ("volume", "lower/folder", "upper"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "file").write_text("old")
@@ -362,7 +362,7 @@ def test_a_folder_that_cannot_be_renamed_is_replaced_from_within(mounts, tmp_pat
 
 
 @needs_mounts
-def test_a_volume_that_is_read_only_is_refused(tmp_path):
+def test_a_read_only_volume_is_rejected(tmp_path):
     run = run_with_mounts(
         'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"', sys.executable, "-c", REPLACE, tmp_path,
         paths=[tmp_path],
@@ -371,7 +371,7 @@ def test_a_volume_that_is_read_only_is_refused(tmp_path):
 
 
 @needs_mounts
-def test_a_disk_that_is_full_is_refused(tmp_path):
+def test_a_full_disk_is_rejected(tmp_path):
     run = run_with_mounts(
         'mount -t tmpfs -o size=64k none "$1" && ! head -c 1M /dev/zero > "$1/file" 2> /dev/null',
         sys.executable, "-c", REPLACE, tmp_path, paths=[tmp_path],
@@ -380,7 +380,7 @@ def test_a_disk_that_is_full_is_refused(tmp_path):
 
 
 @needs_permission_bits
-def test_a_folder_that_cannot_be_written(open_folder, request):
+def test_an_error_in_a_read_only_folder_leaves_no_files(open_folder, request):
     open_folder.chmod(0o555)
     request.getfixturevalue("as_any_user")
     with pytest.raises(PermissionError), replacing_folder(open_folder / "folder"):

@@ -13,7 +13,7 @@ from han.training.checkpoint import has_checkpoint, remove_checkpoint
 
 
 class CloudPath:
-    """A path in the cloud, as `cloudpathlib` has it: as a file path it is that of a local copy."""
+    """A path like those of `cloudpathlib`: its string is a URL, its file path that of a local copy."""
 
     def __str__(self):
         return "s3://bucket/model"
@@ -29,14 +29,14 @@ class CloudPath:
         "https://example.org/a.csv", "hf://owner/model", "dbfs:/mnt/model", Path("s3://bucket/model"), CloudPath(),
     ],
 )  # fmt: skip
-def test_urls_are_refused_with_what_to_do(url):
+def test_urls_are_rejected_with_advice(url):
     with pytest.raises(
         InvalidValueError, match=r"^--output must be a path on this machine, got the URL '.*; mount the storage"
     ):
         local_path("--output", url)
 
 
-def test_a_url_of_a_file_is_refused_with_its_path():
+def test_file_urls_are_rejected_with_the_path_to_use():
     for url in ("file:///data/my%20model", "file:/data/my%20model"):
         with pytest.raises(InvalidValueError, match="write '/data/my model'"):
             local_path("path", url)
@@ -45,26 +45,26 @@ def test_a_url_of_a_file_is_refused_with_its_path():
 @pytest.mark.parametrize(
     "path", ["a.csv", "./s3:/x", "/s3:/x", "C:/models", "C:\\models", "2026-01-01T10:00/model", "a:b", "~$report.xlsx"]
 )
-def test_other_paths_are_taken_as_they_are(path):
+def test_other_paths_do_not_change(path):
     assert local_path("path", path) == Path(path)
     if not path.startswith("."):
         assert local_path("path", Path(path)) == Path(path)
 
 
-def test_the_home_folder_is_found(monkeypatch):
+def test_the_home_folder_is_expanded(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     assert local_path("path", "~/model") == local_path("path", Path("~/model")) == Path("/home/someone/model")
     assert local_path("path", "a/~/model") == Path("a/~/model")
 
 
 @pytest.mark.parametrize("value", ["", "a\0b", None, 3, b"model", ["a.csv"]])
-def test_what_is_no_path_is_refused(value):
+def test_values_that_are_not_paths_are_rejected(value):
     error = InvalidValueError if isinstance(value, str) else InvalidTypeError
     with pytest.raises(error, match=r"^path must be a path, got "):
         local_path("path", value)
 
 
-def test_long_values_are_not_shown_whole():
+def test_errors_abbreviate_long_values():
     for value in ["s3://" + "x" * 1000, [1] * 1000]:
         with pytest.raises((InvalidTypeError, InvalidValueError)) as caught:
             local_path("path", value)
@@ -72,7 +72,7 @@ def test_long_values_are_not_shown_whole():
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/x.csv", Path("s3://bucket/x.csv")])
-def test_every_argument_refuses_urls_before_any_work(url, fitted, tmp_path, monkeypatch):
+def test_every_argument_rejects_urls_before_any_work(url, fitted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     X, y = ["A text.", "Another."] * 10, [0, 1] * 10
     for call in (
@@ -92,7 +92,7 @@ def test_every_argument_refuses_urls_before_any_work(url, fitted, tmp_path, monk
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_in_the_home_folder(fitted, tmp_path, monkeypatch):
+def test_models_can_be_saved_in_the_home_folder(fitted, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

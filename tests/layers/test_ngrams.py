@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 
 from han.layers.ngrams import NgramEvidence
+from han.text import DocumentSplitter, split_words
 from han.text.corpus import Corpus
-from han.text.splitting import DocumentSplitter, split_words
 from han.text.vocabulary import UNKNOWN_ID
 from han.training.ngrams import MAX_CLASSES, C, fit_evidence
 

@@ -19,7 +19,7 @@ from sklearn.model_selection import cross_validate
 
 from han import HANClassifier
 from han.cli import cli
-from han.data.labels import LabelForm
+from han.data.labels import LabelEncoder
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files.atomic import read_json, write_json, write_manifest
 from han.saving.folder import FORMAT_VERSION, _from_settings, _to_settings, check_destination
@@ -113,7 +113,7 @@ def test_classes_keep_their_type(labels, tmp_path):
     ],
 )  # fmt: skip
 def test_classes_of_whatever_fit_takes_for_labels_come_back(small, y, tmp_path):
-    form = LabelForm.learn(y, len(y))
+    form = LabelEncoder.learn(y, len(y))
     # The network does not know what its classes are called.
     saved = replace(small._saved(), classes=form.classes)
     write_json(tmp_path / "settings.json", _to_settings(saved))
@@ -272,12 +272,12 @@ def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("settings.json", "[1]", "must hold a dict, got a list"),
-        ("settings.json", '{"format_version": 1', "must hold JSON"),
+        ("settings.json", "[1]", "must contain a dict, got a list"),
+        ("settings.json", '{"format_version": 1', "must contain JSON"),
         ("settings.json", '{"format_version": 1}', "must hold the settings of a saved classifier"),
-        ("vocabulary.json", "{}", "must hold a list, got a dict"),
+        ("vocabulary.json", "{}", "must contain a list, got a dict"),
         ("vocabulary.json", "[1]", "must hold strings, each once"),
-        ("vocabulary.json", "[" * 100_000, "must hold JSON"),
+        ("vocabulary.json", "[" * 100_000, "must contain JSON"),
     ],
 )
 def test_damaged_files_are_named(name, content, message, small, tmp_path):
@@ -315,7 +315,7 @@ def test_missing_and_foreign_folders_are_named(small, tmp_path):
         HANClassifier.load(tmp_path / "file")
     folder = tmp_path / "model"
     small.save(folder)
-    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must hold the version")):
+    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must contain the version")):
         manifest = json.loads((folder / "manifest.json").read_text())
         (folder / "manifest.json").write_text(json.dumps({**manifest, "format_version": version}))
         with pytest.raises(ModelFileError, match=rf"manifest.json:? {message}"):

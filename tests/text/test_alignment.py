@@ -4,14 +4,12 @@ import re
 import unicodedata
 
 import pytest
-import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
 from han.text.alignment import align
-from han.text.splitting import WORD_PATTERN, DocumentSplitter
-
-WORD = regex.compile(WORD_PATTERN, regex.VERSION1)
+from han.text.splitting import DocumentSplitter
+from han.text.words import WORD
 
 
 def without_accents(word):
@@ -22,7 +20,7 @@ def stem(word):
     return re.sub(r"(ies|ing|ed|ly|s|y|e)$", "", word.lower()) or word.lower()
 
 
-# What is made of a word; None leaves it out.
+# Changes of a word; None drops it.
 CHANGES = {
     "lower": str.lower,
     "upper": str.upper,
@@ -45,26 +43,26 @@ WORDS = st.sampled_from(
 
 @pytest.mark.parametrize("name", CHANGES)
 @given(st.lists(st.tuples(WORDS, st.sampled_from([" ", "  ", ", ", "\n"]))))
-def test_what_has_a_place_was_made_there(name, parts):
+def test_a_token_with_offsets_comes_from_there(name, parts):
     text = "".join(word + space for word, space in parts)
     change = CHANGES[name]
 
     def tokenizer(part):
         return [made for word in WORD.findall(part) if (made := change(word)) is not None]
 
-    pieces = tokenizer(text)
-    places = align(pieces, text, WORD, tokenizer)
-    assert len(places) == len(pieces)
+    tokens = tokenizer(text)
+    spans = align(tokens, text, WORD, tokenizer)
+    assert len(spans) == len(tokens)
     end = 0
-    for piece, place in zip(pieces, places, strict=True):
-        if place is not None:
-            assert place[0] >= end
-            end = place[1]
-            assert change(WORD.findall(text[slice(*place)])[0]) == piece
+    for token, span in zip(tokens, spans, strict=True):
+        if span is not None:
+            assert span[0] >= end
+            end = span[1]
+            assert change(WORD.findall(text[slice(*span)])[0]) == token
 
 
 @pytest.mark.parametrize("name", sorted(set(CHANGES) - {"letters"}))
-def test_every_word_of_an_ordinary_sentence_has_its_place(name):
+def test_every_word_of_an_ordinary_sentence_has_offsets(name):
     text = "As the Café was better, I loved 10 lovely films; they don't love a thing."
     words = [match.span() for match in WORD.finditer(text)]
     change = CHANGES[name]
@@ -76,16 +74,16 @@ def test_every_word_of_an_ordinary_sentence_has_its_place(name):
     assert align(tokenizer(text), text, WORD, tokenizer) == expected
 
 
-def test_subwords_with_marks_have_places():
+def test_marked_subwords_have_offsets():
     text = "Unbelievable Films!"
-    pieces = ["un", "##believ", "##able", "film", "##s", "!"]
-    places = align(pieces, text, WORD)
-    assert [text[slice(*place)] for place in places] == ["Un", "believ", "able", "Film", "s", "!"]
-    places = align(["▁Unbeliev", "able", "▁Films!"], text, WORD)
-    assert [text[slice(*place)] for place in places] == ["Unbeliev", "able", "Films!"]
+    tokens = ["un", "##believ", "##able", "film", "##s", "!"]
+    spans = align(tokens, text, WORD)
+    assert [text[slice(*span)] for span in spans] == ["Un", "believ", "able", "Film", "s", "!"]
+    spans = align(["▁Unbeliev", "able", "▁Films!"], text, WORD)
+    assert [text[slice(*span)] for span in spans] == ["Unbeliev", "able", "Films!"]
 
 
-def test_a_piece_is_not_found_within_a_word_that_was_left_out():
+def test_a_token_is_not_found_inside_a_dropped_word():
     def tokenizer(part):
         return [word for word in part.split() if word != "as"]
 
@@ -94,7 +92,7 @@ def test_a_piece_is_not_found_within_a_word_that_was_left_out():
     assert align(["cat"], "concatenate", WORD) == [None]
 
 
-def test_a_function_of_whole_sentences_leaves_words_without_places():
+def test_functions_of_whole_sentences_are_supported():
     def tokenizer(sentence):
         return sentence.split(":")[1].split()
 
@@ -102,21 +100,21 @@ def test_a_function_of_whole_sentences_leaves_words_without_places():
     assert align(["zz"], "a a: b c", WORD, lambda _: 1 / 0) == [None]
 
 
-def test_lemmas_that_depend_on_the_sentence_do_not_move_others():
+def test_context_dependent_lemmas_do_not_shift_other_words():
     def tokenizer(part):
         return [("leave" if word == "left" and "he" in part else word) for word in part.split() if word != "so"]
 
     text = "so he left the house so late"
-    places = align(tokenizer(text), text, WORD, tokenizer)
-    assert [place and text[slice(*place)] for place in places] == ["he", None, "the", "house", "late"]
+    spans = align(tokenizer(text), text, WORD, tokenizer)
+    assert [span and text[slice(*span)] for span in spans] == ["he", None, "the", "house", "late"]
 
 
-def test_chinese_words_between_those_left_out():
+def test_chinese_words_are_found_between_dropped_ones():
     assert align(["我们", "北京"], "我们爱北京。", WORD, lambda part: [part]) == [(0, 2), (3, 5)]
 
 
 @pytest.mark.parametrize("change", [str.upper, str.split, stem, lambda word: None if word == "b" else word])
-def test_long_sentences_take_time_in_proportion(change):
+def test_long_sentences_take_linear_time(change):
     calls = 0
 
     def tokenizer(part):
@@ -125,11 +123,11 @@ def test_long_sentences_take_time_in_proportion(change):
         return [made for word in part.split() if (made := change(word))] if change is not str.split else part.split()
 
     text = "ab b ed " * 20_000
-    places = align(tokenizer(text), text, WORD, tokenizer)
-    assert None not in places
+    spans = align(tokenizer(text), text, WORD, tokenizer)
+    assert None not in spans
     assert calls <= 4 * len(text)
 
 
-def test_only_what_is_read_of_a_cut_document_has_places():
+def test_truncated_documents_have_offsets():
     splitter = DocumentSplitter(max_sentences=2, max_words=3, tokenizer=lambda text: text.lower().split())
     assert splitter.spans("A B C D E F G H I J") == [[(0, 1), (2, 3), (4, 5)], [(6, 7), (8, 9), (10, 11)]]

@@ -33,7 +33,7 @@ def assert_same(corpus, expected):
 
 
 @pytest.mark.parametrize("variant", PLAIN)
-def test_typographic_variants_are_read_alike_and_learned_alike(learned, variant):
+def test_typographic_variants_are_equivalent(learned, variant):
     corpus, vocabulary = learned
     text = TEXT.translate(str.maketrans(PLAIN)).replace(PLAIN[variant], variant)
     assert text.count(variant) >= 2
@@ -44,7 +44,7 @@ def test_typographic_variants_are_read_alike_and_learned_alike(learned, variant)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_composed_and_decomposed_letters_are_read_alike(learned, form):
+def test_composed_and_decomposed_letters_are_equivalent(learned, form):
     corpus, vocabulary = learned
     assert_same(encode(unicodedata.normalize(form, TEXT), vocabulary), corpus)
 
@@ -52,7 +52,7 @@ def test_composed_and_decomposed_letters_are_read_alike(learned, form):
 @given(
     st.lists(st.tuples(st.integers(0, len(TEXT)), st.sampled_from("\u00ad\u200b\u200d\u2060\ufeff\ufe0f\u200e\u034f")))
 )
-def test_invisible_characters_change_nothing(learned, insertions):
+def test_invisible_characters_are_ignored(learned, insertions):
     corpus, vocabulary = learned
     text = TEXT
     for position, character in sorted(insertions, reverse=True):
@@ -72,25 +72,25 @@ def test_invisible_characters_change_nothing(learned, insertions):
         ("10\u2011year", "10-year"),
     ],
 )  # fmt: skip
-def test_shapes_of_the_same_letters_are_the_same(variant, word):
+def test_shapes_of_the_same_letter_are_equivalent(variant, word):
     assert normalize(variant) == normalize(word) == word
 
 
-def test_what_readers_tell_apart_stays_apart():
+def test_distinct_characters_stay_distinct():
     words = ["10²", "102", "½", "1⁄2", "№", "no", "①", "1", "maße", "masse", "™", "tm", "а", "a", "«", '"', "…", "."]
     words += ["🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f", "🏴", "👩‍👧", "👩"]
     assert len({normalize(word) for word in words}) == len(words)
 
 
 @given(st.text())
-def test_normalised_words_stay_as_they_are(word):
+def test_normalisation_is_idempotent(word):
     normalised = normalize(word)
     assert normalize(normalised) == normalised == normalised.lower() == unicodedata.normalize("NFC", normalised)
     assert normalize(unicodedata.normalize("NFD", word)) == normalised
     assert not re.search(INVISIBLE, normalised)
 
 
-def test_invisible_characters_are_those_of_unicode_but_for_tags():
+def test_invisible_characters_are_those_of_unicode_except_tags():
     everything = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
     ignorable = set(regex.findall(r"\p{Default_Ignorable_Code_Point}", everything))
     assert set(re.findall(INVISIBLE, everything)) == ignorable - set(map(chr, range(0xE0020, 0xE0080)))

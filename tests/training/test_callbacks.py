@@ -10,7 +10,7 @@ import pytest
 from han import HANClassifier
 from han.backend import keras
 from han.exceptions import DivergenceError, TrainingWarning
-from han.training.callbacks import BestWeights, first_interrupt_ends
+from han.training.callbacks import BestWeights, check_callbacks, first_interrupt_ends
 from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
 
 
@@ -261,3 +261,17 @@ def test_callbacks_that_cannot_work_are_refused_before_training(name, arguments,
     callback = getattr(keras.callbacks, name)(**arguments)
     with pytest.raises(ValueError, match=f"must not hold {name}: use {instead}"):
         train(callbacks=[callback])
+
+
+def test_callbacks_are_returned_as_a_list():
+    callback = keras.callbacks.Callback()
+    assert check_callbacks(None) == []
+    assert check_callbacks((callback,)) == [callback]
+
+
+@pytest.mark.parametrize(
+    "callbacks", [keras.callbacks.Callback(), [print], ["early stopping"], [keras.callbacks.Callback]]
+)
+def test_invalid_callbacks_are_rejected(callbacks):
+    with pytest.raises(TypeError, match=r"callbacks must be a list of keras\.callbacks\.Callback, got"):
+        check_callbacks(callbacks)

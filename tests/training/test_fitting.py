@@ -91,7 +91,7 @@ def test_missing_vectors_are_refused_before_any_work(monkeypatch):
         HANClassifier(**SMALL, embeddings="nowhere.txt").fit(TEXTS, LABELS)
 
 
-@pytest.mark.filterwarnings("ignore:.* documents have the text of another one")
+@pytest.mark.filterwarnings("ignore:.* documents have the same text as another one")
 def test_class_weight_is_sample_weight():
     labels = ["good"] + ["bad", "good", "bad", "bad"] * 4 + ["bad"] * 3
     counts = {label: labels.count(label) for label in set(labels)}
