@@ -202,7 +202,7 @@ def test_explain_shows_a_text_in_the_terminal(saved):
     result = run("explain", "model", "--text", "Shares fell. A goal!", folder=saved)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert lines[0].endswith("[attention: the darker, the more weight]")
+    assert lines[0].endswith("[attention: the darker, the higher the weight]")
     assert [line[7:] for line in lines[1:3]] == ["Shares fell.", "A goal!"]
     assert lines[3].startswith("strongest words: ")
     assert "\x1b" not in result.stdout  # colours are for terminals
