@@ -1,12 +1,15 @@
-"""How far explanations can be trusted: what happens to a decision when the words they point at are deleted.
+"""Faithfulness of explanations: how deleting the highest-scoring words changes a prediction.
 
-Three measures, each of the predicted class' probability p on a document x whose words are ranked by their scores:
+There are three measures. Each ranks the words of a document x by their scores and uses the probability p of the
+predicted class:
 
-- comprehensiveness (DeYoung et al. 2020): p(x) - p(x without its strongest words), averaged over several shares of
-  the words; high if the words were needed.
-- sufficiency (DeYoung et al. 2020): p(x) - p(the strongest words alone), averaged likewise; low if they are enough.
-- decision-flip fraction (Serrano & Smith 2019): the share of words, deleted from the strongest down, at which another
-  class is predicted; low if the ranking finds what the decision rests on.
+- comprehensiveness: p(x) - p(x without its highest-scoring words), averaged over several fractions of words. High if
+  these words are necessary. Defined by DeYoung et al. 2020, https://aclanthology.org/2020.acl-main.408/.
+- sufficiency: p(x) - p(the highest-scoring words alone), averaged over the same fractions. Low if these words are
+  enough. Defined in the same paper.
+- decision-flip fraction: the fraction of words that must be deleted, starting with the highest score, until the
+  predicted class changes. Low if the ranking finds the words on which the prediction depends. Defined by Serrano and
+  Smith 2019, https://aclanthology.org/P19-1282/.
 """
 
 from __future__ import annotations
@@ -34,39 +37,39 @@ if TYPE_CHECKING:
 Float64 = npt.NDArray[np.float64]
 
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
-# Where the decision-flip fraction is looked for.
+# The fractions at which the decision-flip fraction is searched.
 FLIP_STEPS = tuple(np.linspace(0.05, 1.0, 20).round(2).tolist())
 MEASURES = ("comprehensiveness", "sufficiency", "flip_fraction")
 
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """Deletion measures of several methods over the same documents.
+    """Faithfulness of several methods on the same documents.
 
     Attributes
     ----------
     per_document : DataFrame
-        A row a method and document: `method`, `document`, and the three measures.
+        A row for each method and document, with the columns `method`, `document` and the three measures.
     curves : DataFrame
-        A row a method and share of the words: `method`, `fraction`, and the means of `comprehensiveness` and
-        `sufficiency` at that share.
+        A row for each method and fraction of words, with the columns `method`, `fraction`, and the mean
+        `comprehensiveness` and `sufficiency` at that fraction.
     """
 
     per_document: pd.DataFrame
     curves: pd.DataFrame
 
     def summary(self, confidence: float = 0.95) -> pd.DataFrame:
-        """Return each method's means with their confidence intervals.
+        """Return the means of each method with confidence intervals.
 
         Parameters
         ----------
         confidence : float in (0, 1), default 0.95
-            Of the intervals, which take the means for normally distributed.
+            The confidence level of the intervals, which assume normally distributed means.
 
         Returns
         -------
         DataFrame [methods, 9]
-            For each measure `<measure>`, `<measure>_low` and `<measure>_high`.
+            The columns `<measure>`, `<measure>_low` and `<measure>_high` for each measure.
         """
         from scipy.stats import norm
 
@@ -90,25 +93,26 @@ def faithfulness(
     n_steps: int = 32,
     random_state: int = 0,
 ) -> Faithfulness:
-    """Measure how faithful explanations of a classifier's decisions are.
+    """Measure the faithfulness of a classifier's explanations.
 
     Parameters
     ----------
     classifier : HANClassifier
-        Fitted.
+        A fitted classifier.
     X : list, tuple, ndarray or Series of str [documents]
-        Documents that it was not trained on; a hundred or more. Those without words are left out.
+        Documents that the classifier was not trained on, preferably at least a hundred. Documents without words are
+        ignored.
     methods : iterable of str
-        Methods of `HANClassifier.explain`, and "random": the words in random order, what any method has to beat.
+        Methods of `HANClassifier.explain`, and "random", a random ranking as the baseline.
     fractions : sequence of float in (0, 1), default (0.01, 0.05, 0.1, 0.2, 0.5)
-        The shares of the words at which comprehensiveness and sufficiency are taken, as in DeYoung et al. 2020. At
-        least one word is deleted, or left.
+        The fractions of words at which comprehensiveness and sufficiency are measured, by default those of DeYoung et
+        al. 2020. At least one word is deleted, or kept.
     scaling : {"sqrt", "product"}, default "sqrt"
         How attention combines the weights of a word and its sentence; see `Explanation.combined_scores`.
     n_steps : int, default 32
         See `HANClassifier.explain`.
     random_state : int, default 0
-        Of the random order.
+        The seed of the random ranking.
 
     Returns
     -------
@@ -117,14 +121,14 @@ def faithfulness(
     Raises
     ------
     ValueError
-        For a method that does not exist, or fractions outside their range.
+        If a method does not exist, or a fraction is out of range.
     """
     methods = list(methods)
     unknown = [method for method in methods if method not in METHODS and method != "random"]
     if unknown:
-        raise InvalidValueError(f"methods must be of {[*METHODS, 'random']}, got {unknown[0]!r}")
+        raise InvalidValueError(f"methods must be among {[*METHODS, 'random']}, got {unknown[0]!r}")
     if not all(0 < fraction < 1 for fraction in fractions):
-        raise InvalidValueError(f"fractions must lie between 0 and 1, got {list(fractions)}")
+        raise InvalidValueError(f"fractions must be between 0 and 1, got {list(fractions)}")
     texts = check_texts(X)
     corpus = classifier.reader().encode(texts)
     corpus = corpus.take(np.flatnonzero(corpus.word_counts))
@@ -148,7 +152,7 @@ def deletion_measures(
     scores: npt.NDArray[Any],
     fractions: Sequence[float] = FRACTIONS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure one ranking of the words.
+    """Measure the faithfulness of one ranking of words.
 
     Parameters
     ----------
@@ -156,43 +160,43 @@ def deletion_measures(
     corpus : Corpus
         Documents with at least one word each.
     scores : float [words]
-        Words of higher score are deleted first.
+        The words with the highest scores are deleted first.
     fractions : sequence of float
 
     Returns
     -------
     measures : DataFrame [documents, 4]
-        `document`, `comprehensiveness`, `sufficiency` and `flip_fraction`.
+        The columns `document`, `comprehensiveness`, `sufficiency` and `flip_fraction`.
     curve : DataFrame [fractions, 3]
-        `fraction`, and the means of `comprehensiveness` and `sufficiency`.
+        The columns `fraction`, and the mean `comprehensiveness` and `sufficiency`.
     """
-    whole = classify(model, corpus)
-    predicted = whole.argmax(axis=1)
+    original = classify(model, corpus)
+    predicted = original.argmax(axis=1)
     documents = np.arange(len(corpus))
     counts = corpus.word_counts
-    rank = _ranks(scores, counts)
+    ranks = _ranks(scores, counts)
 
-    def probabilities(strongest: bool, fraction: float) -> npt.NDArray[np.float32]:
-        """Classify with the strongest words only, or with all others."""
-        first = np.repeat(np.maximum(np.ceil(fraction * counts), 1), counts)
-        return classify(model, corpus.keep_words((rank < first) == strongest))
+    def probabilities(keep_top: bool, fraction: float) -> npt.NDArray[np.float32]:
+        """Classify the documents with their top words only, or without them."""
+        top = ranks < np.repeat(np.maximum(np.ceil(fraction * counts), 1), counts)
+        return classify(model, corpus.keep_words(top == keep_top))
 
-    falls = {
+    decreases = {
         measure: np.stack(
-            [whole[documents, predicted] - probabilities(only, f)[documents, predicted] for f in fractions]
+            [original[documents, predicted] - probabilities(keep_top, f)[documents, predicted] for f in fractions]
         )
-        for measure, only in (("comprehensiveness", False), ("sufficiency", True))
+        for measure, keep_top in (("comprehensiveness", False), ("sufficiency", True))
     }
     flips = np.ones(len(corpus))
     for fraction in reversed(FLIP_STEPS):
         flips[probabilities(False, fraction).argmax(axis=1) != predicted] = fraction
-    measures = pd.DataFrame({"document": documents, **{name: fall.mean(axis=0) for name, fall in falls.items()}})
-    curve = pd.DataFrame({"fraction": fractions, **{name: fall.mean(axis=1) for name, fall in falls.items()}})
+    measures = pd.DataFrame({"document": documents, **{name: value.mean(axis=0) for name, value in decreases.items()}})
+    curve = pd.DataFrame({"fraction": fractions, **{name: value.mean(axis=1) for name, value in decreases.items()}})
     return measures.assign(flip_fraction=flips), curve
 
 
 def _ranks(scores: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return each word's place among its document's [words], 0 for the strongest; at equal scores in their order."""
+    """Return the rank of each word in its document [words]: 0 for the highest score, ties in text order."""
     documents = np.repeat(np.arange(len(counts)), counts)
     order = np.lexsort((-scores, documents))
     ranks = np.empty(len(scores), np.int64)

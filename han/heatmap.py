@@ -1,6 +1,6 @@
-"""Explanations drawn: as HTML, as a figure, as coloured terminal text, and a page of many.
+"""Heatmaps of explanations: HTML pages, figures, and coloured text for terminals.
 
-The colours are those of `han.explain.html`. The HTML contains no script and loads nothing.
+The colours are defined in `han.explain.html`. The HTML contains no scripts and loads no external resources.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from han.data.labels import LabelEncoder, detect_label_format
 from han.data.validation import check_labels
 from han.explain.explanation import Explanation, Sentence
 from han.explain.html import (
-    AGAINST,
-    FAINTEST,
-    FOR,
+    MIN_STRENGTH,
+    NEGATIVE,
+    POSITIVE,
     VISIBLE,
     escape,
     explanation_block,
     fragment,
     html_page,
-    joined_labels,
+    join_labels,
     legend_text,
     prediction_text,
     strength_parts,
@@ -33,7 +33,7 @@ __all__ = ["corpus_page", "figure", "fragment", "page", "terminal"]
 
 
 def page(explanation: Explanation) -> str:
-    """Return an explanation as a whole HTML page; write it with `encoding="utf-8"`.
+    """Return an explanation as an HTML page, to be written with `encoding="utf-8"`.
 
     Parameters
     ----------
@@ -43,21 +43,21 @@ def page(explanation: Explanation) -> str:
 
 
 def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: str = "Explanations") -> str:
-    """Return a page of many documents, the most uncertain first; links show one class only, or the mistakes.
+    """Return an HTML page of many documents, the most uncertain first, with links that filter by class or mistakes.
 
     Parameters
     ----------
     explanations : sequence of Explanation
-        Of one classifier.
+        Explanations of the same classifier.
     y_true : labels [documents], optional
-        The true classes: mistakes are marked. Where a document may have several, in any of the forms that `fit` takes;
-        a mistake is then any class too many or too few.
+        The true labels, in any format that `fit` accepts. If given, wrong predictions are marked; in multi-label
+        classification these are all predictions that differ from the true set of labels.
     title : str, default "Explanations"
 
     Raises
     ------
     TypeError, ValueError
-        If `y_true` is not labels, or there is not one for each explanation.
+        If `y_true` does not contain valid labels, one for each explanation.
 
     Warns
     -----
@@ -69,38 +69,38 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
     filters = [f"predicted {label}" for label in classes]
     if truths is not None:
         filters.append("mistakes")
-    # A link to an anchor makes it the target, and the style then hides what is not of its kind: no script is needed.
+    # Filtering without scripts: the style hides documents that do not match the anchor whose link was followed.
     rules = "".join(f"#f{i}:target ~ main details:not(.f{i}) {{ display: none; }}\n" for i in range(len(filters)))
     anchors = "".join(f'<i id="f{i}"></i>' for i in range(len(filters)))
     links = "".join(f'<a href="#f{i}">{escape(name)}</a>' for i, name in enumerate(filters))
-    documents = []
+    blocks = []
     for index in sorted(range(len(explanations)), key=lambda index: float(explanations[index].probabilities.max())):
         explanation = explanations[index]
         truth = None if truths is None else truths[index]
-        wrong = truth is not None and set(truth) != set(explanation.labels)
-        kinds = [f"f{classes.index(label)}" for label in explanation.labels] + [f"f{len(classes)}"] * wrong
-        verdict = prediction_text(explanation) + (f", truly {joined_labels(truth or [])}" if wrong else "")
-        documents.append(
-            f'<details class="{" ".join(kinds)}"><summary><span class="p{" wrong" if wrong else ""}">'
-            f"{'✗ ' if wrong else ''}{escape(verdict)}</span> {escape(_beginning(explanation.text))}</summary>"
+        is_wrong = truth is not None and set(truth) != set(explanation.labels)
+        matching = [f"f{classes.index(label)}" for label in explanation.labels] + [f"f{len(classes)}"] * is_wrong
+        summary = prediction_text(explanation) + (f", true: {join_labels(truth or [])}" if is_wrong else "")
+        blocks.append(
+            f'<details class="{" ".join(matching)}"><summary><span class="p{" wrong" if is_wrong else ""}">'
+            f"{'✗ ' if is_wrong else ''}{escape(summary)}</span> {escape(_excerpt(explanation.text))}</summary>"
             f"{explanation_block(explanation)}</details>"
         )
     count = f"{len(explanations)} documents, the most uncertain first"
     body = (
         f'<h1>{escape(title)}</h1>{anchors}<nav><a href="#">all</a>{links}</nav><p>{count}</p>'
-        f"<main>{''.join(documents)}</main>"
+        f"<main>{''.join(blocks)}</main>"
     )
     return html_page(title, body, rules)
 
 
 def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[Any]]:
-    """Return the labels of each document."""
+    """Return the list of true labels of each document."""
     if not explanations:
         return []
     multi_label = explanations[0].thresholds is not None
     kind = detect_label_format(y_true) if multi_label else "single"
     if multi_label and kind == "single":
-        kind = "list"  # which it is not: that is an error
+        kind = "list"  # raises the error for labels that are not collections
     classes = check_labels(explanations[0].classes, None, "the classes of explanations")
     form, targets = LabelEncoder(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
     return [form.label_of(target) if multi_label else [form.label_of(target)] for target in targets]
@@ -109,8 +109,8 @@ def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[
 def terminal(explanation: Explanation) -> str:
     """Return an explanation as text with ANSI colours.
 
-    Sentences have their scores before them, and the strongest words stand below, so that it can be read without
-    colours too. No control character of the text is passed on.
+    Each sentence is preceded by its score, and the strongest words are listed at the end, so that colours are not
+    needed to read it. Control characters of the text are replaced by visible ones.
 
     Parameters
     ----------
@@ -118,12 +118,12 @@ def terminal(explanation: Explanation) -> str:
     """
     lines = [f"{prediction_text(explanation)}   [{legend_text(explanation)}]".translate(VISIBLE)]
     for sentence, parts in strength_parts(explanation):
-        line = "".join(_coloured(part.translate(VISIBLE), strength) for part, strength in parts)
+        line = "".join(_color(part.translate(VISIBLE), strength) for part, strength in parts)
         lines.append(f"{sentence.score:+.2f}  {' '.join(line.split())}" if sentence else " ".join(line.split()))
     words = [word for sentence in explanation.sentences for word in sentence.words]
     strongest = sorted(words, key=lambda word: -abs(word.combined_score))[:5]
-    named = ", ".join(f"{word.text} {word.combined_score:+.2f}" for word in strongest)
-    return "\n".join([*lines, f"strongest words: {named}".translate(VISIBLE)])
+    listed = ", ".join(f"{word.text} {word.combined_score:+.2f}" for word in strongest)
+    return "\n".join([*lines, f"strongest words: {listed}".translate(VISIBLE)])
 
 
 def figure(explanation: Explanation, columns: int = 90) -> Figure:
@@ -133,9 +133,9 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
     ----------
     explanation : Explanation
     columns : int, default 90
-        Characters in a line.
+        The number of characters in a line.
     """
-    rows = list(_rows(explanation, columns))
+    rows = list(_wrap_lines(explanation, columns))
     result = Figure(figsize=(0.088 * (columns + 15), 0.34 * len(rows) + 0.8), layout="constrained")
     axes = result.subplots()
     axes.set_xlim(-15, columns)
@@ -145,23 +145,23 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
         f"{prediction_text(explanation)}  ({legend_text(explanation)})".translate(VISIBLE), loc="left", fontsize=11,
         parse_math=False,
     )  # fmt: skip
-    most = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
+    highest = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
     for y, (sentence, parts) in enumerate(rows):
         if sentence:
             color = _rgb(sentence.score)
-            axes.barh(y, -7 * abs(sentence.score) / most, left=-1, height=0.6, color=color)
+            axes.barh(y, -7 * abs(sentence.score) / highest, left=-1, height=0.6, color=color)
             axes.text(-15, y, f"{sentence.score:.2f}", va="center", fontsize=9, family="monospace", color="#555555")
         for x, part, strength in parts:
             box = {"boxstyle": "square,pad=0.08", "facecolor": (*_rgb(strength), 0.6 * abs(strength)), "lw": 0}
             axes.text(
                 x, y, part, va="center", family="monospace", fontsize=10, parse_math=False,
-                bbox=box if abs(strength) >= FAINTEST else None,
+                bbox=box if abs(strength) >= MIN_STRENGTH else None,
             )  # fmt: skip
     return result
 
 
-def _coloured(part: str, strength: float) -> str:
-    """Return a part in one of four backgrounds of the 256-colour palette, each with a readable foreground."""
+def _color(part: str, strength: float) -> str:
+    """Add one of four background colours of the 256-colour palette, with a readable foreground colour."""
     level = int(min(abs(strength), 0.999) * 5)
     if not level:
         return part
@@ -169,8 +169,10 @@ def _coloured(part: str, strength: float) -> str:
     return f"\x1b[38;5;{15 if level == 4 else 16};48;5;{background}m{part}\x1b[0m"
 
 
-def _rows(explanation: Explanation, columns: int) -> Iterator[tuple[Sentence | None, list[tuple[float, str, float]]]]:
-    """Yield lines of at most `columns` characters, each part with its column; a sentence with its first line only."""
+def _wrap_lines(
+    explanation: Explanation, columns: int
+) -> Iterator[tuple[Sentence | None, list[tuple[float, str, float]]]]:
+    """Yield lines of at most `columns` characters: the sentence on its first line, and parts as (x, text, strength)."""
     for sentence, parts in strength_parts(explanation):
         heading, x = sentence, 0.0
         line: list[tuple[float, str, float]] = []
@@ -191,10 +193,10 @@ def _rows(explanation: Explanation, columns: int) -> Iterator[tuple[Sentence | N
 
 
 def _rgb(score: float) -> tuple[float, float, float]:
-    red, green, blue = FOR if score >= 0 else AGAINST
+    red, green, blue = POSITIVE if score >= 0 else NEGATIVE
     return red / 255, green / 255, blue / 255
 
 
-def _beginning(text: str, length: int = 90) -> str:
+def _excerpt(text: str, length: int = 90) -> str:
     words = " ".join(text[: 4 * length].split())
     return words if len(words) <= length else words[: length - 1] + "…"

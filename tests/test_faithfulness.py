@@ -10,13 +10,14 @@ from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfuln
 from han.model import HierarchicalAttentionNetwork
 from han.text.vocabulary import Vocabulary
 
-# "good" is evidence for a class, "poor" weaker evidence against it. Attention goes to "loud", which decides nothing.
+# "good" increases the probability of a class, "poor" decreases it less strongly. Attention selects "loud", which has no
+# effect.
 WORDS = ["good", "poor", "loud", *(f"neutral{number}" for number in range(20))]
 
 
 @pytest.fixture(scope="module")
 def constructed():
-    """A classifier whose weights are set by hand: which words decide is known, and that attention is elsewhere."""
+    """A classifier with weights set by hand, for which the decisive words are known and attention selects others."""
     model = HierarchicalAttentionNetwork(2 + len(WORDS), 2, embedding_dim=2, units=2)
     model.build((None, None, None))
     embeddings = np.zeros((2 + len(WORDS), 2))
@@ -24,7 +25,7 @@ def constructed():
     model.embedding.embeddings.assign(embeddings)
 
     def copying(features, gain):
-        """Weights of an LSTM, gates i, f, c, o, that copies the first features and forgets what was before."""
+        """Weights of an LSTM, gates i, f, c, o, that copies the first features and forgets its state."""
         kernel = np.zeros((features, 8))
         kernel[[0, 1], [4, 5]] = gain
         return [kernel, np.zeros((2, 8)), np.repeat([20.0, -20.0, 0.0, 20.0], 2)]
@@ -70,20 +71,20 @@ def result(constructed, documents):
 
 @pytest.fixture(scope="module")
 def best(constructed, documents):
-    """The measures of the ranking that is right by construction."""
+    """The measures of the ranking that is correct by construction."""
     corpus = constructed.reader().encode(documents)
     scores = np.select([corpus.word_ids == constructed.vocabulary_[word] for word in ("good", "poor")], [1.0, -1.0])
     return deletion_measures(constructed.model_, corpus, scores)
 
 
-def test_the_construction_holds(constructed, documents):
+def test_the_constructed_classifier_works_as_intended(constructed, documents):
     assert (constructed.predict_proba(documents)[:, 1] > 0.95).all()
     assert (constructed.predict_proba([text.replace("good", "neutral1") for text in documents])[:, 0] > 0.8).all()
     for sentence in constructed.explain(documents[:1])[0].sentences:
         assert max(sentence.words, key=lambda word: word.score).text == "loud"
 
 
-def test_faithful_methods_are_near_the_best_and_misled_attention_is_not(result, best):
+def test_faithful_methods_are_close_to_the_best_ranking_and_misleading_attention_is_not(result, best):
     summary = result.summary()
     ideal = best[0].mean()
     assert ideal["comprehensiveness"] > 0.8
@@ -91,7 +92,7 @@ def test_faithful_methods_are_near_the_best_and_misled_attention_is_not(result, 
     for method in ("gradient_x_input", "integrated_gradients", "occlusion"):
         assert summary.loc[method, "comprehensiveness"] == pytest.approx(ideal["comprehensiveness"], abs=0.02)
         assert summary.loc[method, "flip_fraction"] == pytest.approx(ideal["flip_fraction"], abs=0.02)
-        # "loud" beside "poor" has an effect of its own, which the ideal ranking leaves out.
+        # "loud" next to "poor" has an effect of its own, which the ideal ranking ignores.
         assert summary.loc[method, "sufficiency"] < ideal["sufficiency"] + 0.12
     for method in ("attention", "random"):
         assert summary.loc[method, "comprehensiveness"] < 0.4 * ideal["comprehensiveness"]
@@ -99,8 +100,8 @@ def test_faithful_methods_are_near_the_best_and_misled_attention_is_not(result, 
         assert summary.loc[method, "flip_fraction"] > 0.2
 
 
-def test_random_order_falls_as_it_must(result):
-    # One word of some 26 decides: a random share of the words holds it with the probability of the share.
+def test_a_random_ranking_deletes_the_decisive_word_with_the_expected_probability(result):
+    # One of about 26 words is decisive; a random fraction of the words contains it with that probability.
     curve = result.curves[result.curves["method"] == "random"].set_index("fraction")["comprehensiveness"]
     assert curve[0.5] == pytest.approx(0.5, abs=0.17)
     assert curve[0.1] < 0.3
@@ -117,14 +118,14 @@ def test_intervals_cover_the_means(result):
     assert (result.summary(0.5)["sufficiency_low"] >= summary["sufficiency_low"]).all()
 
 
-def test_measures_are_those_of_documents_rewritten_by_hand(fitted, news):
+def test_measures_agree_with_documents_rewritten_by_hand(fitted, news):
     texts = [text[:400] for text in news[2][:4]]
     measured = faithfulness(fitted, texts, ["occlusion"])
     predicted = fitted.predict(texts)
     columns = np.searchsorted(fitted.classes_, predicted)
 
     def probability(explanation, column, kept):
-        """Of the predicted class, for a document of the kept words in their sentences."""
+        """Return the probability of the predicted class for the kept words in their sentences."""
         sentences, position = [], 0
         for sentence in explanation.sentences:
             ids = fitted.vocabulary_.encode(word.text for word in sentence.words)
@@ -151,14 +152,14 @@ def test_measures_are_those_of_documents_rewritten_by_hand(fitted, news):
             assert row[measure] == pytest.approx(np.mean(values), abs=1e-5)
 
 
-def test_documents_without_words_are_left_out(fitted):
+def test_documents_without_words_are_ignored(fitted):
     result = faithfulness(fitted, ["Shares fell.", "", "A goal!"], ["random"])
     assert isinstance(result.per_document, pd.DataFrame)
     assert len(result.per_document) == 2
 
 
-def test_refusals(fitted):
-    with pytest.raises(ValueError, match=r"methods must be of \['attention', .*'random'\], got 'lime'"):
+def test_invalid_arguments_are_rejected(fitted):
+    with pytest.raises(ValueError, match=r"methods must be among \['attention', .*'random'\], got 'lime'"):
         faithfulness(fitted, ["Shares fell."], ["lime"])
-    with pytest.raises(ValueError, match="fractions must lie between 0 and 1"):
+    with pytest.raises(ValueError, match="fractions must be between 0 and 1"):
         faithfulness(fitted, ["Shares fell."], fractions=[1.5])

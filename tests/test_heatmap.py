@@ -14,13 +14,13 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from han.explain.explanation import Explanation
 from han.heatmap import corpus_page, figure, fragment, page, terminal
 from tests.explain.test_explanation import HOSTILE
-from tests.text.documents import DOCUMENTS
+from tests.text.test_splitting import DOCUMENTS
 
 TEXTS = [*DOCUMENTS, *HOSTILE, 'x" onmouseover="alert(1)" &amp; \'y\'']
 
 
 class Elements(HTMLParser):
-    """What an HTML page is made of: tags with their attributes, and its text."""
+    """The elements of an HTML page: tags with their attributes, text and style."""
 
     def __init__(self, source):
         super().__init__()
@@ -53,7 +53,7 @@ def signed(fitted, news):
     return fitted.explain(news[2][:1], method="occlusion", target="sports")[0]
 
 
-def test_pages_hold_no_script_and_load_nothing(explanations, signed):
+def test_pages_contain_no_scripts_and_no_external_resources(explanations, signed):
     for source in (*map(page, [*explanations, signed]), corpus_page(explanations, ["sports"] * len(explanations))):
         elements = Elements(source)
         assert not elements.open
@@ -94,14 +94,14 @@ def test_the_strongest_word_is_the_darkest(explanations):
         assert all(0 < float(alpha) <= 1 for alpha, _ in marked)
 
 
-def test_signs_are_told_apart(signed):
+def test_positive_and_negative_scores_have_different_colours(signed):
     source = fragment(signed)
-    assert 'class="word for"' in source
-    assert 'class="word against"' in source
-    assert "blue speaks for sports" in source
+    assert 'class="word positive"' in source
+    assert 'class="word negative"' in source
+    assert "blue increases the probability of sports, orange decreases it" in source
 
 
-def test_text_that_was_not_read_is_shown_as_such():
+def test_text_that_was_not_read_is_marked():
     from han import HANClassifier
 
     texts = ["Shares fell. Goal!", "A cup. Shares rose."] * 5
@@ -117,7 +117,7 @@ def test_text_that_was_not_read_is_shown_as_such():
     figure(explanation).canvas.draw()
 
 
-def test_the_corpus_page_begins_with_the_most_uncertain_and_marks_mistakes(explanations):
+def test_the_corpus_page_starts_with_the_most_uncertain_document_and_marks_mistakes(explanations):
     truths = ["sports"] * len(explanations)
     source = corpus_page(explanations, truths)
     shares = [int(share) for share in re.findall(r"<summary>.*?(\d+)%", source)]
@@ -140,7 +140,7 @@ PREDICTED = [["business"], [], ["business", "sports"], ["sports"]]
 
 @pytest.fixture(scope="module")
 def several(explanations):
-    """Explanations as a classifier of documents with several classes makes them, one of each kind in `PREDICTED`."""
+    """Multi-label explanations with the predictions in `PREDICTED`."""
     return [
         replace(explanation, probabilities=np.float32(["business" in labels, "sports" in labels]) * 0.8 + 0.1,
                 thresholds=(0.5, 0.5))
@@ -149,7 +149,7 @@ def several(explanations):
 
 
 @pytest.mark.parametrize(
-    "form",
+    "convert",
     [
         list, lambda labels: [*map(tuple, labels)], lambda labels: [*map(set, labels)],
         lambda labels: pd.Series([*map(np.array, labels)]), lambda labels: matrix(labels),
@@ -158,25 +158,25 @@ def several(explanations):
     ],
     ids=["lists", "tuples", "sets", "arrays", "matrix", "rows", "sparse", "frame"],
 )  # fmt: skip
-def test_the_corpus_page_marks_mistakes_of_several_classes_in_any_form(several, form):
+def test_the_corpus_page_marks_multi_label_mistakes_for_labels_in_any_format(several, convert):
     assert [explanation.labels for explanation in several] == PREDICTED
-    assert "✗" not in corpus_page(several, form(PREDICTED))
-    source = corpus_page(several, form([["business"], ["sports"], ["business"], ["sports"]]))
+    assert "✗" not in corpus_page(several, convert(PREDICTED))
+    source = corpus_page(several, convert([["business"], ["sports"], ["business"], ["sports"]]))
     assert source.count("✗") == 2
-    assert "no class, truly sports" in source
-    assert "business 90%, sports 90%, truly business" in source
-    # Under the link of each class are the documents of which it is predicted.
+    assert "no class, true: sports" in source
+    assert "business 90%, sports 90%, true: business" in source
+    # The link of a class shows the documents for which it is predicted.
     assert len(re.findall(r'<details class="[^"]*\bf0\b', source)) == 2
 
 
-def test_the_corpus_page_refuses_labels_of_another_form(several):
-    with pytest.raises(TypeError, match="y_true must contain a collection of labels for each document"):
+def test_the_corpus_page_rejects_labels_in_another_format(several):
+    with pytest.raises(TypeError, match="y_true must hold a collection of labels for each document"):
         corpus_page(several, ["business"] * 4)
     with pytest.raises(ValueError, match="got 4 documents and 1"):
         corpus_page(several, [["business"]])
 
 
-def test_explanations_of_several_classes_are_read_again(several):
+def test_multi_label_explanations_survive_json(several):
     for explanation in several:
         assert Explanation.from_json(explanation.to_json()) == explanation
     old = {name: value for name, value in several[0].to_dict().items() if name != "thresholds"}
@@ -187,7 +187,7 @@ def matrix(labels):
     return MultiLabelBinarizer(classes=["business", "sports"]).fit_transform(labels)
 
 
-def test_the_terminal_gets_no_control_character_of_the_text(explanations, signed):
+def test_control_characters_never_reach_the_terminal(explanations, signed):
     for explanation in [*explanations, signed]:
         text = terminal(explanation)
         plain = re.sub(r"\x1b\[[\d;]*m", "", text)
@@ -206,5 +206,5 @@ def test_the_figure_shows_every_sentence(explanations):
             assert all(word.text in texts for word in sentence.words)
 
 
-def test_notebooks_show_explanations(explanations):
+def test_notebooks_display_explanations(explanations):
     assert explanations[-1]._repr_html_() == fragment(explanations[-1])

@@ -17,8 +17,10 @@ from tqdm import tqdm
 from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
 from han.data.validation import short_repr
 from han.exceptions import DataWarning, InvalidValueError
-from han.tables.options import SUFFIXES
-from han.tables.table import Chunk, Dialect, Table, TableOptions, format_named, joined_text, open_table
+from han.tables.columns import join_texts
+from han.tables.delimited import Dialect
+from han.tables.options import SUFFIXES, TableOptions, format_from_name
+from han.tables.table import Chunk, Table, open_table
 
 TEXT_SUFFIXES = ("", ".txt")
 PEEKED_BYTES = 65_536
@@ -93,7 +95,7 @@ class InputFiles:
         """Return the format that a file's name tells, or its beginning if it has no ending."""
         name = file_name(path)
         suffix = "" if path == STANDARD_INPUT else path.suffix.lower()
-        form = format_named(name) if suffix else None
+        form = format_from_name(name) if suffix else None
         if form is None and suffix not in TEXT_SUFFIXES:
             raise InvalidValueError(f"{name} must end in one of .txt, {', '.join(SUFFIXES)}; --input-format names it")
         if form is None and not suffix and (form := table_format(_beginning(stream), self._text)):
@@ -166,12 +168,12 @@ class InputFiles:
             problems = {
                 index: problem
                 for index, row in enumerate(cells)
-                if (problem := self._problem(row, None if table.names else chunk.held[index]))
+                if (problem := self._problem(row, None if table.names else chunk.row_list[index]))
             }
             first = min(problems, default=len(chunk))
             rows = range(len(chunk)) if self._options.skip_bad_rows else range(first)
             if good := [index for index in rows if index not in problems]:
-                yield _rows_at(chunk, good), [joined_text(cells[index]) or "" for index in good]
+                yield _rows_at(chunk, good), [join_texts(cells[index]) or "" for index in good]
             for index, problem in problems.items():
                 try:
                     table.skip(chunk.numbers[index], problem)
@@ -209,5 +211,5 @@ def _rows_at(chunk: Chunk, indices: list[int]) -> Chunk:
     if len(indices) == len(chunk):
         return chunk
     batch = None if chunk.batch is None else chunk.batch.take(pa.array(indices, pa.int64()))
-    held = [] if chunk.batch is not None else [chunk.held[index] for index in indices]
+    held = [] if chunk.batch is not None else [chunk.row_list[index] for index in indices]
     return Chunk(chunk.names, [chunk.numbers[index] for index in indices], held, batch)

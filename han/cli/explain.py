@@ -86,11 +86,11 @@ def explain(
 
 def _read(path: Path, encoding: str | None) -> str:
     """Return the document in a text file; a table is refused."""
-    from han.tables.table import format_named
+    from han.tables.options import format_from_name
 
     name = file_name(path)
     data = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
-    form = (format_named(name) if path != STANDARD_INPUT else None) or table_format(data, ["text"])
+    form = (format_from_name(name) if path != STANDARD_INPUT else None) or table_format(data, ["text"])
     if form:
         raise ValueError(
             f"{name} is a table ({form}), and each file must be a text file with one document; "

@@ -11,8 +11,9 @@ from han.cli.documents import InputFiles
 from han.cli.prediction_columns import PredictionColumns
 from han.exceptions import InvalidValueError
 from han.tables.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
+from han.tables.sniffing import DELIMITERS
 from han.tables.table import Chunk
-from han.tables.writers import DELIMITERS, Columns, DelimitedWriter, JsonLinesWriter, RowWriter
+from han.tables.writers import Columns, DelimitedWriter, JsonLinesWriter, RowWriter
 
 
 class OutputTable:

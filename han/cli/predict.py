@@ -96,7 +96,7 @@ def predict(
     from han.cli.output import OutputTable, check_names
     from han.cli.prediction_columns import PredictionColumns
     from han.files.atomic import replacing
-    from han.tables.table import TableOptions
+    from han.tables.options import TableOptions
 
     with ExitStack() as stack:
         with refusals():

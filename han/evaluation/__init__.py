@@ -1,4 +1,4 @@
-"""How good a classifier is: scores, baselines and plots."""
+"""Evaluation of classifiers: metrics, baselines and plots."""
 
 from han.evaluation.measures import Evaluation, baselines, comparison, evaluate
 

@@ -1,4 +1,4 @@
-"""How well a classifier does on a test set, beside the baselines that anybody would try first."""
+"""Metrics of a classifier on a test set, and baselines to compare it with."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from han.data.labels import LabelEncoder
 from han.training.calibration import Reliability, reliability
 
-# A confusion matrix of more classes cannot be read, and of many more takes gigabytes.
-MAX_CONFUSION = 1000
+# A confusion matrix of more classes is not readable, and of many more classes takes gigabytes.
+MAX_CONFUSION_CLASSES = 1000
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Measures of one classifier on one test set.
+    """Metrics of a classifier on a test set.
 
     Attributes
     ----------
     accuracy : float
-        The share of documents whose class, or all of whose classes, are predicted right.
+        The fraction of documents whose label, or whose set of labels, is predicted correctly.
     macro_f1 : float
-        The mean of the classes' F1.
+        The mean of the F1 scores of all classes.
     micro_f1 : float or None
-        The F1 of all decisions together, where a document may have several classes.
+        Multi-label classification: the F1 score of the decisions on all classes together.
     log_loss : float
-        In nats; where a document may have several classes, of each yes or no.
+        The log loss in nats. Multi-label classification: the mean over the binary decisions.
     per_class : DataFrame
-        Precision, recall, F1 and number of test documents of each class.
+        Precision, recall, F1 score and number of test documents of each class.
     confusion : int array [true classes, predicted classes] or None
-        In the order of `per_class`. None where a document may have several classes, or there are more than 1,000 of
-        them.
+        The confusion matrix, in the order of `per_class`. None for multi-label classification or more than 1,000
+        classes.
     reliability : Reliability
-        Confidence beside accuracy; its `error` is the expected calibration error. Where a document may have several
-        classes, of each yes or no.
+        Confidence and accuracy; its `error` is the expected calibration error. Multi-label classification: those of
+        the binary decisions.
     """
 
     accuracy: float
@@ -55,7 +55,7 @@ class Evaluation:
     reliability: Reliability
 
     def scores(self) -> dict[str, float]:
-        """Return the overall measures by name."""
+        """Return the overall metrics by name."""
         values = {
             "accuracy": self.accuracy,
             "micro_f1": self.micro_f1,
@@ -67,17 +67,18 @@ class Evaluation:
 
 
 def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
-    """Measure a fitted classifier on documents with known labels.
+    """Evaluate a fitted classifier on labelled documents.
 
-    Classes that the classifier was not trained on have the probability 0, which is never right; in the log loss it
-    counts as the least that a float can add to 1.
+    Classes that the classifier was not trained on have the probability 0, so their documents count as errors. The log
+    loss replaces this probability by the machine epsilon.
 
     Parameters
     ----------
     classifier : estimator
-        A `HANClassifier`, or another one of scikit-learn's over texts.
+        A `HANClassifier` or another scikit-learn classifier of texts.
     texts : list of str
-    labels : labels in the form that the classifier was given, or is given by `baselines`
+    labels : labels [documents]
+        Labels in the format that the classifier was fitted with.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     Raises
     ------
     TypeError, ValueError
-        If the labels have another form.
+        If the labels have another format.
 
     Warns
     -----
@@ -102,7 +103,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     if form.multi_label:
         predicted = np.pad(probabilities >= getattr(classifier, "thresholds_", 0.5), unknown)
         probabilities = np.pad(probabilities, unknown)
-        # Each yes or no is a decision between two.
+        # A binary decision for each document and class.
         decisions = np.stack([1.0 - probabilities, probabilities], axis=-1).reshape(-1, 2)
         calibrated = reliability(decisions, targets.ravel())
         loss = log_loss(targets.ravel(), decisions, labels=[0, 1])
@@ -113,46 +114,46 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         loss = log_loss(targets, probabilities, labels=np.arange(len(form.classes)))
     columns = np.arange(len(form.classes))
     names = form.classes.tolist()
-    # Strings as objects: pandas' own hold no half of a surrogate pair.
+    # Strings as objects: pandas' string type rejects halves of surrogate pairs.
     index = pd.Index(names, dtype=object if any(isinstance(name, str) for name in names) else None, name="class")
-    pairs_are_shown = not form.multi_label and len(names) <= MAX_CONFUSION
+    has_confusion = not form.multi_label and len(names) <= MAX_CONFUSION_CLASSES
     measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
     per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
     return Evaluation(
         accuracy=float(accuracy_score(targets, predicted)),
-        # Of the classes that occur, in the documents or in what is said of them.
+        # The mean over the classes that occur among the true or the predicted labels.
         macro_f1=float(f1_score(targets, predicted, average="macro", zero_division=0)),
         micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if form.multi_label else None,
         log_loss=float(loss),
         per_class=pd.DataFrame(per_class, index=index),
-        confusion=confusion_matrix(targets, predicted, labels=columns) if pairs_are_shown else None,
+        confusion=confusion_matrix(targets, predicted, labels=columns) if has_confusion else None,
         reliability=calibrated,
     )
 
 
 def baselines(multi_label: bool = False) -> dict[str, Pipeline | DummyClassifier]:
-    """Return unfitted baselines over raw text, by name.
+    """Return unfitted baseline classifiers of texts, by name.
 
-    The linear model is the usual strong one: words and pairs of words, sublinear TF-IDF, logistic regression. Its
-    settings are fixed, not searched. Where a document may have several classes, they take a matrix [documents, classes]
-    and decide on each class for itself.
+    The linear model is a strong standard baseline: logistic regression on TF-IDF features of words and word pairs, with
+    sublinear term frequencies and fixed hyper-parameters. Multi-label baselines are fitted to a binary matrix
+    [documents, classes] and predict each class independently.
     """
     majority, linear = DummyClassifier(strategy="prior"), LogisticRegression(C=10.0, max_iter=1000)
     if multi_label:
         majority, linear = OneVsRestClassifier(majority), OneVsRestClassifier(linear)
 
-    def over_words(classifier: Any) -> Pipeline:
+    def with_tfidf(classifier: Any) -> Pipeline:
         return make_pipeline(TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True), classifier)
 
     return {
-        # A text is no matrix, which is what taking classes one by one asks for.
-        "majority class": over_words(majority) if multi_label else majority,
-        "TF-IDF + logistic regression": over_words(linear),
+        # OneVsRestClassifier requires a feature matrix, even for a classifier that ignores it.
+        "majority class": with_tfidf(majority) if multi_label else majority,
+        "TF-IDF + logistic regression": with_tfidf(linear),
     }
 
 
 def comparison(evaluations: dict[str, Evaluation]) -> pd.DataFrame:
-    """Return the overall measures of several classifiers, a row each."""
+    """Return the overall metrics of several classifiers, one row for each."""
     names = {"macro_f1": "macro F1", "micro_f1": "micro F1"}
     rows = {
         name: {names.get(score, score.replace("_", " ")): value for score, value in result.scores().items()}

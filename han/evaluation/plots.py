@@ -1,4 +1,4 @@
-"""The training curve, confusion, reliability and the faithfulness of explanations as figures."""
+"""Figures: training curve, confusion matrix, reliability diagram, and faithfulness of explanations."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from han.training.calibration import Reliability
 if TYPE_CHECKING:
     from han.faithfulness import Faithfulness
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, and a marker each for print.
+# Okabe and Ito's palette for colour-blind readers (https://jfly.uni-koeln.de/color/), with markers for print.
 STYLES = [("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#777777", "x")]
 
 
 def training_curve(history: dict[str, list[float]], monitor: str = "loss") -> Figure:
-    """Draw loss and accuracy over the epochs; a ring marks the epoch whose weights were kept, the best by `monitor`."""
+    """Plot loss and accuracy by epoch; a ring marks the epoch whose weights were kept, the best by `monitor`."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for name, label in ((measure, "training"), (f"val_{measure}", "validation")):
@@ -42,33 +42,33 @@ def training_curve(history: dict[str, list[float]], monitor: str = "loss") -> Fi
 
 
 def confusion_figure(confusion: npt.NDArray[np.int64], classes: Labels) -> Figure:
-    """Draw a confusion matrix [true, predicted]: colour is the share of the true class, numbers are documents."""
+    """Plot a confusion matrix [true, predicted]: colours are fractions of the true class, numbers are documents."""
     size = min(max(3.6, 0.55 * len(classes) + 2.2), 40.0)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.subplots()
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, label="share of the true class")
+    fractions = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="fraction of the true class")
     ticks = np.arange(len(classes))
-    names = [str(label).translate(VISIBLE) for label in classes]  # not formulas, even with dollar signs
+    names = [str(label).translate(VISIBLE) for label in classes]
     axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
     axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    if len(classes) <= 30:  # more numbers than that cannot be read
+    if len(classes) <= 30:  # with more classes, the numbers would not be readable
         for (row, column), count in np.ndenumerate(confusion):
-            colour = "white" if share[row, column] > 0.5 else "black"
+            colour = "white" if fractions[row, column] > 0.5 else "black"
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
     return figure
 
 
 def reliability_figure(reliability: Reliability) -> Figure:
-    """Draw how often the predicted class is right where its probability is so high; honest is on the diagonal."""
+    """Plot the accuracy of predictions by their probability; a perfectly calibrated classifier is on the diagonal."""
     figure = Figure(figsize=(4.4, 5.2), layout="constrained")
     axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     edges = np.linspace(0, 1, len(reliability.counts) + 1)
     middles, width = (edges[:-1] + edges[1:]) / 2, 0.9 / len(reliability.counts)
-    axes.plot([0, 1], [0, 1], color="#777777", linestyle="--", label="honest")
+    axes.plot([0, 1], [0, 1], color="#777777", linestyle="--", label="perfectly calibrated")
     filled = reliability.counts > 0
     axes.bar(middles[filled], reliability.accuracy[filled], width, color=STYLES[0][0], alpha=0.35)
     axes.plot(
@@ -79,7 +79,7 @@ def reliability_figure(reliability: Reliability) -> Figure:
         label="observed",
     )
     axes.set_title(f"expected calibration error {reliability.error:.3f}", fontsize=10)
-    axes.set_ylabel("share that is right")
+    axes.set_ylabel("accuracy")
     axes.set_ylim(0, 1.02)
     axes.legend(loc="upper left")
     axes.grid(alpha=0.3)
@@ -91,7 +91,7 @@ def reliability_figure(reliability: Reliability) -> Figure:
 
 
 def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
-    """Draw what deleting the strongest words, or all others, does to the decision, and how few deletions flip it."""
+    """Plot comprehensiveness and sufficiency by the fraction of words, and the mean decision-flip fractions."""
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     *curves, bars = figure.subplots(1, 3)
     summary = faithfulness.summary()
@@ -102,8 +102,8 @@ def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
             color, marker = styles[method]
             axes.plot(curve["fraction"], curve[measure], color=color, marker=marker, label=names[method])
         axes.set_title(f"{measure} ({better} is better)", fontsize=10)
-        axes.set_xlabel("share of the words " + ("deleted" if measure == "comprehensiveness" else "kept"))
-        axes.set_ylabel("fall of the probability")
+        axes.set_xlabel("fraction of words " + ("deleted" if measure == "comprehensiveness" else "kept"))
+        axes.set_ylabel("decrease of the probability")
         axes.grid(alpha=0.3)
     figure.legend(*curves[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(names), frameon=False)
     value = summary["flip_fraction"]
@@ -112,7 +112,7 @@ def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
     bars.barh([names[method] for method in summary.index], value, xerr=[low, high], color=colors, capsize=3)
     bars.invert_yaxis()
     bars.set_title("decision-flip fraction (lower is better)", fontsize=10)
-    bars.set_xlabel("share deleted until another class wins")
+    bars.set_xlabel("fraction deleted until the predicted class changes")
     bars.set_xlim(0, 1)
     bars.spines[["top", "right"]].set_visible(False)
     return figure

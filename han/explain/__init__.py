@@ -1,1 +1,1 @@
-"""What a prediction rests on: scores of words and sentences."""
+"""Explanations of predictions: scores of words and sentences."""

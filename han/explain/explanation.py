@@ -1,4 +1,4 @@
-"""What a classifier looked at in a document, as data."""
+"""Explanations of predictions, as data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Int32 = npt.NDArray[np.int32]
 class Word(NamedTuple):
     """A word of an explained document, as the network read it.
 
-    Its offsets are those of what the word was made from; None if a tokenizer changed it beyond recognition.
+    `start` and `end` are the offsets in the text; None if a tokenizer changed the word so much that it was not found.
     """
 
     text: str
@@ -35,9 +35,10 @@ class Word(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    """A sentence of an explained document, from the start of its first word to the end of its last.
+    """A sentence of an explained document.
 
-    Words without offsets do not count; if there are no others, the sentence has none either, and its text is its words.
+    It extends from the first to the last word that has offsets. If no word has offsets, neither has the sentence, and
+    its text consists of its words.
     """
 
     text: str
@@ -49,12 +50,12 @@ class Sentence(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Scores of a document's words and sentences, made by `HANClassifier.explain`.
+    """Scores of a document's words and sentences, as returned by `HANClassifier.explain`.
 
     Attributes
     ----------
     text : str
-        The document; of one that came as a list, its sentences, one a line, with spaces between its words.
+        The document. For a document given as a list, its sentences on separate lines, with spaces between words.
     method : str
         "attention", "gradient_x_input", "integrated_gradients" or "occlusion".
     classes : tuple [classes]
@@ -62,24 +63,24 @@ class Explanation:
     probabilities : float32 [classes]
         The probability of each class.
     target : label
-        The class that the scores are about. Attention is the same for all classes.
+        The class that the scores explain. Attention is the same for all classes.
     offsets : int32 [words, 2]
-        Where each word that the network read starts and ends in `text`; -1 and -1 where that is not known.
+        The start and end of each word in `text`; -1 and -1 if unknown.
     sentence_starts : int32 [sentences + 1]
-        The word that each sentence starts with, and the number of words.
+        The index of each sentence's first word, followed by the number of words.
     word_scores : float32 [words]
-        Attention: the weights of each sentence's words, which sum to one. Other methods: what the word adds to the
-        probability of `target`; below 0 it speaks against.
+        Attention: the word weights, which sum to one in each sentence. Other methods: the contribution of each word to
+        the probability of `target`; negative if the word decreases it.
     sentence_scores : float32 [sentences]
-        Attention: the sentences' weights, which sum to one. Other methods: what the sentence adds to the probability of
-        `target`.
+        Attention: the sentence weights, which sum to one. Other methods: the contribution of each sentence to the
+        probability of `target`.
     completeness_error : float or None
-        Of integrated gradients: by how much the sum of the word scores misses the difference in probability that they
-        share out (Sundararajan et al. 2017, proposition 1).
+        Integrated gradients: the absolute difference between the sum of the word scores and the difference in
+        probability that it approximates (proposition 1 of Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365).
     thresholds : tuple of float [classes] or None
-        Where a document may have several classes, the probability from which on each is predicted.
+        Multi-label classification: the minimum probability at which each class is predicted.
     words : tuple of str [words] or None
-        The words as the network read them; None for the text at the offsets.
+        The words as the network read them; None if they are the text at the offsets.
 
     Examples
     --------
@@ -116,20 +117,21 @@ class Explanation:
 
     @property
     def labels(self) -> list[Any]:
-        """The classes that are predicted: the most probable one; or, with `thresholds`, all that reach theirs."""
+        """The predicted classes: the most probable one or, with `thresholds`, all that reach their thresholds."""
         if self.thresholds is None:
             return [self.predicted]
         return [self.classes[index] for index in np.flatnonzero(self.probabilities >= np.array(self.thresholds))]
 
     def combined_scores(self, scaling: Scaling = "sqrt") -> Float32:
-        """Return how much each word counts in the document [words].
+        """Return the score of each word in the document as a whole [words].
 
         Parameters
         ----------
         scaling : {"sqrt", "product"}, default "sqrt"
-            Attention: a word's weight is multiplied by the square root of its sentence's weight, as in figures 5 and 6
-            of Yang et al. 2016, so that words of weak sentences stay visible; or by the weight itself, and the products
-            sum to one. The scores of other methods are the document's already.
+            Attention: "sqrt" multiplies the weight of a word by the square root of its sentence's weight, as in figures
+            5 and 6 of Yang et al. 2016 (https://aclanthology.org/N16-1174/), which keeps words in sentences of low
+            weight visible. "product" multiplies it by the sentence's weight, and the products sum to one. Other
+            methods: the word scores, which already refer to the document.
         """
         return combine(self.method, self.word_scores, self.sentence_scores, self.sentence_starts, scaling)
 
@@ -159,13 +161,13 @@ class Explanation:
         return [self.text[start:end] for start, end in self.offsets.tolist()]
 
     def _extent(self, words: list[Word]) -> tuple[str, int | None, int | None]:
-        """Return the text of a sentence, and its offsets."""
+        """Return the text and the offsets of a sentence."""
         start = next((word.start for word in words if word.start is not None), None)
         end = next((word.end for word in reversed(words) if word.end is not None), None)
         return " ".join(word.text for word in words) if start is None else self.text[start:end], start, end
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain lists, strings and numbers."""
+        """Return the explanation as lists, strings and numbers."""
         return {
             "text": self.text,
             "method": self.method,
@@ -183,12 +185,12 @@ class Explanation:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Explanation:
-        """Return the explanation that `to_dict` was called on.
+        """Create an explanation from the result of `to_dict`.
 
         Raises
         ------
         ValueError
-            If `values` lacks something or holds something else.
+            If `values` is not the result of `to_dict`.
         """
         try:
             words = [word for sentence in values["sentences"] for word in sentence["words"]]
@@ -206,43 +208,43 @@ class Explanation:
                 word_scores=np.array([word["score"] for word in words], np.float32),
                 sentence_scores=np.array([sentence["score"] for sentence in values["sentences"]], np.float32),
                 completeness_error=values["completeness_error"],
-                # Those of earlier versions have none.
+                # Absent in files of earlier versions.
                 thresholds=None if values.get("thresholds") is None else tuple(values["thresholds"]),
                 words=tuple(word["text"] for word in words),
             )
-            same = explanation.to_dict() == {"thresholds": None, **values}
+            is_consistent = explanation.to_dict() == {"thresholds": None, **values}
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise InvalidValueError(f"values must be what to_dict returns, got something else: {error!r}") from error
-        if not same:
+            raise InvalidValueError(f"values must be the result of to_dict, got an invalid dict: {error!r}") from error
+        if not is_consistent:
             raise InvalidValueError(
-                "values must be what to_dict returns, got words, sentences or classes that do not agree"
+                "values must be the result of to_dict, got inconsistent words, sentences or classes"
             )
         return explanation
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return `to_dict` as JSON."""
+        """Return the explanation as JSON; see `to_dict`."""
         return json.dumps(self.to_dict(), indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> Explanation:
-        """Return the explanation that `to_json` was called on.
+        """Create an explanation from the result of `to_json`.
 
         Raises
         ------
         ValueError
-            If `text` is not JSON, or not that of an explanation.
+            If `text` is not the result of `to_json`.
         """
         return cls.from_dict(json.loads(text))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a row a word: its sentence's number, its text, offsets (of the nullable type Int32) and scores."""
+        """Return a DataFrame with a row for each word: sentence number, text, offsets (nullable Int32) and scores."""
         lengths = np.diff(self.sentence_starts)
         offsets = pd.DataFrame(self.offsets, columns=["start", "end"]).astype("Int32")
         offsets[self.offsets[:, 0] < 0] = pd.NA
         return pd.DataFrame(
             {
                 "sentence": np.repeat(np.arange(len(lengths)), lengths),
-                "word": pd.Series(self._words(), dtype=object),  # pandas' own strings hold no half of a surrogate pair
+                "word": pd.Series(self._words(), dtype=object),  # pandas' string type rejects halves of surrogate pairs
                 "start": offsets["start"],
                 "end": offsets["end"],
                 "word_score": self.word_scores,
@@ -263,14 +265,14 @@ class Explanation:
         )
 
     def _repr_html_(self) -> str:
-        """Show the heatmap in a notebook."""
+        """Display a heatmap in a notebook."""
         return fragment(self)
 
 
 def combine(
     method: str, word_scores: Float32, sentence_scores: Float32, sentence_starts: npt.NDArray[Any], scaling: Scaling
 ) -> Float32:
-    """Return combined scores [words] for one document or many; see `Explanation.combined_scores`."""
+    """Return the combined scores of one or more documents [words]; see `Explanation.combined_scores`."""
     if scaling not in ("sqrt", "product"):
         raise InvalidValueError(f'scaling must be "sqrt" or "product", got {scaling!r}')
     if method != "attention":

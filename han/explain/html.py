@@ -1,8 +1,8 @@
-"""Explanations as HTML, without a script or anything that is loaded.
+"""Explanations as HTML, without scripts or external resources.
 
-Blue marks words that speak for the explained class, orange those that speak against it; the two can be told apart by
-colour-blind readers. A line under each word, thicker for a higher score and dotted where the word speaks against the
-class, shows the same in print, where browsers leave out backgrounds.
+Words that increase the probability of the explained class are blue, words that decrease it are orange; colour-blind
+readers can distinguish the two. Browsers do not print backgrounds, so words are underlined as well: the higher the
+score, the thicker the line, and dotted for words that decrease the probability.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 if TYPE_CHECKING:
     from han.explain.explanation import Explanation, Sentence
 
-FOR, AGAINST = (0, 114, 178), (213, 94, 0)
-# Words below this share of the document's strongest are left plain.
-FAINTEST = 0.1
+# Colours of words that increase and decrease the probability.
+POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
+# Words whose score is below this share of the highest score in the document are not highlighted.
+MIN_STRENGTH = 0.1
 _STYLE = f"""
 .han {{ margin: 0; font: 16px/1.75 system-ui, sans-serif; color: inherit; }}
 .han .caption {{ margin: 0 0 .6em; }}
@@ -33,11 +34,11 @@ _STYLE = f"""
 .han b.word {{ font-weight: inherit; padding: .1em 0; border-radius: .15em;
   background: rgb(var(--c) / calc(var(--a) * .5));
   border-bottom: calc(var(--a) * 4px) solid rgb(var(--c)); }}
-.han b.against {{ border-bottom-style: dotted; }}
+.han b.negative {{ border-bottom-style: dotted; }}
 .han * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
-.han .for {{ --c: {" ".join(map(str, FOR))}; }}
-.han .against {{ --c: {" ".join(map(str, AGAINST))}; }}
-@media (prefers-color-scheme: dark) {{ .han .for {{ --c: 86 180 233; }} .han .against {{ --c: 230 159 0; }} }}
+.han .positive {{ --c: {" ".join(map(str, POSITIVE))}; }}
+.han .negative {{ --c: {" ".join(map(str, NEGATIVE))}; }}
+@media (prefers-color-scheme: dark) {{ .han .positive {{ --c: 86 180 233; }} .han .negative {{ --c: 230 159 0; }} }}
 """
 _PAGE_STYLE = """
 :root { color-scheme: light dark; }
@@ -48,14 +49,14 @@ summary { cursor: pointer; overflow-wrap: anywhere; }
 summary .p { display: inline-block; min-width: 14em; }
 .wrong { font-weight: bold; }
 """
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
-_NOTHING = [*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF]
-# What a page, a terminal or a font has no sign for, and what stands in its place.
-VISIBLE = _PICTURES | dict.fromkeys(_NOTHING, 0xFFFD)
+_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0x7F: 0x2421}
+_UNPRINTABLE = [*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF]
+# A table for `str.translate` that replaces characters which pages, terminals or fonts cannot display.
+VISIBLE = _CONTROL_PICTURES | dict.fromkeys(_UNPRINTABLE, 0xFFFD)
 
 
 def fragment(explanation: Explanation) -> str:
-    """Return an explanation as an HTML element with its style, to stand in any page; notebooks show it.
+    """Return an explanation as an HTML element with its style, which can be embedded in any page.
 
     Parameters
     ----------
@@ -64,16 +65,17 @@ def fragment(explanation: Explanation) -> str:
     Returns
     -------
     str
-        What is in the text is escaped; control characters are shown as pictures.
+        HTML in which the text is escaped and control characters are replaced by their pictures.
     """
     return f"<style>{_STYLE}</style>{explanation_block(explanation)}"
 
 
 def strength_parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, list[tuple[str, float]]]]:
-    """Yield each sentence with its text in parts, and each part's strength: its share of the strongest score, or 0.
+    """Yield each sentence with the parts of its text, and the strength of each part.
 
-    The parts are the whole text in order. Words without a place in it stand in brackets after the preceding word. What
-    follows the last sentence that was read comes with None.
+    The strength of a word is its score relative to the highest absolute score in the document; the strength of the text
+    between words is 0. The parts of all sentences make up the whole text. Words that do not occur in the text follow
+    the preceding word in brackets. Text that the network did not read, after the last sentence, is yielded with None.
     """
     strongest = float(np.abs(explanation.combined_scores()).max(initial=0.0)) or 1.0
     text, cursor = explanation.text, 0
@@ -89,7 +91,7 @@ def strength_parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, 
                 parts += [(text[cursor : word.start], 0.0), (text[word.start : word.end], strength)]
                 cursor = word.end
         following = starts[number + 1] if number + 1 < len(starts) else None
-        if following is None:  # where the next sentence starts is not known, or there is none
+        if following is None:  # there is no next sentence, or its offset is unknown
             following = cursor
         yield sentence, [*parts, (text[cursor:following], 0.0)]
         cursor = following
@@ -99,16 +101,16 @@ def strength_parts(explanation: Explanation) -> Iterator[tuple[Sentence | None, 
 
 def explanation_block(explanation: Explanation) -> str:
     """Return an explanation as an HTML element, without its style."""
-    most = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
+    highest = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
     blocks = []
     for sentence, parts in strength_parts(explanation):
-        words = "".join(_marked(part, strength) for part, strength in parts).strip()
+        words = "".join(_highlight(part, strength) for part, strength in parts).strip()
         if sentence is None:
             blocks.append(f'<div class="sentence unread"><span>not read</span><div class="words">{words}</div></div>')
             continue
-        bar = f'<span style="width:{100 * abs(sentence.score) / most:.0f}%"></span>'
+        bar = f'<span style="width:{100 * abs(sentence.score) / highest:.0f}%"></span>'
         blocks.append(
-            f'<div class="sentence"><div class="weight {_side(sentence.score)}"><span class="bar">{bar}</span>'
+            f'<div class="sentence"><div class="weight {_sign(sentence.score)}"><span class="bar">{bar}</span>'
             f'{sentence.score:.2f}</div><div class="words" dir="auto">{words}</div></div>'
         )
     caption = f"<strong>{escape(prediction_text(explanation))}</strong>"
@@ -117,7 +119,7 @@ def explanation_block(explanation: Explanation) -> str:
 
 
 def html_page(title: str, body: str, rules: str = "") -> str:
-    """Return a page that may load nothing, not even the icon that browsers ask for on their own."""
+    """Return a page that cannot load external resources, not even the icon that browsers request by default."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
@@ -127,14 +129,14 @@ def html_page(title: str, body: str, rules: str = "") -> str:
     )
 
 
-def _marked(part: str, strength: float) -> str:
-    if abs(strength) < FAINTEST:
+def _highlight(part: str, strength: float) -> str:
+    if abs(strength) < MIN_STRENGTH:
         return escape(part)
-    return f'<b class="word {_side(strength)}" style="--a:{abs(strength):.2f}">{escape(part)}</b>'
+    return f'<b class="word {_sign(strength)}" style="--a:{abs(strength):.2f}">{escape(part)}</b>'
 
 
-def _side(score: float) -> str:
-    return "for" if score >= 0 else "against"
+def _sign(score: float) -> str:
+    return "positive" if score >= 0 else "negative"
 
 
 def prediction_text(explanation: Explanation) -> str:
@@ -142,22 +144,22 @@ def prediction_text(explanation: Explanation) -> str:
     if explanation.thresholds is None:
         return f"{explanation.predicted} {explanation.probabilities.max():.0%}"
     by_class = dict(zip(explanation.classes, explanation.probabilities, strict=True))
-    return joined_labels([f"{label} {by_class[label]:.0%}" for label in explanation.labels])
+    return join_labels([f"{label} {by_class[label]:.0%}" for label in explanation.labels])
 
 
-def joined_labels(labels: list[Any]) -> str:
-    """Return labels as text; "no class" for none."""
+def join_labels(labels: list[Any]) -> str:
+    """Return labels as text; an empty list is "no class"."""
     return ", ".join(map(str, labels)) or "no class"
 
 
 def legend_text(explanation: Explanation) -> str:
-    """Return what the colours mean."""
+    """Return the meaning of the colours."""
     if explanation.method == "attention":
-        return "attention: the darker, the more weight"
+        return "attention: the darker, the higher the weight"
     name = explanation.method.replace("_", " ")
-    return f"{name}: blue speaks for {explanation.target}, orange against"
+    return f"{name}: blue increases the probability of {explanation.target}, orange decreases it"
 
 
 def escape(text: object) -> str:
-    """Return text for HTML, with visible characters in place of control characters."""
+    """Escape text for HTML, and replace control characters by visible ones."""
     return html.escape(str(text).translate(VISIBLE))

@@ -1,1 +1,1 @@
-"""Fitted classifiers on disk, and exports for other programs."""
+"""Saving and loading of fitted classifiers, and export for other programs."""

@@ -1,4 +1,4 @@
-"""The card of a saved classifier: what its users are to know, with front matter for the Hugging Face Hub."""
+"""Model cards of saved classifiers, with front matter for the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from typing import Any
 from han import __version__
 from han.backend import keras, tf
 
-# Classes named in the card's table.
-MOST_CLASSES = 100
+# The maximum number of classes in the table of a card.
+MAX_CLASSES = 100
 
 
 def model_card(facts: Mapping[str, Any], language: str, data: str | None, scores: Mapping[str, float]) -> str:
-    """Return a card in Markdown.
+    """Return a model card in Markdown.
 
     Parameters
     ----------
     facts : mapping
-        What `HANClassifier.describe` returns.
+        The result of `HANClassifier.describe`.
     language : str
-        ISO 639 code of the documents' language.
+        The ISO 639 code of the documents' language.
     data : str or None
-        What the training data is called.
+        The name of the training data.
     scores : mapping of str to float
-        What was measured on test documents; may be empty.
+        Metrics on test documents; may be empty.
     """
     sections = [
         _front_matter(language, data, scores),
         "# Document classifier\n\n"
-        'A hierarchical attention network (Yang et al. 2016, "Hierarchical attention networks for document '
-        f'classification") trained by han {__version__} on TensorFlow {tf.__version__} and Keras '
-        f"{keras.__version__}: words are read by a bidirectional recurrent network and pooled by attention into "
-        "sentence vectors, these likewise into a document vector, and that into probabilities"
-        + (", with a linear model of words and word pairs beside it." if facts["ngrams"] else "."),
-        "## Use\n\n```python\nfrom han import HANClassifier\n\n"
+        "A hierarchical attention network (Yang et al. 2016, https://aclanthology.org/N16-1174/), trained with "
+        f"han {__version__}, TensorFlow {tf.__version__} and Keras {keras.__version__}. A bidirectional recurrent "
+        "network reads the words of each sentence, and attention pools them into a sentence vector. A second network "
+        "and attention pool the sentence vectors into a document vector, from which the probabilities are computed"
+        + (", together with a linear model of words and word pairs." if facts["ngrams"] else "."),
+        "## Usage\n\n```python\nfrom han import HANClassifier\n\n"
         'classifier = HANClassifier.load("this folder")\nclassifier.predict(["A document."])\n'
-        'classifier.explain(["A document."])  # what it looked at\n```',
+        'classifier.explain(["A document."])  # scores of words and sentences\n```',
         _data(facts, data),
-        _measured(facts, scores),
+        _evaluation(facts, scores),
         _sizes(facts),
-        LIMITS,
+        LIMITATIONS,
     ]
     return "\n\n".join(sections) + "\n"
 
 
-LIMITS = """## Limits
+LIMITATIONS = """## Limitations
 
-- It knows the words of its training documents; of others it knows only that they are there. Documents of another kind,
-  place or time than those may be classified worse than measured, and nothing in its answers tells.
-- Attention says where the network looked, not why it decided. On film reviews the other methods of `explain` proved
-  more faithful; how it is for this classifier, `han.faithfulness` measures.
-- A probability is worth what its calibration is: see the calibration error above, if it was measured, and train with
-  `calibrate=True` where probabilities matter.
-- Whatever the labels of the training documents were unfair about, this has learned."""
+- All words that do not occur in the training documents look the same to the classifier. On documents from other
+  sources, regions or times, the accuracy may be lower than measured, and the probabilities may not show it.
+- Attention weights indicate which words the network used, not why it made a prediction. On film reviews, the other
+  methods of `explain` were more faithful; `han.faithfulness` measures this for a given classifier.
+- Probabilities are only as good as their calibration: see the calibration error above, if it was measured, and train
+  with `calibrate=True` if probabilities matter.
+- The classifier reproduces any bias in the labels of the training documents."""
 
 
 def _front_matter(language: str, data: str | None, scores: Mapping[str, float]) -> str:
-    """Return YAML between two lines of dashes; strings are quoted as JSON does it, which is YAML too."""
+    """Return the YAML front matter. Strings are quoted as in JSON, which is valid YAML."""
     lines = [
         "---",
         "library_name: han",
@@ -71,7 +71,7 @@ def _front_matter(language: str, data: str | None, scores: Mapping[str, float]) 
         "- tensorflow",
     ]
     if scores:
-        # The Hub's results need a data set, if only a name.
+        # The Hub requires a data set for each result.
         name = json.dumps(data or "test documents", ensure_ascii=False)
         lines += [
             "model-index:",
@@ -91,22 +91,22 @@ def _front_matter(language: str, data: str | None, scores: Mapping[str, float]) 
 
 def _data(facts: Mapping[str, Any], data: str | None) -> str:
     classes = list(facts["classes"].items())
-    name = "Documents" if data is None else f"Documents of `{data}`"
+    source = "" if data is None else f" of `{data}`"
     each = "any number of classes" if facts["multi_label"] else "one class"
-    text = f"## Data\n\n{name}: {facts['training_documents']:,} to train on, each of {each}"
-    rows = [f"| {_cell(label)} | {count:,} |" for label, count in classes[:MOST_CLASSES]]
-    more = f"\n\nand {len(classes) - MOST_CLASSES:,} more classes." if len(classes) > MOST_CLASSES else ""
+    text = f"## Data\n\n{facts['training_documents']:,} training documents{source}, each with {each}"
+    rows = [f"| {_table_cell(label)} | {count:,} |" for label, count in classes[:MAX_CLASSES]]
+    more = f"\n\nand {len(classes) - MAX_CLASSES:,} more classes." if len(classes) > MAX_CLASSES else ""
     return f"{text}.\n\n| class | documents |\n|---|---|\n" + "\n".join(rows) + more
 
 
-def _measured(facts: Mapping[str, Any], scores: Mapping[str, float]) -> str:
-    text = "## Measured"
+def _evaluation(facts: Mapping[str, Any], scores: Mapping[str, float]) -> str:
+    text = "## Evaluation"
     if scores:
-        text += "\n\n| on test documents | |\n|---|---|\n" + _rows(scores)
+        text += "\n\n| on test documents | |\n|---|---|\n" + _score_rows(scores)
     if "validation" in facts:
-        text += "\n\n| the network alone, on documents held out of the training | |\n|---|---|\n"
-        text += _rows(facts["validation"])
-    return text if "|" in text else text + "\n\nNothing was measured."
+        text += "\n\n| the network alone, on validation documents | |\n|---|---|\n"
+        text += _score_rows(facts["validation"])
+    return text if "|" in text else text + "\n\nThe classifier was not evaluated."
 
 
 def _sizes(facts: Mapping[str, Any]) -> str:
@@ -115,10 +115,10 @@ def _sizes(facts: Mapping[str, Any]) -> str:
     return f"## Sizes\n\n| | |\n|---|---|\n{rows}\n\nAll hyper-parameters are in `settings.json`."
 
 
-def _rows(scores: Mapping[str, float]) -> str:
+def _score_rows(scores: Mapping[str, float]) -> str:
     return "\n".join(f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in scores.items())
 
 
-def _cell(label: str) -> str:
-    """Return a class as a table can hold it."""
+def _table_cell(label: str) -> str:
+    """Escape a class for a table."""
     return " ".join(label.replace("\\", "\\\\").replace("|", "\\|").split())

@@ -1,4 +1,4 @@
-"""A trained network for programs that have no `han`: as TensorFlow's SavedModel, or as an ONNX file."""
+"""Export of networks as TensorFlow SavedModels and ONNX files, for programs without `han`."""
 
 from __future__ import annotations
 
@@ -24,81 +24,81 @@ TOKENIZER = "tokenizer.json"
 SAVED_MODEL = "saved_model.pb"
 
 
-def check_export(path: str | os.PathLike[str], form: str | None, overwrite: bool) -> tuple[Path, str]:
-    """Return the path and the format of an export that can be written; see `HANClassifier.export`.
+def check_export(path: str | os.PathLike[str], export_format: str | None, overwrite: bool) -> tuple[Path, str]:
+    """Return the absolute path and the format of an export; see `HANClassifier.export`.
 
     Raises
     ------
     InvalidTypeError, InvalidValueError
-        If it is not a path on this machine, or its name is of another format, or of none.
+        If `path` is not a path on this machine, or its suffix does not match the format.
     DestinationError
-        If something is there already, or nothing can be written there.
+        If the path exists and must not be overwritten, or is not writable.
     """
     target = local_path("path", path).absolute()
     suffix = target.suffix.lower()
-    if form is None and suffix not in ("", SUFFIX):
+    if export_format is None and suffix not in ("", SUFFIX):
         raise InvalidValueError(
             f"path must end in {SUFFIX} for an ONNX file, or have no suffix for a SavedModel folder unless format is "
             f'"savedmodel", got {str(path)!r}'
         )
-    form = form or ("onnx" if suffix == SUFFIX else "savedmodel")
-    if (form == "onnx") != (suffix == SUFFIX):
-        expected = f"must end in {SUFFIX}" if form == "onnx" else f"must not end in {SUFFIX}"
-        raise InvalidValueError(f'path {expected} for format="{form}", got {str(path)!r}')
-    if form == "savedmodel":
+    export_format = export_format or ("onnx" if suffix == SUFFIX else "savedmodel")
+    if (export_format == "onnx") != (suffix == SUFFIX):
+        expected = f"must end in {SUFFIX}" if export_format == "onnx" else f"must not end in {SUFFIX}"
+        raise InvalidValueError(f'path {expected} for format="{export_format}", got {str(path)!r}')
+    if export_format == "savedmodel":
         target = target.resolve()
         if target.exists() and not is_empty(target):
             if not (target / SAVED_MODEL).is_file():
-                raise DestinationError(
-                    f"a SavedModel needs a new folder, got {str(path)!r}, which holds something else"
-                )
+                raise DestinationError(f"a SavedModel needs a new folder, got {str(path)!r}, which has other contents")
             _check_overwrite(target, overwrite)
         check_writable(target)
-        return target, form
-    for file in (target, _beside(target)):
+        return target, export_format
+    for file in (target, _tokenizer_path(target)):
         if file.exists():
             _check_overwrite(file, overwrite)
         if file.parent.exists():
             check_output(file)
         else:
             check_writable(file.parent)
-    return target, form
+    return target, export_format
 
 
 def _check_overwrite(path: Path, overwrite: bool) -> None:
     if not overwrite:
-        raise DestinationError(f"{str(path)!r} exists; overwrite=True (han export --force) replaces it")
+        raise DestinationError(f"{str(path)!r} exists; use overwrite=True (han export --force) to replace it")
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.{TOKENIZER}")
+def _tokenizer_path(onnx_file: Path) -> Path:
+    return onnx_file.with_name(f"{onnx_file.stem}.{TOKENIZER}")
 
 
-def export(path: Path, form: str, model: HierarchicalAttentionNetwork, tokenizer: Mapping[str, Any]) -> list[Path]:
-    """Write a network, and beside it how documents become numbers; see `HANClassifier.export`."""
-    # Half of a surrogate pair, which UTF-8 does not have, is written as JSON writes it.
-    content = (json.dumps(tokenizer, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
-    if form == "onnx":
+def export(
+    path: Path, export_format: str, model: HierarchicalAttentionNetwork, tokenizer: Mapping[str, Any]
+) -> list[Path]:
+    """Write a network together with the settings of its tokenizer; see `HANClassifier.export`."""
+    # UTF-8 cannot encode half of a surrogate pair; JSON can escape it.
+    settings = (json.dumps(tokenizer, ensure_ascii=False, indent=1) + "\n").encode(errors="backslashreplace")
+    if export_format == "onnx":
         from han.saving.onnx_graph import to_onnx
 
         graph = to_onnx(model)
         path.parent.mkdir(parents=True, exist_ok=True)
-        for file, data in ((path, graph), (_beside(path), content)):
+        for file, content in ((path, graph), (_tokenizer_path(path), settings)):
             with replacing(file) as stream:
-                stream.write(data)
-        return [path, _beside(path)]
+                stream.write(content)
+        return [path, _tokenizer_path(path)]
     with replacing_folder(path) as new:
-        _save(new, model)
-        # What a SavedModel may hold beside TensorFlow's own files.
+        _write_saved_model(new, model)
+        # The folder that SavedModel reserves for files of users.
         (new / "assets.extra").mkdir()
-        (new / "assets.extra" / TOKENIZER).write_bytes(content)
+        (new / "assets.extra" / TOKENIZER).write_bytes(settings)
     return [path, path / "assets.extra" / TOKENIZER]
 
 
-def _save(path: Path, model: HierarchicalAttentionNetwork) -> None:
+def _write_saved_model(path: Path, model: HierarchicalAttentionNetwork) -> None:
     network = compiled(model)
     module = tf.Module()
-    # Not the model itself, which Keras would have saved with a signature of its own.
+    # The weights only: for the model itself, Keras would add a signature of its own.
     module.weights = [weight.value for weight in model.weights]
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32, name="input")], autograph=False)

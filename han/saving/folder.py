@@ -1,11 +1,11 @@
-"""A fitted classifier as a folder of open files.
+"""Saving of fitted classifiers as folders of files in open formats.
 
 =================  =================================================================================================
-`settings.json`    hyper-parameters, classes, what else was fitted, and the version of the format
+`settings.json`    hyper-parameters, classes, other fitted attributes, and the version of the format
 `vocabulary.json`  the known words in the order of their ids
-`model.keras`      the network as Keras writes it: a zip archive of its arguments (JSON) and its weights (HDF5)
-`README.md`        a card for people; it may be edited
-`manifest.json`    the size and the SHA-256 of each of these
+`model.keras`      the network in Keras' format: a zip archive of its arguments (JSON) and its weights (HDF5)
+`README.md`        a model card, which may be edited
+`manifest.json`    the size and SHA-256 digest of each file except the model card
 =================  =================================================================================================
 
 Version 1 of the format has no manifest.
@@ -37,30 +37,30 @@ VOCABULARY = "vocabulary.json"
 SETTINGS = "settings.json"
 CARD = "README.md"
 FILES = (MODEL, VOCABULARY, SETTINGS)
-# Where `han train` stores an unfinished training if it cannot do so beside the folder.
+# The subfolder in which `han train` stores its checkpoint if it cannot store it next to the folder.
 CHECKPOINT = ".checkpoint"
-# Attributes that hold a number for each class.
+# Attributes with one number for each class.
 PER_CLASS = ("thresholds", "class_count")
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes
     ----------
     parameters : dict
-        Hyper-parameters, without those that are functions. Read back, a generator as `random_state` and word vectors as
-        `embeddings` are None.
+        Hyper-parameters other than functions. A generator as `random_state` and word vectors as `embeddings` are not
+        saved; they are read as None.
     functions : dict of str
-        Hyper-parameters that are functions, and what they were called.
+        The names of the functions among the hyper-parameters.
     attributes : dict
-        Attributes of the fitted classifier that JSON can hold.
+        Attributes of the fitted classifier that can be converted to JSON.
     classes : ndarray [classes]
     vocabulary : Vocabulary
     model : HierarchicalAttentionNetwork
     card : str
-        What people are to know, in Markdown; it is written, not read.
+        The model card in Markdown, which is written but not read.
     """
 
     parameters: dict[str, Any]
@@ -73,37 +73,38 @@ class SavedModel:
 
 
 def check_destination(path: str | os.PathLike[str], name: str = "path") -> Path:
-    """Return the resolved path if a model can be written there: it is new, an empty folder, or a saved classifier.
+    """Return the resolved path of a folder that does not exist, is empty, or contains a saved classifier.
 
     Parameters
     ----------
     path : path
     name : str
-        The argument or option that holds it, for errors.
+        The name of the argument or option, for error messages.
 
     Raises
     ------
     InvalidTypeError, InvalidValueError
-        If it is not a path on this machine.
+        If `path` is not a path on this machine.
     DestinationError
-        If something else is there, or nothing can be written there.
+        If the folder has other contents or is not writable.
     """
     folder = local_path(name, path).resolve()
     if folder.exists() and not is_empty(folder, [CHECKPOINT]) and not holds_model(folder):
         raise DestinationError(
-            f"a model needs a new folder or that of a saved classifier, got {str(folder)!r}, which holds something else"
+            f"a classifier needs a new folder or one with a saved classifier, got {str(folder)!r}, which has other "
+            "contents"
         )
     check_writable(folder)
     return folder
 
 
 def holds_model(folder: Path) -> bool:
-    """Tell whether a folder looks like that of a saved classifier."""
+    """Return whether a folder contains the files of a saved classifier."""
     return all((complete_version(folder) / name).is_file() for name in FILES)
 
 
 def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
-    """Write a folder that takes the place of the one at `path`; other files in that one are kept."""
+    """Write a folder, replacing an existing one atomically; other files in that folder are kept."""
     with replacing_folder(check_destination(path)) as new:
         _write_files(new, saved)
 
@@ -116,7 +117,7 @@ def to_bytes(saved: SavedModel) -> dict[str, bytes]:
 
 
 def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel:
-    """Return what `to_bytes` was given, as `read_model` does for a folder."""
+    """Read a model from the result of `to_bytes`, as `read_model` does from a folder."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in contents.items():
             (Path(folder) / name).write_bytes(content)
@@ -132,10 +133,10 @@ def _write_files(folder: Path, saved: SavedModel) -> None:
 
 
 def _to_settings(saved: SavedModel) -> dict[str, Any]:
-    """Return what JSON can hold, and what `_from_settings` reads, besides the vocabulary."""
+    """Return the contents of `settings.json`."""
     return {
         "format_version": FORMAT_VERSION,
-        "parameters": _for_json(saved.parameters),
+        "parameters": _json_parameters(saved.parameters),
         "functions": saved.functions,
         "attributes": saved.attributes,
         "classes": saved.classes.tolist(),
@@ -144,29 +145,29 @@ def _to_settings(saved: SavedModel) -> dict[str, Any]:
 
 
 def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
-    """Read what `write_model` wrote, in this version of the format or an earlier one.
+    """Read a folder written by `write_model`, in this version of the format or an earlier one.
 
     Parameters
     ----------
     path : path
     functions : set of str
-        The hyper-parameters for which there is a function at hand.
+        The hyper-parameters for which the caller provides functions.
 
     Raises
     ------
     MissingFileError
-        If there is no folder at `path`.
+        If the folder does not exist.
     ModelFileError
-        If a file is missing, damaged, foreign or of a newer format.
+        If a file is missing, damaged, invalid or in a newer format.
     InvalidTypeError, InvalidValueError
-        If `path` is not a path on this machine, or other functions are needed than there are.
+        If `path` is not a path on this machine, or `functions` are not those that the classifier was trained with.
     """
     folder = complete_version(local_path("path", path).absolute())
     if not folder.is_dir():
         raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
     for name in FILES:
         if not (folder / name).is_file():
-            raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no {name} in it")
+            raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r} without {name}")
     if (folder / MANIFEST).is_file():
         check_manifest(folder, FORMAT_VERSION, FILES)
     settings = read_json(folder / SETTINGS, dict)
@@ -177,17 +178,17 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
             "it was written by another version of han"
         )
     if version > 1 and not (folder / MANIFEST).is_file():
-        raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no {MANIFEST} in it")
+        raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r} without {MANIFEST}")
     try:
         saved = _from_settings(settings, _read_vocabulary(folder / VOCABULARY))
     except ModelFileError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ModelFileError(f"{folder / SETTINGS} must hold the settings of a saved classifier: {error!r}") from error
+        raise ModelFileError(f"{folder / SETTINGS} must contain valid settings, got {error!r}") from error
     for name in sorted(functions ^ saved["functions"].keys()):
         if name in saved["functions"]:
             raise InvalidValueError(f"{name} must be given: the classifier was trained with {saved['functions'][name]}")
-        raise InvalidValueError(f"{name} must not be given: the classifier was trained with the default one")
+        raise InvalidValueError(f"{name} must not be given: the classifier was trained with the default {name}")
     network = read_network(folder / MODEL, saved["vocabulary"].size, len(saved["classes"]))
     return SavedModel(**saved, model=network)
 
@@ -195,25 +196,25 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
 def _read_vocabulary(path: Path) -> Vocabulary:
     words = read_json(path, list)
     if not all(isinstance(word, str) for word in words) or len(set(words)) < len(words):
-        raise ModelFileError(f"{path} must hold strings, each once, got others")
+        raise ModelFileError(f"{path} must contain unique strings, got duplicates or other values")
     return Vocabulary(words)
 
 
 def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return what a `SavedModel` is made of besides its network."""
+    """Return the arguments of `SavedModel` other than the network."""
     parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
     if isinstance(parameters["class_weight"], list):
         parameters["class_weight"] = dict(parameters["class_weight"])
-    # Strings as long as `check_labels` leaves in NumPy's own type, which reserves that for each.
+    # At most four digits: NumPy reserves the maximum length for each string, and `check_labels` limits it likewise.
     if not re.fullmatch(r"[<>|=]?([biuf?]\d?|O|U\d{1,4})", settings["classes_dtype"]):
-        raise ValueError(f"classes_dtype {settings['classes_dtype']!r}")
+        raise ValueError(f"invalid classes_dtype {settings['classes_dtype']!r}")
     classes = np.array(settings["classes"], dtype=np.dtype(settings["classes_dtype"]))
     kinds = {label_kind(label) for label in classes.flat}
     if classes.ndim != 1 or None in kinds or len(kinds) > 1 or classes.tolist() != settings["classes"]:
-        raise ValueError("classes that are no labels")
+        raise ValueError("classes are not labels of one type")
     for name in PER_CLASS:
         if name in attributes and np.array(attributes[name], float).shape != classes.shape:
-            raise ValueError(f"{name} that are not one for each class")
+            raise ValueError(f"{name} does not have one value for each class")
     return {
         "parameters": parameters,
         "functions": functions,
@@ -223,20 +224,21 @@ def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[
     }
 
 
-def _for_json(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return hyper-parameters as JSON can hold them: without generators and word vectors, paths as strings."""
-    held = dict(parameters)
-    if not isinstance(held["random_state"], int):
-        held["random_state"] = None
-    source = held["embeddings"]
-    held["embeddings"] = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-    if isinstance(held["class_weight"], Mapping):  # as pairs: JSON's objects have no keys but strings
-        plain = ((key.item() if isinstance(key, np.generic) else key) for key in held["class_weight"])
-        held["class_weight"] = [[key, float(held["class_weight"][key])] for key in plain]
-    return held
+def _json_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert hyper-parameters to JSON types, without generators and word vectors."""
+    converted = dict(parameters)
+    if not isinstance(converted["random_state"], int):
+        converted["random_state"] = None
+    source = converted["embeddings"]
+    converted["embeddings"] = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    weights = converted["class_weight"]
+    if isinstance(weights, Mapping):  # as pairs: keys of JSON objects are always strings
+        labels = ((label.item() if isinstance(label, np.generic) else label) for label in weights)
+        converted["class_weight"] = [[label, float(weights[label])] for label in labels]
+    return converted
 
 
 def function_name(function: Callable[..., Any]) -> str:
-    """Return what a function is called, for people."""
+    """Return the qualified name of a function."""
     name = getattr(function, "__qualname__", repr(function))
     return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name

@@ -1,1 +1,1 @@
-"""Documents in files: tables (CSV, TSV, JSON Lines, JSON, Excel, Parquet), read and written, and folders of texts."""
+"""Reading and writing tables (CSV, TSV, JSON Lines, JSON, Excel, Parquet), and reading folders of text files."""

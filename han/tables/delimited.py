@@ -1,7 +1,7 @@
 """A parser of CSV and TSV that recovers from bad rows.
 
-The `csv` module rejects lone carriage returns, limits the size of cells for the whole process, and cannot resume on the
-line after a quote that is never closed.
+Unlike the `csv` module it accepts lone carriage returns, has no process-wide limit on the size of cells, and resumes on
+the next line after a quote that is never closed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ QUOTINGS = ("minimal", "none", "backslash")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the cells of a table of text are written.
+    """The format of a CSV or TSV file.
 
     Attributes
     ----------
     delimiter : str
-        One character.
+        The character between cells.
     quoting : {"minimal", "none", "backslash"}
         "minimal": cells may be enclosed in double quotes, and a quote in such a cell is doubled. "none": quotes are
-        text, and each line is a row. "backslash": as "minimal", but a backslash escapes quotes, delimiters and
-        backslashes.
+        ordinary characters, and each line is a row. "backslash": like "minimal", but quotes, delimiters and backslashes
+        are escaped by a backslash.
     """
 
     delimiter: str = ","
@@ -35,14 +35,18 @@ class Dialect:
 
 @dataclass
 class QuoteCounts:
-    """How quotes are used in some rows.
+    """Counts of cells by their use of quotes.
 
     Attributes
     ----------
-    quoted, doubled, needless : int
-        Cells enclosed in quotes; those of them that contain a doubled quote, and those that need not be quoted.
+    quoted : int
+        Cells enclosed in quotes.
+    doubled : int
+        Quoted cells that contain a doubled quote.
+    needless : int
+        Quoted cells that need no quotes.
     bare : int
-        Cells that contain quotes without being enclosed in them.
+        Cells that contain a quote but are not enclosed in quotes.
     """
 
     quoted: int = 0
@@ -57,13 +61,13 @@ class Record(NamedTuple):
     Attributes
     ----------
     number : int
-        The line on which it starts, from 1.
+        The line on which the row starts, from 1.
     fields : list of str
-        Empty for an empty line, incomplete for a bad row.
+        The cells. Empty for an empty line, incomplete for a bad row.
     lines : list of str
-        The lines of the row, in formats that have lines.
+        The lines of the row, in formats that have lines. A bad row has only its first line.
     problem : str
-        What is wrong with a bad row; "" for a good one. A bad row ends with the line on which it starts.
+        Why a row is bad; "" for a good row.
     """
 
     number: int
@@ -77,12 +81,12 @@ class Record(NamedTuple):
         return not self.fields and not self.problem
 
 
-class _BadQuote(Exception):  # noqa: N818 - not an error of the program
+class _QuoteError(Exception):
     pass
 
 
 class _RowParser:
-    """Splits the lines of a row into cells."""
+    """Split the lines of a row into cells."""
 
     def __init__(self, dialect: Dialect, counts: QuoteCounts) -> None:
         delimiter = re.escape(dialect.delimiter)
@@ -90,13 +94,13 @@ class _RowParser:
         self._quote = re.compile(r'\\.|"' if dialect.quoting == "backslash" else '""|"', re.DOTALL)
         self._escape_or_delimiter = re.compile(rf"\\.|{delimiter}")
         self._escape = re.compile(rf'\\(["\\{delimiter}])')
-        self._need = re.compile(rf'["\r\n{delimiter}]')
+        self._needs_quotes = re.compile(rf'["\r\n{delimiter}]')
         self.start()
 
     def start(self) -> None:
         """Begin a row."""
         self.fields: list[str] = []
-        self._open: list[str] | None = None  # the text so far of a quoted cell
+        self._open_cell: list[str] | None = None  # the lines so far of a quoted cell
 
     def feed(self, line: str) -> bool:
         """Parse the next line of the row; return whether the row is complete."""
@@ -104,25 +108,25 @@ class _RowParser:
         body = line.rstrip("\r\n")
         position = 0
         while True:
-            if self._open is None:
+            if self._open_cell is None:
                 if not body.startswith('"', position):
                     end = self._end_of_cell(body, position)
                     cell = body[position:] if end < 0 else body[position:end]
                     self._counts.bare += self._has_bare_quote(cell)
-                    self.fields.append(self._unescaped(cell))
+                    self.fields.append(self._unescape(cell))
                     if end < 0:
                         return True
                     position = end + len(delimiter)
                     continue
-                self._open, position = [], position + 1
+                self._open_cell, position = [], position + 1
             close = self._closing_quote(line, position)
             if close < 0:
-                self._open.append(line[position:])
+                self._open_cell.append(line[position:])
                 return False
             end = close + 1
             if end < len(body) and not body.startswith(delimiter, end):
-                raise _BadQuote("has text after the closing quote of a cell")
-            self._close(line[position:close])
+                raise _QuoteError("has text after the closing quote of a cell")
+            self._close_cell(line[position:close])
             if end >= len(body):
                 return True
             position = end + len(delimiter)
@@ -141,16 +145,16 @@ class _RowParser:
     def _closing_quote(self, line: str, position: int) -> int:
         return next((match.start() for match in self._quote.finditer(line, position) if match[0] == '"'), -1)
 
-    def _close(self, last: str) -> None:
-        raw = "".join([*(self._open or []), last])
-        cell = self._unescaped(raw) if self._dialect.quoting == "backslash" else raw.replace('""', '"')
+    def _close_cell(self, last_part: str) -> None:
+        raw = "".join([*(self._open_cell or []), last_part])
+        cell = self._unescape(raw) if self._dialect.quoting == "backslash" else raw.replace('""', '"')
         self._counts.quoted += 1
         self._counts.doubled += '""' in raw
-        self._counts.needless += bool(raw) and not self._need.search(raw)
+        self._counts.needless += bool(raw) and not self._needs_quotes.search(raw)
         self.fields.append(cell)
-        self._open = None
+        self._open_cell = None
 
-    def _unescaped(self, cell: str) -> str:
+    def _unescape(self, cell: str) -> str:
         if self._dialect.quoting != "backslash" or "\\" not in cell:
             return cell
         return self._escape.sub(r"\1", cell)
@@ -161,39 +165,39 @@ def read_records(
     dialect: Dialect,
     *,
     start: int = 1,
-    sure: bool = True,
+    is_certain: bool = True,
     counts: QuoteCounts | None = None,
 ) -> Iterator[Record | None]:
-    """Parse rows, which must all have as many cells as the first one.
+    """Parse rows. A row is bad if its quotes are malformed or its length differs from that of the first row.
 
     Parameters
     ----------
     lines : iterable of str or None
-        None marks a pause of the input and is passed through.
+        None marks a pause in the input and is passed through.
     dialect : Dialect
     start : int, default 1
         The number of the first line.
-    sure : bool, default True
-        Whether the dialect's quoting is certain. If not, rows that `reads_two_ways` are bad.
+    is_certain : bool, default True
+        Whether the quoting of the dialect is certain. If not, rows that are ambiguous (see `is_ambiguous`) are bad.
     counts : QuoteCounts, optional
         Updated in place.
     """
     row = _RowParser(dialect, QuoteCounts() if counts is None else counts)
     source = iter(lines)
-    again: deque[str] = deque()  # lines to parse again, after a bad row
+    pending: deque[str] = deque()  # lines after the first one of a bad row, which are parsed again
     number = start
     width = 0
     while True:
-        line = again.popleft() if again else next(source, "")
+        line = pending.popleft() if pending else next(source, "")
         if line is None:
             yield None
             continue
         if not line:
             return
-        taken = [line]
+        row_lines = [line]
         problem = ""
         if not line.strip("\r\n"):
-            yield Record(number, [], taken)
+            yield Record(number, [], row_lines)
             number += 1
             continue
         if dialect.quoting == "none" or ('"' not in line and dialect.quoting == "minimal"):
@@ -202,31 +206,31 @@ def read_records(
             row.start()
             fields = row.fields
             try:
-                while not row.feed(taken[-1]):
-                    while (line := again.popleft() if again else next(source, "")) is None:
+                while not row.feed(row_lines[-1]):
+                    while (line := pending.popleft() if pending else next(source, "")) is None:
                         yield None
                     if not line:
-                        raise _BadQuote("opens a quote that is not closed")
-                    taken.append(line)
-            except _BadQuote as error:
+                        raise _QuoteError("opens a quote that is not closed")
+                    row_lines.append(line)
+            except _QuoteError as error:
                 problem = str(error)
         width = width or len(fields)
         if not problem and len(fields) != width:
             problem = f"has {len(fields)} field{'s' * (len(fields) != 1)}, expected {width} as in the first row"
-        if not problem and not sure and reads_two_ways(taken, dialect.delimiter, width):
-            end = number + len(taken) - 1
+        if not problem and not is_certain and is_ambiguous(row_lines, dialect.delimiter, width):
+            end = number + len(row_lines) - 1
             problem = f"opens a quote that is only closed on line {end}, though each of these lines has {width} fields"
         if problem:
-            again.extendleft(reversed(taken[1:]))
-            taken = taken[:1]
-        yield Record(number, fields, taken, problem)
-        number += len(taken)
+            pending.extendleft(reversed(row_lines[1:]))
+            row_lines = row_lines[:1]
+        yield Record(number, fields, row_lines, problem)
+        number += len(row_lines)
 
 
-def reads_two_ways(lines: list[str], delimiter: str, width: int) -> bool:
-    """Return whether each line of a quoted row would be a row of its own if quotes were text.
+def is_ambiguous(lines: list[str], delimiter: str, width: int) -> bool:
+    """Return whether each line of a quoted row would be a complete row if quotes were ordinary characters.
 
-    A delimiter followed by a space is taken for punctuation.
+    A delimiter followed by a space is considered punctuation.
     """
     return (
         len(lines) > 1

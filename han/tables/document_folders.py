@@ -1,4 +1,4 @@
-"""Documents in folders: a folder for each class, a text file for each document."""
+"""Documents in folders: one subfolder per class, one text file per document."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from han.exceptions import InvalidValueError
+from han.tables.byte_stream import SAMPLE_BYTES
 from han.tables.decoding import Decoder
-from han.tables.source import SAMPLE_BYTES
+from han.tables.labelled import LabelledTexts
 
 TEXT_SUFFIXES = (".txt", "")
-# Left behind by file managers and archives, as are most hidden files.
-LEFT_BY_SYSTEMS = {"__macosx", "thumbs.db", "desktop.ini", "__pycache__"}
+# Created by file managers and archivers.
+SYSTEM_FILES = {"__macosx", "thumbs.db", "desktop.ini", "__pycache__"}
 
 
-def read_folder(folder: Path, encoding: str | None = None) -> tuple[list[str], list[str], list[str]]:
-    """Read the documents in a folder that has a folder for each class.
+def read_folder(folder: Path, encoding: str | None = None) -> LabelledTexts:
+    """Read a folder that has a subfolder for each class.
 
-    A document is a file with the suffix .txt or none, in the folder of its class or nested deeper.
+    Each file with the suffix .txt or without a suffix is a document; files in nested folders belong to the class of the
+    outermost one.
 
     Parameters
     ----------
@@ -28,36 +30,30 @@ def read_folder(folder: Path, encoding: str | None = None) -> tuple[list[str], l
     encoding : str, optional
         See `han.tables.decoding.Decoder`.
 
-    Returns
-    -------
-    texts, classes : list of str
-    notes : list of str
-        Sentences for the user on what was assumed, replaced or left out.
-
     Raises
     ------
     ValueError
         If there are no documents, or one cannot be decoded.
     """
     texts: list[str] = []
-    classes: list[str] = []
-    odd: list[str] = []
+    labels: list[str] = []
+    decoding_notes: list[str] = []
     notes: list[str] = []
-    left_out: list[Path] = []
+    skipped: list[Path] = []
     nested = 0
     for entry in sorted(folder.iterdir()):
         if _is_hidden(entry.name):
             continue
         if not entry.is_dir():
-            left_out.append(entry)
+            skipped.append(entry)
             continue
         before = len(texts)
         for path in _files(entry):
             if path.suffix.lower() not in TEXT_SUFFIXES:
-                left_out.append(path)
+                skipped.append(path)
                 continue
-            texts.append(_read_text(path, encoding, odd))
-            classes.append(entry.name)
+            texts.append(_read_text(path, encoding, decoding_notes))
+            labels.append(entry.name)
             nested += path.parent != entry
         if len(texts) == before:
             notes.append(f"the folder {entry.name} has no documents")
@@ -66,35 +62,35 @@ def read_folder(folder: Path, encoding: str | None = None) -> tuple[list[str], l
             f"source must be a folder of <class>/*.txt, got {str(folder)!r}, which has no such files"
         )
     if nested:
-        notes.append(f"{nested} documents in nested folders belong to the class of the outermost")
-    if left_out:
-        notes.append(f"left out {_counted(left_out)}, the first {left_out[0].relative_to(folder)}")
+        notes.append(f"{nested} documents in nested folders belong to the class of the outermost folder")
+    if skipped:
+        notes.append(f"left out {_count_by_suffix(skipped)}, the first {skipped[0].relative_to(folder)}")
     notes = [f"{folder}: {note}" for note in notes]
-    if odd:
-        more = f" (and likewise in {len(odd) - 1} other files)" if len(odd) > 1 else ""
-        notes.append(odd[0] + more)
-    return texts, classes, notes
+    if decoding_notes:
+        others = len(decoding_notes) - 1
+        notes.append(decoding_notes[0] + (f" (and similarly in {others} other files)" if others else ""))
+    return LabelledTexts(texts, labels, notes)
 
 
-class Parts(NamedTuple):
-    """The parts of a folder that is split into train/<class>/*.txt and test/<class>/*.txt."""
+class SplitFolder(NamedTuple):
+    """The two parts of a folder that contains train/<class>/*.txt and test/<class>/*.txt."""
 
     train: Path
     test: Path
 
     def notes(self) -> list[str]:
-        """Return a sentence for the user on what else is in the folder, if there is anything."""
+        """Return a message for the user about other files in the folder, if there are any."""
         folder = self.train.parent
         others = sorted(path.name for path in folder.iterdir() if path not in self and not _is_hidden(path.name))
         if not others:
             return []
-        some = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-        return [f"{folder}: left out {some}, which {'are' if len(others) > 1 else 'is'} neither train nor test"]
+        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
+        return [f"{folder}: left out {names}, which {'are' if len(others) > 1 else 'is'} neither train nor test"]
 
 
-def parts_of(folder: Path) -> Parts | None:
-    """Return the parts of a folder; None if it is not split."""
-    parts = Parts(folder / "train", folder / "test")
+def find_split(folder: Path) -> SplitFolder | None:
+    """Return the training and test parts of a folder; None if it is not split."""
+    parts = SplitFolder(folder / "train", folder / "test")
     if all(part.is_dir() and any(path.is_dir() for path in part.iterdir()) for part in parts):
         return parts
     return None
@@ -107,17 +103,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "~$")) or name.lower() in LEFT_BY_SYSTEMS
+    return name.startswith((".", "~$")) or name.lower() in SYSTEM_FILES
 
 
-def _counted(paths: list[Path]) -> str:
-    kinds = Counter(path.suffix.lower() or "without suffix" for path in paths)
-    some = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
-    return f"{len(paths)} file{'s' * (len(paths) > 1)} ({some})"
+def _count_by_suffix(paths: list[Path]) -> str:
+    suffixes = Counter(path.suffix.lower() or "without suffix" for path in paths)
+    counts = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(5))
+    return f"{len(paths)} file{'s' * (len(paths) > 1)} ({counts})"
 
 
-def _read_text(path: Path, encoding: str | None, odd: list[str]) -> str:
-    """Return the text of a file, and append a note to `odd` if bytes were invalid."""
+def _read_text(path: Path, encoding: str | None, decoding_notes: list[str]) -> str:
+    """Return the text of a file, and append a note if bytes were invalid."""
     content = path.read_bytes()
     try:
         decoder = Decoder(content[:SAMPLE_BYTES], encoding)
@@ -125,5 +121,5 @@ def _read_text(path: Path, encoding: str | None, odd: list[str]) -> str:
         raise InvalidValueError(f"{path} {error}") from error
     text = decoder.decode(content, final=True)
     if notes := decoder.notes():
-        odd.append(f"{path}: {' and '.join(notes)}")
+        decoding_notes.append(f"{path}: {' and '.join(notes)}")
     return text.replace("\r\n", "\n").replace("\r", "\n")

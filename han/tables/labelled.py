@@ -7,13 +7,21 @@ from typing import Any, NamedTuple
 
 from han.data.validation import short_repr
 from han.exceptions import InvalidValueError
-from han.tables.columns import is_missing, joined_text
+from han.tables.columns import is_missing, join_texts
 from han.tables.options import TableOptions
 from han.tables.table import SKIP_HINT, Chunk, Table, open_table
 
 
-class Documents(NamedTuple):
-    """Documents of a table, their labels, and sentences for the user."""
+class LabelledTexts(NamedTuple):
+    """Documents with their labels.
+
+    Attributes
+    ----------
+    texts : list
+    labels : list
+    notes : list of str
+        Messages for the user about what was assumed, replaced or skipped.
+    """
 
     texts: list[Any]
     labels: list[Any]
@@ -22,23 +30,24 @@ class Documents(NamedTuple):
 
 def read_labelled(
     path: Path, text: list[str], label: str, label_separator: str | None, options: TableOptions
-) -> Documents:
-    """Read the text and label columns. Only empty cells are missing: the text "N/A" is a text.
+) -> LabelledTexts:
+    """Read the text and label columns of a table. Only empty cells are missing values: "N/A" is a text.
 
     Parameters
     ----------
     path : Path
     text : list of str
-        The columns that make up the document; see `han.tables.columns.joined_text`.
+        The text columns; see `han.tables.columns.join_texts`.
     label : str
+        The label column.
     label_separator : str, optional
-        Separator of the labels of a document, where they are not lists.
+        The separator between the labels of a document, if they are not lists.
     options : TableOptions
 
     Raises
     ------
     ValueError
-        If the table cannot be read, lacks a column, or a row lacks a text or a label.
+        If the table cannot be read, a column is missing, or a row has no text or no label.
     """
     with path.open("rb") as stream:
         table = open_table(stream, str(path), options)
@@ -56,8 +65,8 @@ def read_labelled(
     if names:
         _check_columns(table, [*names], text, label)
     if label_separator is not None:
-        labels = [_parts(value, label_separator) for value in labels]
-    left_out = set(table.repeated_headers)
+        labels = [_split_labels(value, label_separator) for value in labels]
+    skipped = set(table.repeated_headers)
     for argument, values in (("text", texts), ("label", labels)):
         missing = [number for number, value in zip(numbers, values, strict=True) if is_missing(value)]
         if missing and not options.skip_bad_rows:
@@ -67,11 +76,11 @@ def read_labelled(
                 f"{argument}s are missing, the first on {table.unit} {missing[0]}; {SKIP_HINT}"
             )
         for number in missing:
-            if number not in left_out:
+            if number not in skipped:
                 table.skip(number, f"has no {argument}")
-        left_out |= {*missing}
-    kept = [index for index, number in enumerate(numbers) if number not in left_out]
-    return Documents([texts[index] for index in kept], [labels[index] for index in kept], table.notes)
+        skipped |= {*missing}
+    kept = [index for index, number in enumerate(numbers) if number not in skipped]
+    return LabelledTexts([texts[index] for index in kept], [labels[index] for index in kept], table.notes)
 
 
 def _check_columns(table: Table, names: list[str], text: list[str], label: str) -> None:
@@ -83,17 +92,16 @@ def _texts(chunk: Chunk, columns: list[str], table: Table) -> list[Any]:
     cells = [chunk.column(name) for name in columns]
     if not cells:
         return [None] * len(chunk)
-    texts = [joined_text(values) for values in zip(*cells, strict=True)]
-    for number, value in zip(chunk.numbers, texts, strict=True):
-        if not isinstance(value, str | list) and not is_missing(value):
+    texts = [join_texts(row) for row in zip(*cells, strict=True)]
+    for number, text in zip(chunk.numbers, texts, strict=True):
+        if not isinstance(text, str | list) and not is_missing(text):
             raise InvalidValueError(
-                f"text must be a column of str, but in {table.name} {table.unit} {number} has {short_repr(value)}"
+                f"text must be a column of str, but in {table.name} {table.unit} {number} has {short_repr(text)}"
             )
     return texts
 
 
-def _parts(labels: Any, separator: str) -> Any:
-    """Return the labels in a cell."""
-    if not isinstance(labels, str):
-        return labels
-    return [part.strip() for part in labels.split(separator) if part.strip()]
+def _split_labels(cell: Any, separator: str) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    return [label.strip() for label in cell.split(separator) if label.strip()]

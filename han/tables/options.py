@@ -1,4 +1,4 @@
-"""Options for reading tables, and formats by file name."""
+"""Options for reading tables, and file formats by suffix."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import PurePath
 
 from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
+from han.tables.byte_stream import COMPRESSED
 from han.tables.decoding import check_encoding
 from han.tables.delimited import QUOTINGS
-from han.tables.source import COMPRESSED
 
 SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
@@ -20,25 +20,26 @@ FORMATS = tuple(dict.fromkeys(SUFFIXES.values()))
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How to read a table; what is None is found out from the name and the contents.
+    """Options for reading a table; those that are None are inferred from the file's name and contents.
 
     Attributes
     ----------
     input_format : {"csv", "tsv", "jsonl", "json", "xlsx", "parquet"}, optional
     delimiter : str, optional
-        The delimiter of CSV and TSV, one character.
+        The delimiter of CSV and TSV, a single character.
     encoding : str, optional
     header : bool, default True
-        Whether the first row of CSV, TSV and Excel names the columns; otherwise they are named "0", "1" and so on.
+        Whether the first row of CSV, TSV and Excel contains the column names; otherwise the columns are named "0", "1"
+        and so on.
     quoting : {"minimal", "none", "backslash"}, optional
-        What a double quote means in CSV and TSV; see `han.tables.delimited.Dialect`.
+        How quotes are used in CSV and TSV; see `han.tables.delimited.Dialect`.
     skip_bad_rows : bool, default False
-        Skip and count bad rows, instead of raising an error at the first one.
+        Skip and count bad rows instead of raising an error at the first one.
 
     Raises
     ------
     ValueError, TypeError
-        If an option has another value.
+        If an option is invalid.
     """
 
     input_format: str | None = None
@@ -56,25 +57,25 @@ class TableOptions:
         for name in ("header", "skip_bad_rows"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidTypeError(f"{name} must be a bool, got {short_repr(getattr(self, name))}")
-        if self.delimiter == "\\t":  # typed in a shell
+        if self.delimiter == "\\t":  # as typed in a shell
             object.__setattr__(self, "delimiter", "\t")
         if self.delimiter is not None and (
             not isinstance(self.delimiter, str) or len(self.delimiter) != 1 or self.delimiter in '"\\\r\n'
         ):
             raise InvalidValueError(
-                "delimiter must be one character, and no quote, backslash or line end, got "
+                f"delimiter must be one character other than a quote, a backslash or a line break, got "
                 f"{short_repr(self.delimiter)}"
             )
         if self.encoding is not None:
             check_encoding(self.encoding)
 
 
-def format_named(name: str) -> str | None:
-    """Return the format by the suffix of a file, ignoring `.gz` and the like; None if it is no table."""
+def format_from_name(name: str) -> str | None:
+    """Return the format that the suffix of a file indicates, ignoring `.gz` and the like; None if it is not a table."""
     path = PurePath(name.lower())
     return SUFFIXES.get(PurePath(path.stem).suffix if path.suffix in COMPRESSED.values() else path.suffix)
 
 
 def stem(path: PurePath) -> str:
-    """Return the name of a file without its suffix, and without `.gz` and the like."""
+    """Return the name of a file without its suffix and without `.gz` and the like."""
     return PurePath(path.stem).stem if path.suffix.lower() in COMPRESSED.values() else path.stem

@@ -1,4 +1,4 @@
-"""Tables written as Parquet: rows of Parquet keep their schema, other rows get types that suit all of them."""
+"""Writing of Parquet: rows from Parquet keep their schema; for others, types are inferred from all values."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from han.exceptions import InvalidValueError
-from han.tables.json_text import JsonObject, cells, parsed_row
+from han.tables.json_text import JsonObject, csv_cells, parse_row
 from han.tables.table import Chunk
 from han.tables.writers import Columns, DelimitedWriter, JsonLinesWriter
 
-ROWS_AT_ONCE = 4096
-# A float64 holds every int up to this one.
+BATCH_ROWS = 4096
+# float64 represents all integers up to this one.
 LARGEST_EXACT_INT = 2**53
 LARGEST_INT = 2**63 - 1
-SCALARS = {"null": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "large int": pa.int64(),
-           "float": pa.float64(), "str": pa.string(), "mixed": pa.string()}  # fmt: skip
+SCALAR_TYPES = {"null": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "large int": pa.int64(),
+                "float": pa.float64(), "str": pa.string(), "mixed": pa.string()}  # fmt: skip
 
 
 class PassThroughWriter:
-    """Writes record batches of Parquet with their schema, and new columns after theirs.
+    """Write record batches of Parquet files with their schema, followed by new columns.
 
     Parameters
     ----------
     stream : binary file
     schema : pyarrow.Schema
-        Of the input.
+        The schema of the input.
     columns : Columns
     added : list of pyarrow.Field
-        Of the new columns.
+        The new columns.
     """
 
     def __init__(self, stream: BinaryIO, schema: pa.Schema, columns: Columns, added: list[pa.Field]) -> None:
@@ -48,7 +48,7 @@ class PassThroughWriter:
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
         """Write the rows of a chunk with the values of each new column."""
         if chunk.batch is None:
-            raise InvalidValueError("rows of Parquet are needed here")
+            raise InvalidValueError("chunk must come from a Parquet file, got one of another format")
         new = [_array(added[field.name], field.type) for field in self._added]
         arrays = [self._column(chunk.batch, index) for index in self._kept]
         self._writer.write_batch(pa.RecordBatch.from_arrays([*arrays, *new], schema=self._schema))
@@ -66,21 +66,21 @@ class PassThroughWriter:
         """Write the end of the file; the stream stays open."""
         self._writer.close()
 
-    discard = close  # or else the writer would do it when it is deleted, with the stream closed
+    discard = close  # a writer that is still open would write to the closed stream when it is deleted
 
 
 def common_schema(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
-    """Return the schema that holds the rows of several Parquet files, which may lack columns or have them empty.
+    """Return a schema for the rows of several Parquet files, in some of which columns may be missing or all null.
 
     Parameters
     ----------
     schemas : dict
-        The schema of each file.
+        The schema of each file by its name.
 
     Raises
     ------
     InvalidValueError
-        If a column has different types.
+        If the types of a column differ.
     """
     (first, common), *others = schemas.items()
     for name, schema in others:
@@ -94,31 +94,31 @@ def common_schema(schemas: Mapping[str, pa.Schema]) -> pa.Schema:
 
 
 def _with_text_names(metadata: dict[bytes, bytes] | None) -> dict[bytes, bytes] | None:
-    """Return a schema's metadata, in which pandas is not told that all names of columns are numbers or tuples."""
+    """Return a schema's metadata, changed so that pandas reads column names as strings, not as numbers or tuples."""
     if not metadata or b"pandas" not in metadata:
         return metadata
-    described = json.loads(metadata[b"pandas"])
-    indexes = described.get("column_indexes", [])
+    description = json.loads(metadata[b"pandas"])
+    indexes = description.get("column_indexes", [])
     if len(indexes) <= 1 and all(index["pandas_type"] in ("unicode", "string", "empty") for index in indexes):
         return metadata
     name = {"name": None, "field_name": None, "pandas_type": "unicode", "numpy_type": "object", "metadata": None}
-    return {**metadata, b"pandas": json.dumps({**described, "column_indexes": [name]}).encode()}
+    return {**metadata, b"pandas": json.dumps({**description, "column_indexes": [name]}).encode()}
 
 
 class SpoolingWriter:
-    """Keeps rows on the disk until the last one is there, since the columns and their types depend on all of them.
+    """Collect rows in a temporary file and write them at the end, when all columns and their types are known.
 
-    In Parquet, a column of bools, of numbers, of strings, or of lists of these gets that type, nulls aside. Any other
-    column becomes text, in which what is not a string stands as JSON.
+    In Parquet, a column whose values, except nulls, are all bools, numbers, strings, or lists of these gets that type.
+    Any other column becomes text, with JSON for values that are not strings.
 
     Parameters
     ----------
     stream : binary file
     delimiter : str or None
-        Of CSV and TSV; None writes Parquet.
+        The delimiter of CSV or TSV; None writes Parquet.
     columns : Columns
     added : list of pyarrow.Field
-        Of the new columns.
+        The new columns.
     """
 
     def __init__(self, stream: BinaryIO, delimiter: str | None, columns: Columns, added: list[pa.Field]) -> None:
@@ -128,7 +128,7 @@ class SpoolingWriter:
         self._spool = JsonLinesWriter(self._file, columns)
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
-        """Keep the rows of a chunk with the values of each new column."""
+        """Collect the rows of a chunk with the values of each new column."""
         for row in chunk.rows:
             for name, value in row.items():
                 if name not in self._columns.dropped:
@@ -143,19 +143,19 @@ class SpoolingWriter:
             else:
                 columns = Columns([*self._kinds, *self._columns.added], frozenset(), [])
                 table = DelimitedWriter(self._stream, columns, self._delimiter)
-                for rows in self._chunks():
+                for rows in self._collected_rows():
                     table.write(Chunk(columns.kept, [*range(len(rows))], [*rows]), {})
                 table.close()
 
     def discard(self) -> None:
-        """Remove the rows from the disk."""
+        """Delete the temporary file."""
         self._file.close()
 
     def _write_parquet(self) -> None:
         fields = [pa.field(name, _arrow_type(kind)) for name, kind in self._kinds.items()]
         schema = pa.schema([*fields, *self._added])
         with pyarrow.parquet.ParquetWriter(self._stream, schema) as writer:
-            for rows in self._chunks():
+            for rows in self._collected_rows():
                 arrays = [
                     _array([self._value(row, field.name) for row in rows], field.type) for field in schema
                 ]  # fmt: skip
@@ -164,16 +164,16 @@ class SpoolingWriter:
     def _value(self, row: JsonObject, name: str) -> Any:
         value = row.get(name)
         is_json = self._kinds.get(name) == "mixed" and value is not None
-        return cells(row)[name] if is_json else value
+        return csv_cells(row)[name] if is_json else value
 
-    def _chunks(self) -> Iterator[list[JsonObject]]:
+    def _collected_rows(self) -> Iterator[list[JsonObject]]:
         self._file.seek(0)
-        while lines := [*islice(self._file, ROWS_AT_ONCE)]:
-            yield [parsed_row(line.decode()) for line in lines]
+        while lines := [*islice(self._file, BATCH_ROWS)]:
+            yield [parse_row(line.decode()) for line in lines]
 
 
 def _kind(value: Any) -> str:
-    """Return what kind of value a column is to hold: a key of SCALARS, or "list of " and one."""
+    """Return the kind of a value: a key of SCALAR_TYPES, or "list of " followed by one."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -184,14 +184,14 @@ def _kind(value: Any) -> str:
         return "float"
     if isinstance(value, list):
         kind = "null"
-        for held in value:
-            kind = _common_kind(kind, _kind(held))
+        for item in value:
+            kind = _common_kind(kind, _kind(item))
         return "mixed" if kind == "mixed" else f"list of {kind}"
     return "str" if isinstance(value, str) else "mixed"
 
 
 def _common_kind(one: str, other: str) -> str:
-    """Return the kind of a column that holds values of two kinds."""
+    """Return the kind of a column that contains values of two kinds."""
     if one == other or other == "null":
         return one
     if one == "null":
@@ -205,18 +205,18 @@ def _common_kind(one: str, other: str) -> str:
 
 
 def _arrow_type(kind: str) -> pa.DataType:
-    return pa.list_(_arrow_type(kind.removeprefix("list of "))) if kind.startswith("list of ") else SCALARS[kind]
+    return pa.list_(_arrow_type(kind.removeprefix("list of "))) if kind.startswith("list of ") else SCALAR_TYPES[kind]
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:
-        return pa.array([_without_surrogates(value) for value in values], kind)
+        return pa.array([_replace_surrogates(value) for value in values], kind)
 
 
-def _without_surrogates(value: Any) -> Any:
-    """Return a value with question marks for halves of surrogate pairs, which UTF-8 cannot hold."""
+def _replace_surrogates(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which UTF-8 cannot encode, by question marks."""
     if isinstance(value, list):
-        return [_without_surrogates(held) for held in value]
+        return [_replace_surrogates(item) for item in value]
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

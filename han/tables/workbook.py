@@ -1,4 +1,4 @@
-"""Excel workbooks as tables of text."""
+"""Reading of Excel workbooks as tables of text."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     Returns
     -------
     rows : iterator of Record
-        The rows that are not empty, padded to the length of the first one; longer ones are bad.
+        The rows that are not empty, padded to the length of the first one; longer rows are bad.
     note : str
-        The name of the sheet, if there are several.
+        A message for the user that names the sheet if there are several; otherwise "".
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # openpyxl warns of styles that it ignores
+            warnings.simplefilter("ignore")  # openpyxl warns about styles that it ignores
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise InvalidValueError(f"is not an Excel workbook: {error}") from error
@@ -57,10 +57,10 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
 
 
 def _rows(sheet: Any) -> Iterator[Record]:
-    sheet.reset_dimensions()  # some programs write them wrongly
+    sheet.reset_dimensions()  # some programs write wrong ones
     width = 0
     for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-        texts = [_text(cell) for cell in cells]
+        texts = [_cell_text(cell) for cell in cells]
         while texts and not texts[-1]:
             texts.pop()
         if texts:
@@ -69,14 +69,13 @@ def _rows(sheet: Any) -> Iterator[Record]:
             yield Record(number, texts + [""] * (width - len(texts)), [], problem)
 
 
-def _text(cell: Any) -> str:
-    """Return the value of a cell as text."""
+def _cell_text(cell: Any) -> str:
     if cell is None:
         return ""
     if isinstance(cell, str):
         from openpyxl.utils.escape import unescape
 
-        return str(unescape(cell))  # such as _x000D_, a carriage return
+        return str(unescape(cell))  # Excel writes a carriage return as _x000D_, for example
     if isinstance(cell, datetime.datetime | datetime.date | datetime.time):
         return cell.isoformat()
     return str(cell)

@@ -1,4 +1,4 @@
-"""Tables written a chunk at a time, as CSV, TSV or JSON Lines."""
+"""Writing of tables chunk by chunk, in CSV, TSV or JSON Lines."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from han.exceptions import InvalidValueError
-from han.tables.json_text import cells, object_text
+from han.tables.json_text import csv_cells, json_line
 
 if TYPE_CHECKING:
     from han.tables.table import Chunk
 
-DELIMITERS = {"csv": ",", "tsv": "\t"}
-
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table that is written.
+    """The columns of an output table.
 
     Attributes
     ----------
     kept : list of str
-        Those of the input, in order. JSON Lines may have others too.
+        Columns copied from the input, in order. Rows of JSON Lines may have further columns.
     dropped : frozenset of str
-        Those of the input that are left out.
+        Columns of the input that are left out.
     added : list of str
-        New ones, which stand last.
+        New columns, which come last.
     """
 
     kept: list[str]
@@ -37,25 +35,25 @@ class Columns:
 
 
 class RowWriter(Protocol):
-    """Writes chunks of a table together with new columns."""
+    """Write chunks of a table together with new columns."""
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
-        """Write the rows of a chunk with the values of each new column; they reach the stream at once if they can."""
+        """Write the rows of a chunk with the values of each new column, immediately if the format allows it."""
 
     def close(self) -> None:
-        """Write what is left to write; the stream stays open."""
+        """Write what is pending; the stream stays open."""
 
     def discard(self) -> None:
-        """Let go of what is left to write."""
+        """Discard what is pending."""
 
 
-def rows_added(added: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
-    """Return new columns as rows."""
+def added_rows(added: Mapping[str, Sequence[Any]], count: int) -> list[dict[str, Any]]:
+    """Return new columns as a list of rows."""
     return [{name: values[index] for name, values in added.items()} for index in range(count)]
 
 
 class JsonLinesWriter:
-    """Writes JSON Lines; objects that were read from JSON keep the text of their values.
+    """Write JSON Lines; values read from JSON keep their original text.
 
     Parameters
     ----------
@@ -68,20 +66,20 @@ class JsonLinesWriter:
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
         """Write the rows of a chunk with the values of each new column."""
-        for row, new in zip(chunk.rows, rows_added(added, len(chunk)), strict=True):
-            line = object_text(row, self._columns.dropped, new) + "\n"
-            # UTF-8 cannot hold half of a surrogate pair; JSON can, as an escape.
+        for row, new in zip(chunk.rows, added_rows(added, len(chunk)), strict=True):
+            line = json_line(row, self._columns.dropped, new) + "\n"
+            # UTF-8 cannot encode half of a surrogate pair; JSON can escape it.
             self._stream.write(line.encode("utf-8", "backslashreplace"))
         self._stream.flush()
 
     def close(self) -> None:
-        """Do nothing: all is written."""
+        """Do nothing: everything has been written."""
 
     discard = close
 
 
 class DelimitedWriter:
-    """Writes CSV or TSV in UTF-8, with a header.
+    """Write CSV or TSV in UTF-8, with a header.
 
     Parameters
     ----------
@@ -89,7 +87,7 @@ class DelimitedWriter:
     columns : Columns
     delimiter : str
     quoted : bool, default True
-        Whether cells are quoted where they have to be. Without that, they must not hold delimiters or line breaks.
+        Whether cells that need quotes are quoted. If not, they must not contain delimiters or line breaks.
     """
 
     def __init__(self, stream: BinaryIO, columns: Columns, delimiter: str, quoted: bool = True) -> None:
@@ -97,12 +95,12 @@ class DelimitedWriter:
         self._names = [*columns.kept, *columns.added]
         self._text = io.StringIO(newline="")
         self._delimiter = delimiter
-        self._quoted = quoted or len(self._names) == 1  # where an empty cell would be an empty line
+        self._quoted = quoted or len(self._names) == 1  # otherwise an empty cell would be an empty line
         self._minimal, self._all = (
             csv.writer(self._text, delimiter=delimiter, lineterminator="\n", quoting=quoting)
             for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
         )
-        self._add(self._names)  # the header
+        self._add_row(self._names)  # the header
 
     def write(self, chunk: Chunk, added: Mapping[str, Sequence[Any]]) -> None:
         """Write the rows of a chunk with the values of each new column.
@@ -110,8 +108,8 @@ class DelimitedWriter:
         Raises
         ------
         InvalidValueError
-            If a row has a column that is not in the header, and nothing of the chunk is written; or, without quotes, if
-            a cell holds a delimiter or a line break.
+            If a row has a column that is not in the header, in which case no row of the chunk is written; or, without
+            quotes, if a cell contains a delimiter or a line break.
         """
         known = {*self._columns.kept, *self._columns.dropped}
         rows = chunk.rows
@@ -119,25 +117,25 @@ class DelimitedWriter:
             if not row.keys() <= known:
                 unknown = next(name for name in row if name not in known)
                 raise InvalidValueError(
-                    f"line {number} has the column {unknown!r}, which the first rows do not have, {[*known]}; "
-                    "jsonl output can have it"
+                    f"line {number} has the column {unknown!r}, which is not in the first rows, {[*known]}; "
+                    "write jsonl to keep such columns"
                 )
-        for row, new in zip(rows, rows_added(added, len(chunk)), strict=True):
-            found = {**cells(row), **cells(new)}
-            self._add([found.get(name, "") for name in self._names])
+        for row, new in zip(rows, added_rows(added, len(chunk)), strict=True):
+            cells = {**csv_cells(row), **csv_cells(new)}
+            self._add_row([cells.get(name, "") for name in self._names])
         self._flush()
 
-    def _add(self, fields: Sequence[str]) -> None:
+    def _add_row(self, fields: Sequence[str]) -> None:
         if self._quoted:
-            # `csv` does not quote a lone carriage return, but its readers take one for the end of a row.
+            # The `csv` module does not quote a lone carriage return, but reads it as the end of a row.
             has_return = any("\r" in field for field in fields)
             (self._all if has_return else self._minimal).writerow(fields)
             return
         for name, field in zip(self._names, fields, strict=True):
             if any(character in field for character in (self._delimiter, "\r", "\n")):
                 raise InvalidValueError(
-                    f"column {name!r} has a cell with a delimiter or a line break in it, which a table without quotes "
-                    "cannot hold; write csv, jsonl or parquet instead"
+                    f"column {name!r} has a cell that contains a delimiter or a line break, which is not possible in a "
+                    "table without quotes; write csv, jsonl or parquet instead"
                 )
         self._text.write(self._delimiter.join(fields) + "\n")
 
@@ -152,4 +150,4 @@ class DelimitedWriter:
         self._flush()
 
     def discard(self) -> None:
-        """Do nothing: the rows are written."""
+        """Do nothing: the rows have been written."""

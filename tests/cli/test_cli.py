@@ -130,7 +130,7 @@ def test_train_replaces_an_earlier_model_only_if_forced_and_reports_the_coverage
     [
         (("train", "missing.csv"), "no such file"),
         (("train", "news.csv", "--text", "body", "--label", "topic"), "text must be a column of news.csv, got 'body'"),
-        (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "holds something else"),
+        (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "has other contents"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "nowhere.txt"), "no such file"),
         (
             ("train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "0"),
@@ -202,7 +202,7 @@ def test_explain_shows_a_text_in_the_terminal(saved):
     result = run("explain", "model", "--text", "Shares fell. A goal!", folder=saved)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert lines[0].endswith("[attention: the darker, the more weight]")
+    assert lines[0].endswith("[attention: the darker, the higher the weight]")
     assert [line[7:] for line in lines[1:3]] == ["Shares fell.", "A goal!"]
     assert lines[3].startswith("strongest words: ")
     assert "\x1b" not in result.stdout  # colours are for terminals
@@ -652,7 +652,7 @@ def test_info_and_export(saved, tmp_path):
     assert result.stdout == "wrote served, served/assets.extra/tokenizer.json\n"
     result = run("export", str(saved / "model"), "model.onnx", folder=tmp_path)
     assert result.returncode == 2
-    assert "model.onnx' exists; overwrite=True (han export --force) replaces it" in result.stderr
+    assert "model.onnx' exists; use overwrite=True (han export --force) to replace it" in result.stderr
     assert run("export", str(saved / "model"), "model.onnx", "--force", folder=tmp_path).returncode == 0
     result = run("export", str(saved / "model"), "out.xyz", folder=tmp_path)
     assert (result.returncode, (tmp_path / "out.xyz").exists()) == (2, False)

@@ -26,7 +26,7 @@ def test_training_curve_shows_both_measures_and_the_kept_epoch(tmp_path):
         assert image.size[0] > 500
 
 
-def test_training_curve_rings_the_epoch_that_the_monitored_measure_kept():
+def test_training_curve_marks_the_best_epoch_of_the_monitored_metric():
     loss, _ = training_curve(HISTORY, "accuracy").axes
     assert [line.get_xydata().tolist() for line in loss.lines][-1] == [[3, 0.7]]
 
@@ -50,7 +50,7 @@ def test_class_names_are_not_formulas(tmp_path):
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["$5-$10", "a$%$"]
 
 
-def test_class_names_that_no_font_has_are_drawn(tmp_path):
+def test_class_names_with_unprintable_characters_are_drawn(tmp_path):
     figure = confusion_figure(np.eye(2, dtype=int), np.array(["\ud800x", "a\x80b"]))
     figure.savefig(tmp_path / "confusion.png")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["\ufffdx", "a\ufffdb"]

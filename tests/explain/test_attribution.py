@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from han.explain.attribution import METHODS, attribute
-from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
 from han.text.splitting import DocumentSplitter
 from tests import plain
+from tests.explain.documents import as_lists, random_corpus
 
 TEXTS = [
     "Shares fell. Profits would halve, it said!",
@@ -23,49 +23,7 @@ def corpus(fitted):
     return Corpus.encode(TEXTS, DocumentSplitter(), fitted.vocabulary_)
 
 
-@pytest.fixture(params=[("lstm", True, 60), ("gru", False, 0)], ids=["lstm, residual, n-grams", "gru"])
-def network(request, rng):
-    cell, residual, ngrams = request.param
-    model = HierarchicalAttentionNetwork(
-        40, 3, embedding_dim=6, units=4, cell=cell, residual=residual, ngrams=ngrams, seed=5
-    )
-    model.build((None, None, None))
-    if model.evidence is not None:
-        pairs = rng.choice(40 * 40, 40, replace=False) + 40
-        model.evidence.keys.assign(np.sort([*rng.choice(40, 20, replace=False), *pairs]))
-        model.evidence.table.assign(rng.normal(0, 3, (60, 3)))
-        model.evidence.bias.assign([0.3, 0.0, -0.2])
-    # Larger weights, for probabilities that differ.
-    model.embedding.embeddings.assign(model.embedding.embeddings * 20)
-    model.classifier.kernel.assign(model.classifier.kernel * 12)
-    return model
-
-
-def random_corpus(rng, documents=(3, 1, 0, 2)):
-    lengths = rng.integers(1, 6, sum(documents))
-    lengths[0] = 1
-    return Corpus(
-        rng.integers(1, 40, lengths.sum()).astype(np.int32),
-        np.concatenate([[0], np.cumsum(lengths)]),
-        np.concatenate([[0], np.cumsum(documents)]),
-    )
-
-
-def as_lists(corpus):
-    words = np.split(corpus.word_ids, corpus.sentence_starts[1:-1])
-    return [
-        words[start:end] for start, end in zip(corpus.document_starts[:-1], corpus.document_starts[1:], strict=True)
-    ]
-
-
-def without(document, sentence, word=None):
-    """Return a document, a list of arrays of words, with a sentence or one of its words deleted."""
-    rest = list(document)
-    rest[sentence] = [] if word is None else np.delete(rest[sentence], word)
-    return [words for words in rest if len(words)]
-
-
-def test_attention_is_that_of_the_decision(network, rng):
+def test_attention_scores_are_the_weights_of_the_prediction(network, rng):
     corpus = random_corpus(rng)
     scores = attribute(network, corpus, "attention")
     for number, document in enumerate(as_lists(corpus)):
@@ -77,23 +35,7 @@ def test_attention_is_that_of_the_decision(network, rng):
         np.testing.assert_allclose(scores.word_scores[start:end], np.concatenate([[], *words]), atol=1e-5)
 
 
-def test_occlusion_is_the_fall_without_the_word_or_sentence(network, rng):
-    corpus = random_corpus(rng)
-    targets = rng.integers(0, 3, len(corpus))
-    scores = attribute(network, corpus, "occlusion", targets)
-    words, sentences = [], []
-    for document, target in zip(as_lists(corpus), targets, strict=True):
-        whole = plain.classify(network, document)[0][target]
-        for number, sentence in enumerate(document):
-            sentences.append(whole - plain.classify(network, without(document, number))[0][target])
-            for word in range(len(sentence)):
-                words.append(whole - plain.classify(network, without(document, number, word))[0][target])
-    np.testing.assert_allclose(scores.word_scores, words, atol=1e-5)
-    np.testing.assert_allclose(scores.sentence_scores, sentences, atol=1e-5)
-    assert np.abs(words).max() > 0.05
-
-
-def test_gradients_are_those_of_finite_differences(network, rng):
+def test_gradients_agree_with_finite_differences(network, rng):
     corpus = random_corpus(rng)
     targets = rng.integers(0, 3, len(corpus))
     expected, integrated, h, steps = [], [], 1e-4, 40
@@ -102,13 +44,13 @@ def test_gradients_are_those_of_finite_differences(network, rng):
         def slopes(document, target, scale):
             """The slope of the target's probability as each word's inputs grow, at scaled inputs."""
             vectors = [scale * network.embedding.embeddings.numpy()[ids].astype(float) for ids in document]
-            said = [scale * part for part in plain.shares(network, document)]
+            evidence = [scale * part for part in plain.shares(network, document)]
             result = []
             for sentence, ids in enumerate(document):
                 for word in range(len(ids)):
                     moved = []
                     for sign in (1, -1):
-                        inputs = [part.copy() for part in vectors], [part.copy() for part in said]
+                        inputs = [part.copy() for part in vectors], [part.copy() for part in evidence]
                         for part in inputs:
                             part[sentence][word] *= 1 + sign * h / scale
                         moved.append(plain.read(network, *inputs)[0][target])
@@ -127,12 +69,12 @@ def test_gradients_are_those_of_finite_differences(network, rng):
     assert np.abs(expected).max() > 0.02
 
 
-def test_integrated_gradients_share_out_the_difference(fitted, corpus):
+def test_integrated_gradients_are_complete(fitted, corpus):
     scores = attribute(fitted.model_, corpus, "integrated_gradients")
     empty = fitted.predict_proba([""])[0]
     for number, (first, last) in enumerate(zip(corpus.document_starts[:-1], corpus.document_starts[1:], strict=True)):
         target = scores.probabilities[number].argmax()
-        # Not what an empty document has: zero vectors still are words.
+        # The baseline is not an empty document: zero vectors are words too.
         assert scores.completeness_errors[number] < 2e-3
         assert last > first or scores.probabilities[number, target] == pytest.approx(empty[target])
     coarse = attribute(fitted.model_, corpus, "integrated_gradients", n_steps=1)
@@ -150,7 +92,7 @@ def test_methods_agree_on_the_probabilities_and_the_shapes(fitted, corpus, metho
 
 
 @pytest.mark.parametrize("method", ["gradient_x_input", "integrated_gradients", "occlusion"])
-def test_what_speaks_for_one_of_two_classes_speaks_against_the_other(fitted, corpus, method):
+def test_what_increases_the_probability_of_one_of_two_classes_decreases_the_other(fitted, corpus, method):
     one, other = (attribute(fitted.model_, corpus, method, np.full(len(TEXTS), target)) for target in (0, 1))
     np.testing.assert_allclose(one.word_scores, -other.word_scores, atol=1e-5)
     assert np.abs(one.word_scores).max() > 1e-3
@@ -159,7 +101,7 @@ def test_what_speaks_for_one_of_two_classes_speaks_against_the_other(fitted, cor
 @pytest.mark.parametrize("method", METHODS)
 def test_batches_do_not_change_scores(fitted, corpus, method, monkeypatch):
     expected = attribute(fitted.model_, corpus, method)
-    monkeypatch.setattr("han.explain.attribution.MAX_BATCH_WORDS", 10)
+    monkeypatch.setattr("han.explain.occlusion.MAX_BATCH_WORDS", 10)
     monkeypatch.setattr("han.explain.attribution.BATCH_WORDS", 10)
     for value, reference in zip(attribute(fitted.model_, corpus, method), expected, strict=True):
         np.testing.assert_allclose(value, reference, atol=1e-5)

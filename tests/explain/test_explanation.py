@@ -37,7 +37,7 @@ def test_attention_of_any_text(fitted, text):
         assert sentence.text == text[sentence.start : sentence.end]
         words += sentence.words
     assert [text[word.start : word.end] for word in words] == [word.text for word in words]
-    # All that is visible has been read: nothing of these texts is cut.
+    # All visible characters have been read: none of these texts is truncated.
     assert visible("".join(word.text for word in words)) == visible(text)
     assert Explanation.from_json(explanation.to_json()) == explanation
     np.testing.assert_allclose(explanation.probabilities, fitted.predict_proba([text])[0], atol=1e-5)
@@ -56,8 +56,8 @@ def test_scores_are_combined_as_in_the_paper(fitted, news):
         explanation.combined_scores("square")
 
 
-def test_a_frame_has_a_row_a_word(fitted, news):
-    (explanation,) = fitted.explain([news[2][0] + " \ud800."])  # half of a surrogate pair is a word like any other
+def test_a_frame_has_a_row_for_each_word(fitted, news):
+    (explanation,) = fitted.explain([news[2][0] + " \ud800."])  # half of a surrogate pair is an ordinary word
     frame = explanation.to_frame()
     assert frame["word"].tolist() == [word.text for sentence in explanation.sentences for word in sentence.words]
     assert frame.groupby("sentence")["word_score"].sum().to_numpy() == pytest.approx(1.0, abs=1e-5)
@@ -76,10 +76,10 @@ def test_everything_survives_json(fitted, method):
         assert json.loads(again.to_json()) == explanation.to_dict()
 
 
-def test_other_data_is_refused(fitted):
+def test_invalid_data_is_rejected(fitted):
     values = fitted.explain(["Shares fell."])[0].to_dict()
     for broken in ({}, {**values, "sentences": 3}, {**values, "text": "Nothing of it."}, {**values, "predicted": "x"}):
-        with pytest.raises(ValueError, match="values must be what to_dict returns"):
+        with pytest.raises(ValueError, match="values must be the result of to_dict"):
             Explanation.from_dict(broken)
     with pytest.raises(ValueError, match="Expecting value"):
         Explanation.from_json("no")
@@ -97,7 +97,7 @@ def stemming():
 
 
 @pytest.mark.parametrize("method", ["attention", "integrated_gradients"])
-def test_words_that_a_tokenizer_changed(stemming, method):
+def test_words_changed_by_a_tokenizer(stemming, method):
     text = "A fine film, the 5th. I LIKED it; others walked."
     (explanation,) = stemming.explain([text], method=method)
     words = [word for sentence in explanation.sentences for word in sentence.words]
@@ -120,7 +120,7 @@ def test_words_that_a_tokenizer_changed(stemming, method):
     assert frame.to_json()
 
 
-def test_words_without_any_place_have_scores():
+def test_words_without_offsets_have_scores():
     (explanation,) = train(settings={"tokenizer": lambda sentence: [f"w{len(sentence)}", "x"]}).explain(
         ["So good! Yes."]
     )

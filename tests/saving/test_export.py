@@ -1,4 +1,4 @@
-"""What was exported, run by programs that have no `han`."""
+"""Exports, run without `han`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ np.save(sys.argv[3], result["probabilities"].numpy())
 
 @pytest.fixture(scope="module")
 def texts(news):
-    """Documents, of no words and of none that are known too."""
+    """Documents, some without words or without known words."""
     return [*news[2][::5], "", "Zzz qqq xxyzzy.", "One. Two. A goal in the market!"]
 
 
@@ -48,7 +48,7 @@ def onnx_probabilities(path, block):
         ({"cell": "gru", "residual": False}, "three"),
         ({"pooling": "max", "ngram_evidence": False}, "two"),
         ({"pooling": "mean", "calibrate": True}, "three"),
-        ({"cell": "gru"}, "several"),
+        ({"cell": "gru"}, "multi-label"),
     ],
     ids=str,
 )
@@ -57,13 +57,13 @@ def test_onnx_gives_the_same_probabilities(settings, labels, news, texts, tmp_pa
     y = {
         "two": two,
         "three": np.where(np.arange(len(two)) % 4 == 0, "other", two),
-        "several": [[label, "even"] if index % 2 == 0 else [label] for index, label in enumerate(two)],
+        "multi-label": [[label, "even"] if index % 2 == 0 else [label] for index, label in enumerate(two)],
     }[labels]
     classifier = HANClassifier(**SETTINGS, **settings).fit(X, y)
     path, _ = classifier.export(tmp_path / "model.onnx", format="onnx")
     expected, block = classifier.predict_proba(texts), classifier.encode(texts)
     np.testing.assert_allclose(onnx_probabilities(path, block), expected, atol=1e-5)
-    # Alone, and with more padding.
+    # One document alone, with more padding.
     for row in (0, len(texts) - 3):
         alone = np.pad(block[[row]], [(0, 0), (0, 3), (0, 2)])
         np.testing.assert_allclose(onnx_probabilities(path, alone), expected[[row]], atol=1e-5)
@@ -85,7 +85,7 @@ def test_savedmodel_gives_the_same_probabilities_without_han(fitted, texts, tmp_
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), fitted.predict_proba(texts), atol=1e-5)
 
 
-def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
+def test_documents_can_be_encoded_from_the_tokenizer_settings(fitted, texts, tmp_path):
     _, beside = fitted.export(tmp_path / "model.onnx", format="onnx")
     assert beside.name == "model.tokenizer.json"
     settings = json.loads(beside.read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ def test_tokenizer_settings_suffice_to_encode(fitted, texts, tmp_path):
     assert found[:3] == [ids["it"], ids["is"], ids["not"]]
 
 
-def test_encode_is_what_the_network_reads(fitted, texts):
+def test_encode_returns_the_input_of_the_network(fitted, texts):
     block = fitted.encode(texts)
     assert block.dtype == np.int32
     np.testing.assert_allclose(fitted.model_(block).numpy(), fitted.predict_proba(texts), atol=1e-6)
@@ -124,7 +124,7 @@ def test_documents_without_words(fitted, tmp_path):
     np.testing.assert_allclose(onnx_probabilities(path, block), fitted.predict_proba([""]), atol=1e-5)
 
 
-def test_half_of_a_surrogate_pair_is_a_word_like_any_other(tmp_path):
+def test_half_of_a_surrogate_pair_is_an_ordinary_word(tmp_path):
     classifier = HANClassifier(**SETTINGS).fit(["good \ud83d", "bad film"] * 10, [1, 0] * 10)
     classifier.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").vocabulary_.words == classifier.vocabulary_.words
@@ -132,13 +132,13 @@ def test_half_of_a_surrogate_pair_is_a_word_like_any_other(tmp_path):
     assert json.loads(beside.read_text(encoding="utf-8"))["words"] == classifier.vocabulary_.words
 
 
-def test_refusals(fitted, tmp_path, monkeypatch):
+def test_invalid_exports_are_rejected(fitted, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="format must be one of 'savedmodel', 'onnx', got 'tflite'"):
         fitted.export(tmp_path / "x", format="tflite")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "cat.png").touch()
     with pytest.raises(
-        DestinationError, match=r"a SavedModel needs a new folder, got '.*there', which holds something"
+        DestinationError, match=r"a SavedModel needs a new folder, got '.*there', which has other contents"
     ):
         fitted.export(tmp_path / "there", overwrite=True)
     (tmp_path / "file").touch()
@@ -152,7 +152,7 @@ def test_refusals(fitted, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "form", "message"),
+    ("name", "export_format", "message"),
     [
         ("out.xyz", None, "path must end in .onnx for an ONNX file, or have no suffix for a SavedModel folder"),
         ("out.keras", None, "path must end in .onnx"),
@@ -161,18 +161,18 @@ def test_refusals(fitted, tmp_path, monkeypatch):
         ("out", "onnx", 'path must end in .onnx for format="onnx"'),
     ],
 )
-def test_names_that_say_another_format_are_refused(name, form, message, fitted, tmp_path):
+def test_suffixes_must_match_the_format(name, export_format, message, fitted, tmp_path):
     with pytest.raises(InvalidValueError, match=message):
-        fitted.export(tmp_path / name, format=form)
+        fitted.export(tmp_path / name, format=export_format)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_earlier_export_is_replaced_only_if_that_is_asked_for(fitted, tmp_path):
+def test_an_earlier_export_is_replaced_only_with_overwrite(fitted, tmp_path):
     other = HANClassifier(**SETTINGS).fit(["good film", "bad film"] * 10, [1, 0] * 10)
     (tmp_path / "saved" / "lost+found").mkdir(parents=True)  # as in a new volume
     for name in ("Model.ONNX", "saved"):
         first = {path: path.read_bytes() for path in other.export(tmp_path / name) if path.is_file()}
-        with pytest.raises(DestinationError, match=f"{name}' exists; overwrite=True"):
+        with pytest.raises(DestinationError, match=f"{name}' exists; use overwrite=True"):
             fitted.export(tmp_path / name)
         assert {path: path.read_bytes() for path in first} == first
         fitted.export(tmp_path / name, overwrite=True)

@@ -31,7 +31,7 @@ LABELS = ["good", "bad"] * 10
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 1, "batch_size": 8, "random_state": 0, "verbose": 0}
 
 
-class Grade(str, Enum):  # noqa: UP042 what people write
+class Grade(str, Enum):  # noqa: UP042 - a common pattern
     GOOD = "good"
     BAD = "bad"
 
@@ -59,7 +59,7 @@ def test_a_new_process_predicts_the_same(fitted, news, tmp_path):
     assert run.stderr == ""
 
 
-def test_everything_fitted_comes_back(small, tmp_path):
+def test_all_fitted_attributes_are_restored(small, tmp_path):
     small.save(tmp_path / "model")
     loaded = HANClassifier.load(tmp_path / "model")
     assert loaded.get_params() == small.get_params()
@@ -74,7 +74,7 @@ def test_everything_fitted_comes_back(small, tmp_path):
     ]
 
 
-def test_what_json_cannot_hold_as_it_is(tmp_path):
+def test_parameters_that_json_lacks(tmp_path):
     classifier = HANClassifier(**SMALL, embeddings={"film": [1.0, 0.0]}, class_weight={3: 1, np.int64(7): 2.5})
     classifier.set_params(calibrate=True).fit(TEXTS, [3, 7] * 10).save(tmp_path / "model")
     loaded = HANClassifier.load(tmp_path / "model")
@@ -88,7 +88,7 @@ def test_what_json_cannot_hold_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize("labels", [[3, 7], [True, False], ["é", "日本"]])
-def test_classes_keep_their_type(labels, tmp_path):
+def test_classes_keep_their_types(labels, tmp_path):
     y = np.array([*labels] * 10)
     classifier = HANClassifier(**SMALL).fit(TEXTS, y)
     classifier.save(tmp_path / "model")
@@ -112,9 +112,9 @@ def test_classes_keep_their_type(labels, tmp_path):
         pd.Series([np.array(["a"]), np.array(["a", "b"])]),
     ],
 )  # fmt: skip
-def test_classes_of_whatever_fit_takes_for_labels_come_back(small, y, tmp_path):
+def test_classes_of_all_label_types_are_restored(small, y, tmp_path):
     form = LabelEncoder.learn(y, len(y))
-    # The network does not know what its classes are called.
+    # The network does not depend on the names of the classes.
     saved = replace(small._saved(), classes=form.classes)
     write_json(tmp_path / "settings.json", _to_settings(saved))
     read = _from_settings(read_json(tmp_path / "settings.json", dict), small.vocabulary_)["classes"]
@@ -145,7 +145,7 @@ def test_a_column_of_floats_after_dropna(tmp_path):
 
 
 @pytest.mark.slow
-def test_classifiers_of_floats_come_back_from_other_processes():
+def test_classifiers_with_float_classes_return_from_other_processes():
     result = cross_validate(
         HANClassifier(**SMALL), TEXTS, np.array([0.0, 1.0] * 10), cv=2, n_jobs=2, return_estimator=True,
         error_score="raise",
@@ -154,7 +154,7 @@ def test_classifiers_of_floats_come_back_from_other_processes():
         assert classifier.predict(TEXTS).dtype == np.float64
 
 
-def test_a_saved_classifier_is_replaced_and_other_files_stay(small, tmp_path):
+def test_saving_replaces_a_classifier_and_keeps_other_files(small, tmp_path):
     folder = tmp_path / "model"
     small.save(folder)
     (folder / "notes.txt").write_text("mine")
@@ -167,19 +167,19 @@ def test_a_saved_classifier_is_replaced_and_other_files_stay(small, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_an_empty_folder_is_a_place_for_a_classifier(small, tmp_path):
+def test_a_classifier_can_be_saved_in_an_empty_folder(small, tmp_path):
     small.save(tmp_path)
     assert HANClassifier.load(tmp_path).history_ == small.history_
 
 
-def test_what_is_not_a_classifier_is_never_overwritten(small, tmp_path):
+def test_other_folders_are_never_overwritten(small, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "cat.png").write_bytes(b"png")
-    with pytest.raises(DestinationError, match=r"photos.*holds something else"):
+    with pytest.raises(DestinationError, match=r"photos.*has other contents"):
         small.save(folder)
     (tmp_path / "file").write_text("text")
-    with pytest.raises(DestinationError, match="a model needs a new folder"):
+    with pytest.raises(DestinationError, match="a classifier needs a new folder"):
         small.save(tmp_path / "file")
     assert [path.name for path in folder.iterdir()] == ["cat.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "photos"]
@@ -196,7 +196,7 @@ def test_a_changed_file_is_named(name, small, tmp_path):
         with pytest.raises(ModelFileError, match=name):
             HANClassifier.load(tmp_path / "model")
     path.unlink()
-    with pytest.raises(ModelFileError, match=f"no {name} in it"):
+    with pytest.raises(ModelFileError, match=f"without {name}"):
         HANClassifier.load(tmp_path / "model")
 
 
@@ -207,7 +207,7 @@ def test_the_card_may_be_edited(small, tmp_path):
 
 
 @pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
-def test_every_format_is_still_read(version, tmp_path):
+def test_every_version_of_the_format_can_be_read(version, tmp_path):
     loaded = HANClassifier.load(SAVED / f"{version}")
     expected = json.loads((SAVED / f"{version}.json").read_text())
     np.testing.assert_allclose(loaded.predict_proba(expected["documents"]), expected["probabilities"], atol=1e-6)
@@ -215,7 +215,7 @@ def test_every_format_is_still_read(version, tmp_path):
     assert HANClassifier.load(tmp_path / "model").get_params() == loaded.get_params()
 
 
-def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypatch):
+def test_a_failed_move_restores_the_old_classifier(small, tmp_path, monkeypatch):
     folder = tmp_path / "model"
     small.save(folder)
     (folder / "notes.txt").write_text("mine")
@@ -234,15 +234,15 @@ def test_a_failed_move_brings_the_old_classifier_back(small, tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_places_that_cannot_be_written_are_refused_before_any_work(tmp_path):
+def test_destinations_that_are_not_writable_are_rejected(tmp_path):
     (tmp_path / "file").write_text("text")
     with pytest.raises(DestinationError, match=r"no folder can be written at '.*model': Not a directory"):
         check_destination(tmp_path / "file" / "model")
 
 
-def test_the_working_folder_is_a_place_for_a_classifier(tmp_path, monkeypatch):
+def test_a_classifier_can_be_saved_in_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "lost+found").mkdir()  # as at the top of a new volume
+    (tmp_path / "lost+found").mkdir()  # as in the root folder of a new volume
     for random_state in (0, 1):
         HANClassifier(**{**SMALL, "random_state": random_state}).fit(TEXTS, LABELS).save(".")
         (tmp_path / "notes.txt").write_text("mine")
@@ -251,10 +251,10 @@ def test_the_working_folder_is_a_place_for_a_classifier(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == [*expected, "vocabulary.json"]
 
 
-def test_a_version_that_was_not_put_in_its_place_is_loaded(small, tmp_path):
+def test_a_complete_version_that_was_not_moved_is_loaded(small, tmp_path):
     small.save(tmp_path / "model")
     HANClassifier(**{**SMALL, "random_state": 1}).fit(TEXTS, LABELS).save(tmp_path / "newer")
-    (tmp_path / "newer").rename(tmp_path / "model" / ".complete")  # as a process leaves it that is killed just then
+    (tmp_path / "newer").rename(tmp_path / "model" / ".complete")  # as left by a process that was killed at this point
     assert HANClassifier.load(tmp_path / "model").random_state == 1
     small.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").random_state == 0
@@ -272,19 +272,19 @@ def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("settings.json", "[1]", "must contain a dict, got a list"),
-        ("settings.json", '{"format_version": 1', "must contain JSON"),
-        ("settings.json", '{"format_version": 1}', "must hold the settings of a saved classifier"),
-        ("vocabulary.json", "{}", "must contain a list, got a dict"),
-        ("vocabulary.json", "[1]", "must hold strings, each once"),
-        ("vocabulary.json", "[" * 100_000, "must contain JSON"),
+        ("settings.json", "[1]", "must hold a dict, got a list"),
+        ("settings.json", '{"format_version": 1', "must hold JSON"),
+        ("settings.json", '{"format_version": 1}', "must contain valid settings"),
+        ("vocabulary.json", "{}", "must hold a list, got a dict"),
+        ("vocabulary.json", "[1]", "must contain unique strings"),
+        ("vocabulary.json", "[" * 100_000, "must hold JSON"),
     ],
 )
 def test_damaged_files_are_named(name, content, message, small, tmp_path):
     small.save(tmp_path / "model")
     (tmp_path / "model" / name).write_text(content)
     (tmp_path / "model" / "manifest.json").unlink()
-    write_manifest(tmp_path / "model", FORMAT_VERSION)  # as somebody who means harm would
+    write_manifest(tmp_path / "model", FORMAT_VERSION)  # as an attacker would
     with pytest.raises(ModelFileError, match=f"{name} {message}"):
         HANClassifier.load(tmp_path / "model")
 
@@ -307,7 +307,7 @@ def test_a_failed_write_leaves_the_old_classifier(small, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_missing_and_foreign_folders_are_named(small, tmp_path):
+def test_missing_and_invalid_folders_are_rejected(small, tmp_path):
     with pytest.raises(MissingFileError, match="no such folder"):
         HANClassifier.load(tmp_path / "nothing")
     (tmp_path / "file").write_text("text")
@@ -315,7 +315,7 @@ def test_missing_and_foreign_folders_are_named(small, tmp_path):
         HANClassifier.load(tmp_path / "file")
     folder = tmp_path / "model"
     small.save(folder)
-    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must contain the version")):
+    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must hold the version")):
         manifest = json.loads((folder / "manifest.json").read_text())
         (folder / "manifest.json").write_text(json.dumps({**manifest, "format_version": version}))
         with pytest.raises(ModelFileError, match=rf"manifest.json:? {message}"):
@@ -343,7 +343,7 @@ def test_missing_and_foreign_folders_are_named(small, tmp_path):
         {"functions": [1]},
     ],
 )
-def test_settings_that_no_classifier_has(changes, small, tmp_path):
+def test_invalid_settings_are_rejected(changes, small, tmp_path):
     folder = tmp_path / "model"
     small.save(folder)
     settings = json.loads((folder / "settings.json").read_text())
@@ -357,17 +357,17 @@ def test_settings_that_no_classifier_has(changes, small, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": [["bad"], ["good"]]}, "classes that are no labels"),
-        ({"classes": [1.5, 2.5], "classes_dtype": "|O"}, "classes that are no labels"),
-        ({"classes": [1.5, 2.0], "classes_dtype": "<i8"}, "classes that are no labels"),
-        ({"classes": [1.0, float("inf")], "classes_dtype": "<f8"}, "classes that are no labels"),
-        ({"classes": ["bad", 1], "classes_dtype": "|O"}, "classes that are no labels"),
-        ({"classes": ["bad", "good"], "classes_dtype": "<U3"}, "classes that are no labels"),
+        ({"classes": [["bad"], ["good"]]}, "classes are not labels of one type"),
+        ({"classes": [1.5, 2.5], "classes_dtype": "|O"}, "classes are not labels of one type"),
+        ({"classes": [1.5, 2.0], "classes_dtype": "<i8"}, "classes are not labels of one type"),
+        ({"classes": [1.0, float("inf")], "classes_dtype": "<f8"}, "classes are not labels of one type"),
+        ({"classes": ["bad", 1], "classes_dtype": "|O"}, "classes are not labels of one type"),
+        ({"classes": ["bad", "good"], "classes_dtype": "<U3"}, "classes are not labels of one type"),
         ({"classes_dtype": "<c8"}, "classes_dtype '<c8'"),
-        ({"attributes": {"class_count": [10]}}, "class_count that are not one for each class"),
+        ({"attributes": {"class_count": [10]}}, "class_count does not have one value for each class"),
     ],
 )
-def test_what_is_wrong_in_settings_is_named(changes, message, small, tmp_path):
+def test_errors_name_the_invalid_setting(changes, message, small, tmp_path):
     small.save(tmp_path / "model")
     path = tmp_path / "model" / "settings.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -377,13 +377,13 @@ def test_what_is_wrong_in_settings_is_named(changes, message, small, tmp_path):
         HANClassifier.load(tmp_path / "model")
 
 
-def test_a_pickled_classifier_is_the_same_one(small):
+def test_a_pickled_classifier_predicts_the_same(small):
     loaded = pickle.loads(pickle.dumps(small))  # noqa: S301
     assert loaded.get_params() == small.get_params()
     np.testing.assert_array_equal(loaded.predict_proba(TEXTS), small.predict_proba(TEXTS))
 
 
-def test_functions_are_asked_for_again(tmp_path):
+def test_functions_must_be_passed_to_load(tmp_path):
     classifier = HANClassifier(**SMALL, tokenizer=str.split).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
     with pytest.raises(InvalidValueError, match=r"tokenizer must be given: .* with .*split"):
@@ -396,12 +396,14 @@ def test_functions_are_asked_for_again(tmp_path):
     np.testing.assert_allclose(loaded.predict_proba(TEXTS), classifier.predict_proba(TEXTS), atol=1e-6)
 
 
-def test_a_random_state_instance_is_not_stored(tmp_path):
+def test_a_random_state_instance_is_not_saved(tmp_path):
     classifier = HANClassifier(**{**SMALL, "random_state": np.random.RandomState(3)}).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").random_state is None
 
 
-def test_loading_again_and_again_takes_no_more_memory(small, tmp_path):
+def test_repeated_loading_does_not_leak_memory(small, tmp_path):
     small.save(tmp_path / "model")
-    assert growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8  # MB; TensorFlow kept 20 before
+    assert (
+        growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8
+    )  # MB; without cleaning up, TensorFlow would keep 20

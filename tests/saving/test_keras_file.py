@@ -32,7 +32,7 @@ def path(network, tmp_path):
 
 
 def rewrite(path, replaced, more=()):
-    """Write an archive anew with some of its files replaced, or left out if by None, and others added."""
+    """Rewrite an archive with some of its files replaced, or removed if the replacement is None, and others added."""
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()} | replaced
     with zipfile.ZipFile(path, "w") as archive:
@@ -58,30 +58,30 @@ def edit_weights(path, edit):
     rewrite(path, {"model.weights.h5": (path.parent / "model.weights.h5").read_bytes()})
 
 
-def test_the_same_network_comes_back(network, path):
+def test_a_network_is_restored(network, path):
     loaded = read(path)
     assert loaded.get_config() == network.get_config()
     for weight, expected in zip(loaded.weights, network.weights, strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_lambda_layer_is_refused_and_its_code_not_run(path, tmp_path):
-    """Keras itself runs it, where safe mode is off: so the file would do harm."""
+def test_a_lambda_layer_is_rejected_and_its_code_not_run(path, tmp_path):
+    """Without safe mode, Keras runs the code, which shows that the file is harmful."""
     mark = tmp_path / "ran"
     code = f"__import__('pathlib').Path({str(mark)!r}).touch()"
     harmful = keras.Sequential([keras.Input((1,)), keras.layers.Lambda(eval(f"lambda x: x if {code} else x"))])  # noqa: S307
-    mark.unlink(missing_ok=True)  # building it has run it once
+    mark.unlink(missing_ok=True)  # building the layer runs the code once
     harmful.save(path)
     keras.saving.load_model(path, safe_mode=False)
     assert mark.exists()
     mark.unlink()
-    with pytest.raises(ModelFileError, match="must hold a network of the class"):
+    with pytest.raises(ModelFileError, match="must contain a network of the class"):
         read(path)
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("where", ["argument", "registered", "class"])
-def test_what_a_file_names_is_not_looked_up(where, path):
+def test_names_in_a_file_are_not_imported(where, path):
     harm = {
         "module": "builtins",
         "class_name": "exec",
@@ -97,9 +97,9 @@ def test_what_a_file_names_is_not_looked_up(where, path):
         content = harm
     rewrite(path, {"config.json": json.dumps(content)})
     messages = {
-        "argument": r"must hold numbers and strings for a network, got cell=\{'module': 'builtins'",
-        "registered": "must hold a network of the class .*, got 'han>Another'",
-        "class": "must hold a network of the class .*, got 'exec'",
+        "argument": r"must only contain arguments of a network, got cell=\{'module': 'builtins'",
+        "registered": "must contain a network of the class .*, got 'han>Another'",
+        "class": "must contain a network of the class .*, got 'exec'",
     }
     with pytest.raises(ModelFileError, match=messages[where]):
         read(path)
@@ -108,25 +108,25 @@ def test_what_a_file_names_is_not_looked_up(where, path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (5, "a network of the class 'han>HierarchicalAttentionNetwork', got 5;"),
-        ({"registered_name": "han>HierarchicalAttentionNetwork"}, "the arguments of a network, got NoneType"),
+        (5, "contain a network of the class 'han>HierarchicalAttentionNetwork', got 5;"),
+        ({"registered_name": "han>HierarchicalAttentionNetwork"}, "contain the arguments of a network, got NoneType"),
         (
             {"registered_name": "han>HierarchicalAttentionNetwork", "config": {"cell": ["x" * 100]}},
-            rf"numbers and strings for a network, got cell=\['{'x' * 58}$",
+            rf"only contain arguments of a network, got cell=\['{'x' * 58}$",
         ),
         (
             {"registered_name": "han>HierarchicalAttentionNetwork", "config": {"more": 1}},
-            "numbers and strings for a network, got more=1",
+            "only contain arguments of a network, got more=1",
         ),
     ],
 )
-def test_what_is_no_network_is_named(content, message, path):
+def test_invalid_configurations_are_rejected(content, message, path):
     rewrite(path, {"config.json": json.dumps(content)})
-    with pytest.raises(ModelFileError, match=f"must hold {message}"):
+    with pytest.raises(ModelFileError, match=f"must {message}"):
         read(path)
 
 
-def test_every_argument_comes_back(tmp_path):
+def test_all_arguments_are_restored(tmp_path):
     network = HierarchicalAttentionNetwork(**SIZES, embedding_dim=5, units=4, cell="gru", l2=0.25, seed=None)
     network.build((None, None, None))
     network.save(tmp_path / "model.keras")
@@ -134,7 +134,7 @@ def test_every_argument_comes_back(tmp_path):
     assert read(tmp_path / "model.keras").get_config() == network.get_config()
 
 
-def test_what_is_missing_or_too_much_in_an_archive_is_named(path):
+def test_missing_and_unexpected_members_are_named(path):
     original = path.read_bytes()
     for replaced, more, found in (
         ({"config.json": None}, [], "no config.json"),
@@ -144,12 +144,12 @@ def test_what_is_missing_or_too_much_in_an_archive_is_named(path):
     ):
         path.write_bytes(original)
         rewrite(path, replaced, more)
-        with pytest.raises(ModelFileError, match=f"each once, and nothing else, got {found}$"):
+        with pytest.raises(ModelFileError, match=f"must contain exactly .*, got {found}$"):
             read(path)
 
 
 class Payload:
-    """Leaves a mark when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -158,7 +158,7 @@ class Payload:
         return Path.touch, (self.mark,)
 
 
-def test_a_pickled_payload_is_refused_and_not_run(path, tmp_path):
+def test_a_pickled_payload_is_rejected_and_not_run(path, tmp_path):
     payload, mark = pickle.dumps(Payload(tmp_path / "ran")), tmp_path / "ran"
     pickle.loads(payload)  # noqa: S301
     assert mark.exists()
@@ -182,14 +182,14 @@ def test_a_pickled_payload_is_refused_and_not_run(path, tmp_path):
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "a/../../escaped", "model.weights.h5"])  # noqa: S108
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_archive_that_climbs_out_is_refused(name, path, tmp_path):
+def test_member_names_outside_the_folder_are_rejected(name, path, tmp_path):
     rewrite(path, {}, [(name, b"x")])
-    with pytest.raises(ModelFileError, match=f"and nothing else, got {name!r}$"):
+    with pytest.raises(ModelFileError, match=f"must contain exactly .*, got {name!r}$"):
         read(path)
     assert [file.name for file in tmp_path.iterdir()] == ["model.keras"]
 
 
-def test_an_archive_that_unpacks_to_too_much_is_refused(path, monkeypatch):
+def test_an_archive_that_unpacks_to_too_many_bytes_is_rejected(path, monkeypatch):
     with zipfile.ZipFile(path) as archive:
         size = sum(len(archive.read(name)) for name in archive.namelist())
     monkeypatch.setattr("han.saving.keras_file.MAX_UNPACKED_BYTES", size)
@@ -200,20 +200,20 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(path, monkeypatch):
         read(path)
 
 
-def test_an_archive_may_say_that_it_unpacks_to_8_gibibytes(path):
+def test_an_archive_may_unpack_to_8_gibibytes(path):
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     others = sum(len(content) for name, content in contents.items() if name != "metadata.json")
 
-    def say(size):
+    def claim(size):
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in contents.items():
                 archive.writestr(name, content)
-            archive.getinfo("metadata.json").file_size = size - others  # nobody reads this file
+            archive.getinfo("metadata.json").file_size = size - others  # this file is never read
 
-    say(8 * 2**30)
+    claim(8 * 2**30)
     read(path)
-    say(8 * 2**30 + 1)
+    claim(8 * 2**30 + 1)
     with pytest.raises(ModelFileError, match="must unpack to at most 8,589,934,592 bytes, got 8,589,934,593"):
         read(path)
 
@@ -221,7 +221,7 @@ def test_an_archive_may_say_that_it_unpacks_to_8_gibibytes(path):
 @pytest.mark.parametrize(
     ("name", "value"), [("vocabulary_size", 10**9), ("embedding_dim", 10**9), ("units", 10**6), ("ngrams", 10**9)]
 )
-def test_a_network_that_is_larger_than_its_file_is_not_built(name, value, path):
+def test_a_network_larger_than_its_file_is_not_built(name, value, path):
     content = config(path)
     content["config"][name] = value
     rewrite(path, {"config.json": json.dumps(content)})
@@ -234,12 +234,12 @@ def test_a_network_may_be_as_large_as_its_file(path):
     edit_weights(path, lambda weights: weights.visititems(lambda _, entry: numbers.append(getattr(entry, "size", 0))))
     total = sum(numbers)
     original = config(path)
-    units = math.isqrt(total // 2)  # the most whose recurrent kernel might be there
+    units = math.isqrt(total // 2)  # the maximum for which the recurrent kernel might fit
     few = f"got {total} numbers, which are too few"
     for name, value, message in (
-        ("ngrams", total, "must hold a network: "),
+        ("ngrams", total, "must contain a network, got "),
         ("ngrams", total + 1, few),
-        ("units", units, "must hold a network: "),
+        ("units", units, "must contain a network, got "),
         ("units", units + 1, few),
     ):
         changed = {**original, "config": {**original["config"], name: value}}
@@ -248,69 +248,69 @@ def test_a_network_may_be_as_large_as_its_file(path):
             read(path)
 
 
-def test_a_network_for_other_words_or_classes(path):
+def test_a_network_of_other_sizes_is_rejected(path):
     for sizes, name in (((21, 3), "vocabulary_size must be 21"), ((20, 4), "classes must be 4")):
         with pytest.raises(ModelFileError, match=name):
             build_network(path, *sizes)
 
 
-def link_elsewhere(weights):
+def add_external_link(weights):
     weights["more"] = h5py.ExternalLink("/etc/passwd", "/")
 
 
-def link_softly(weights):
+def add_soft_link(weights):
     weights["more"] = h5py.SoftLink("/layers")
 
 
-def keep_elsewhere(weights):
+def add_external_dataset(weights):
     weights.create_dataset("more", (4,), "f4", external=[("numbers.bin", 0, 16)])
 
 
-def hold_objects(weights):
+def add_strings(weights):
     weights.create_dataset("more", data=["text"], dtype=h5py.string_dtype())
 
 
-def keep_elsewhere_virtually(weights):
+def add_virtual_dataset(weights):
     layout = h5py.VirtualLayout((4,), "f4")
     layout[:] = h5py.VirtualSource("numbers.h5", "numbers", (4,))
     weights.create_virtual_dataset("more", layout)
 
 
-def hold_many(weights, most=1001):
-    held = []
-    weights.visit(held.append)
-    for index in range(most - len(held)):
+def add_groups(weights, total=1001):
+    entries = []
+    weights.visit(entries.append)
+    for index in range(total - len(entries)):
         weights.create_group(f"group{index}")
 
 
-def go_in_circles(weights):
+def add_cycle(weights):
     weights["layers/again"] = weights["layers"]
 
 
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (link_elsewhere, "weights, got //more, which is no array in it"),
-        (link_softly, "weights, got //more, which is no array in it"),
-        (keep_elsewhere, "weights, got //more, which is no array in it"),
-        (keep_elsewhere_virtually, "weights, got //more, which is no array in it"),
-        (hold_objects, "weights, got //more, which is no array in it"),
-        (hold_many, "at most 1000 arrays, got more"),
-        (go_in_circles, "at most 1000 arrays, got more"),
+        (add_external_link, "only contain arrays, got //more"),
+        (add_soft_link, "only contain arrays, got //more"),
+        (add_external_dataset, "only contain arrays, got //more"),
+        (add_virtual_dataset, "only contain arrays, got //more"),
+        (add_strings, "only contain arrays, got //more"),
+        (add_groups, "contain at most 1000 arrays, got more"),
+        (add_cycle, "contain at most 1000 arrays, got more"),
     ],
 )
-def test_weights_that_are_no_arrays_in_the_file(edit, message, path):
+def test_files_must_only_contain_arrays(edit, message, path):
     edit_weights(path, edit)
-    with pytest.raises(ModelFileError, match=f"must hold {message}"):
+    with pytest.raises(ModelFileError, match=f"must {message}"):
         read(path)
 
 
-def test_a_file_may_hold_a_thousand_arrays_and_groups(path):
-    edit_weights(path, lambda weights: hold_many(weights, 1000))
+def test_a_file_may_contain_a_thousand_arrays_and_groups(path):
+    edit_weights(path, lambda weights: add_groups(weights, 1000))
     read(path)
 
 
-def test_weights_that_are_not_finite_or_of_another_shape(path):
+def test_weights_must_be_finite_and_of_the_right_shape(path):
     original = path.read_bytes()
 
     def poison(weights):
@@ -325,8 +325,8 @@ def test_weights_that_are_not_finite_or_of_another_shape(path):
 
     for edit, message in (
         (poison, "finite weights"),
-        (reshape, "must hold a network"),
-        (remove, "must hold a network"),
+        (reshape, "must contain a network"),
+        (remove, "must contain a network"),
     ):
         path.write_bytes(original)
         edit_weights(path, edit)
@@ -334,7 +334,7 @@ def test_weights_that_are_not_finite_or_of_another_shape(path):
             read(path)
 
 
-def test_a_damaged_archive(path):
+def test_damaged_archives_are_rejected(path):
     content = path.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

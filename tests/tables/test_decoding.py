@@ -30,18 +30,18 @@ def decoded(content, encoding=None, size=3):
         (TEXT.encode("utf-16-be"), "utf-16-be"),
     ],
 )
-def test_encodings_are_told_by_how_a_file_begins(content, encoding):
+def test_encodings_are_detected_from_the_first_bytes(content, encoding):
     text, decoder = decoded(content)
     assert (text, decoder.encoding, decoder.notes()) == (TEXT, encoding, [])
 
 
-def test_windows_1252_is_read_and_said():
+def test_windows_1252_is_read_with_a_note():
     text, decoder = decoded(b"a,b\n" + TEXT.encode("cp1252"))
     assert text == "a,b\n" + TEXT
     assert decoder.notes() == ["read 8 bytes that are not UTF-8 as Windows-1252, the first on line 2; see --encoding"]
 
 
-def test_a_file_of_two_encodings_keeps_both():
+def test_a_file_may_mix_utf_8_and_windows_1252():
     text, decoder = decoded(TEXT.encode() + TEXT.encode("cp1252") + TEXT.encode())
     assert text == TEXT * 3
     assert (decoder.assumed, decoder.replaced, decoder.first_line) == (8, 0, 2)
@@ -57,7 +57,7 @@ def test_a_file_of_two_encodings_keeps_both():
         ("a\ufffd".encode(), None, "a\ufffd", None),
     ],
 )
-def test_what_is_replaced_is_counted(content, encoding, expected, note):
+def test_replaced_characters_are_counted(content, encoding, expected, note):
     text, decoder = decoded(content, encoding)
     assert text == expected
     assert len(decoder.notes()) == (note is not None)
@@ -65,7 +65,7 @@ def test_what_is_replaced_is_counted(content, encoding, expected, note):
 
 
 @pytest.mark.parametrize("encoding", ["cp1251", "gbk", "shift_jis", "euc-kr"])
-def test_text_that_windows_1252_would_garble_is_refused(encoding):
+def test_text_that_windows_1252_would_garble_is_rejected(encoding):
     text = {
         "cp1251": "Очень хороший фильм, ",
         "gbk": "一部很好的电影，",
@@ -73,7 +73,7 @@ def test_text_that_windows_1252_would_garble_is_refused(encoding):
         "euc-kr": "아주 좋은 영화, ",
     }[encoding] * 5
     with pytest.raises(
-        InvalidValueError, match=r"is not in UTF-8, and its encoding cannot be guessed; set it with --encoding"
+        InvalidValueError, match=r"is not in UTF-8, and its encoding cannot be detected; set it with --encoding"
     ):
         Decoder(text.encode(encoding))
     assert decoded(text.encode(encoding), encoding)[0] == text

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from han.tables.delimited import Dialect, QuoteCounts, read_records, reads_two_ways
+from han.tables.delimited import Dialect, QuoteCounts, is_ambiguous, read_records
 
 
 def parse(text, **dialect):
@@ -66,7 +66,7 @@ def test_quotes_are_counted():
         (["a,d\n"], False),
     ],
 )
-def test_rows_that_can_be_read_in_two_ways(lines, expected):
-    assert reads_two_ways(lines, ",", 2) is expected
-    records = [*read_records(["x,y\n", *lines], Dialect(), sure=False)]
+def test_ambiguous_rows(lines, expected):
+    assert is_ambiguous(lines, ",", 2) is expected
+    records = [*read_records(["x,y\n", *lines], Dialect(), is_certain=False)]
     assert ("only closed on line 3" in records[1].problem) is expected

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from han.exceptions import InvalidValueError
-from han.tables.document_folders import parts_of, read_folder
+from han.tables.document_folders import find_split, read_folder
 
 
 def write(folder, *names, content=b"A text."):
@@ -12,13 +12,13 @@ def write(folder, *names, content=b"A text."):
         (folder / name).write_bytes(content)
 
 
-def test_hidden_files_and_those_of_systems_are_ignored(tmp_path):
+def test_hidden_files_and_system_files_are_ignored(tmp_path):
     write(tmp_path, "pos/1.txt", "neg/1.txt", ".ipynb_checkpoints/1.txt", "pos/.ipynb_checkpoints/1-checkpoint.txt")
     write(tmp_path, "pos/._1.txt", ".DS_Store", "pos/.DS_Store", "__MACOSX/pos/._1.txt", "neg/Thumbs.db", "neg/~$1.txt")
     assert read_folder(tmp_path) == (["A text."] * 2, ["neg", "pos"], [])
 
 
-def test_what_is_left_out_is_counted_and_said(tmp_path):
+def test_a_note_counts_other_files(tmp_path):
     write(tmp_path, "readme.md", "pos/1.txt", "pos/2.TXT", "pos/3", "pos/4.pdf", "neg/1.txt", "neg/2.pdf", "neg/3.html")
     (tmp_path / "none").mkdir()
     texts, classes, notes = read_folder(tmp_path)
@@ -29,14 +29,14 @@ def test_what_is_left_out_is_counted_and_said(tmp_path):
     ]
 
 
-def test_documents_in_nested_folders_are_of_the_class_of_the_outer_one(tmp_path):
+def test_nested_documents_belong_to_the_class_of_the_outermost_folder(tmp_path):
     write(tmp_path, "pos/2023/may/1.txt", "pos/2.txt", "neg/2023/1.txt")
     texts, classes, notes = read_folder(tmp_path)
     assert (len(texts), classes) == (3, ["neg", "pos", "pos"])
-    assert notes == [f"{tmp_path}: 2 documents in nested folders belong to the class of the outermost"]
+    assert notes == [f"{tmp_path}: 2 documents in nested folders belong to the class of the outermost folder"]
 
 
-def test_encodings_are_those_of_each_file(tmp_path):
+def test_each_file_has_its_own_encoding(tmp_path):
     write(tmp_path, "a/1.txt", content="naïve\r\n".encode("utf-16"))
     write(tmp_path, "a/2.txt", "b/1.txt", content="naïve".encode("cp1252"))
     write(tmp_path, "b/2.txt", content="\ufeffnaïve".encode())
@@ -44,24 +44,24 @@ def test_encodings_are_those_of_each_file(tmp_path):
     assert texts == ["naïve\n", "naïve", "naïve", "naïve"]
     assert len(notes) == 1
     assert notes[0].startswith(f"{tmp_path / 'a' / '2.txt'}: read 1 byte that is not UTF-8 as Windows-1252")
-    assert notes[0].endswith("(and likewise in 1 other files)")
+    assert notes[0].endswith("(and similarly in 1 other files)")
     write(tmp_path, "a/1.txt", content=("Очень хороший фильм. " * 5).encode("cp1251"))
     with pytest.raises(InvalidValueError, match=r"1\.txt is not in UTF-8, and"):
         read_folder(tmp_path)
 
 
-def test_a_folder_without_documents_is_refused(tmp_path):
+def test_a_folder_without_documents_is_rejected(tmp_path):
     write(tmp_path, "1.txt", "pos/1.pdf")
     with pytest.raises(InvalidValueError, match=r"source must be a folder of <class>/\*\.txt, got .* no such files"):
         read_folder(tmp_path)
 
 
-def test_parts(tmp_path):
+def test_training_and_test_parts_are_found(tmp_path):
     write(tmp_path, "train/pos/1.txt", "train/urls.txt", "test/pos/1.txt")
-    assert parts_of(tmp_path) == (tmp_path / "train", tmp_path / "test")
-    assert parts_of(tmp_path).notes() == []
-    assert parts_of(tmp_path / "train") is None
+    assert find_split(tmp_path) == (tmp_path / "train", tmp_path / "test")
+    assert find_split(tmp_path).notes() == []
+    assert find_split(tmp_path / "train") is None
     write(tmp_path, "val/pos/1.txt", "README", ".DS_Store")
-    assert parts_of(tmp_path).notes() == [f"{tmp_path}: left out README, val, which are neither train nor test"]
+    assert find_split(tmp_path).notes() == [f"{tmp_path}: left out README, val, which are neither train nor test"]
     write(tmp_path, "classes/train/1.txt", "classes/test/1.txt")
-    assert parts_of(tmp_path / "classes") is None  # two classes
+    assert find_split(tmp_path / "classes") is None  # two classes

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from han.exceptions import InvalidValueError
-from han.tables.json_text import parsed_row
+from han.tables.json_text import parse_row
 from han.tables.parquet_writers import PassThroughWriter, SpoolingWriter, common_schema
 from han.tables.table import Chunk, open_table
 from han.tables.writers import Columns
 
 PREDICTION = [pa.field("p", pa.string())]
 WHEN = datetime.datetime(2024, 5, 6, 7, 8, 9, 123456, datetime.UTC)
-# A type, and a value that a guess from Python values would give another type.
+# A type, and a value whose Python type suggests another one.
 TYPED = {
     "uint32": (pa.uint32(), 2**32 - 1),
     "int8": (pa.int8(), -1),
@@ -37,7 +37,7 @@ TYPED = {
 
 
 def passed_through(content, columns):
-    """Copy a Parquet file by the writer, and return the copy."""
+    """Return a copy of a Parquet file."""
     table = open_table(io.BytesIO(content), "in.parquet")
     stream = io.BytesIO()
     writer = PassThroughWriter(stream, table.schema, columns, PREDICTION)
@@ -48,10 +48,10 @@ def passed_through(content, columns):
 
 
 @pytest.mark.parametrize("rows", [0, 5, 5000])
-def test_the_schema_is_kept_to_the_letter(rows):
+def test_the_schema_is_preserved(rows):
     fields = [pa.field(name, kind, metadata={"k": name}) for name, (kind, _) in TYPED.items()]
     fields.append(pa.field("always", pa.int64(), nullable=False))
-    # Null in the first 4,500 rows, where a guess would look.
+    # Null in the first 4,500 rows, from which a type might be inferred.
     arrays = [pa.array([None if n < 4500 and n != 1 else value for n in range(rows)], kind)
               for kind, value in TYPED.values()]  # fmt: skip
     written = io.BytesIO()
@@ -65,7 +65,7 @@ def test_the_schema_is_kept_to_the_letter(rows):
     assert after.read().drop_columns("p").equals(before.read())
 
 
-def test_columns_that_are_left_out():
+def test_dropped_columns():
     written = io.BytesIO()
     pq.write_table(pa.table({"a": [1, 2], "b": ["x", "y"]}), written)
     assert pq.read_table(passed_through(written.getvalue(), Columns(["a"], frozenset({"b"}), ["p"]))).to_pylist() == [
@@ -74,7 +74,7 @@ def test_columns_that_are_left_out():
 
 
 @pytest.mark.parametrize("columns", [[0, 1], pd.MultiIndex.from_tuples([("a", "text"), ("a", "n")])])
-def test_pandas_reads_tables_whose_names_were_no_strings(columns):
+def test_pandas_reads_tables_whose_column_names_were_not_strings(columns):
     written = io.BytesIO()
     pd.DataFrame([["x", 1], ["y", 2]], columns=columns, index=pd.Index([7, 3], name="key")).to_parquet(written)
     names = pq.ParquetFile(written).schema_arrow.names
@@ -83,7 +83,7 @@ def test_pandas_reads_tables_whose_names_were_no_strings(columns):
     assert [*found.index] == [7, 3]
 
 
-def test_files_may_lack_columns_or_have_them_empty():
+def test_columns_may_be_missing_or_null_in_some_files():
     schemas = {
         "1": pa.schema([("text", pa.string()), ("late", pa.null())]),
         "2": pa.schema([("late", pa.list_(pa.int64())), ("text", pa.string())]),
@@ -104,10 +104,10 @@ def test_files_may_lack_columns_or_have_them_empty():
 
 def spooled(lines, delimiter=None):
     stream = io.BytesIO()
-    first = parsed_row(lines[0])
+    first = parse_row(lines[0])
     writer = SpoolingWriter(stream, delimiter, Columns([*first], frozenset(), ["p"]), PREDICTION)
     for line in lines:
-        row = parsed_row(line)
+        row = parse_row(line)
         writer.write(Chunk([*row], [1], [row]), {"p": ["x"]})
     writer.close()
     return stream
@@ -132,20 +132,20 @@ def spooled(lines, delimiter=None):
         ([r'"cut \ud83d"', '"x"'], pa.string(), ["cut ?", "x"]),
     ],
 )
-def test_types_suit_all_rows_of_json(values, kind, expected):
+def test_types_are_inferred_from_all_rows(values, kind, expected):
     table = pq.read_table(spooled([f'{{"v": {value}}}' for value in values]))
     assert str(table.schema.field("v").type).replace("element", "item") == str(kind)
     assert table["v"].to_pylist() == expected
     assert table["p"].to_pylist() == ["x"] * len(values)
 
 
-def test_columns_are_those_of_all_rows():
+def test_the_columns_of_all_rows_are_written():
     lines = ['{"a": 1}', '{"b": [2.50], "a": null}']
     assert pq.read_table(spooled(lines)).column_names == ["a", "b", "p"]
     assert spooled(lines, ",").getvalue() == b"a,b,p\n1,,x\n,[2.50],x\n"
 
 
-def test_what_is_discarded_is_not_written():
+def test_discarded_rows_are_not_written():
     stream = io.BytesIO()
     writer = SpoolingWriter(stream, None, Columns(["a"], frozenset(), ["p"]), PREDICTION)
     writer.write(Chunk(["a"], [1], [{"a": "1"}]), {"p": ["x"]})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from han.exceptions import InvalidValueError
-from han.tables.json_text import parsed_row
+from han.tables.json_text import parse_row
 from han.tables.table import Chunk
 from han.tables.writers import Columns, DelimitedWriter, JsonLinesWriter
 
@@ -43,28 +43,28 @@ def test_a_table_without_rows_has_a_header():
     assert delimited([]) == "a,b,p\n"
 
 
-def test_columns_that_are_left_out_or_missing():
+def test_dropped_and_missing_columns():
     assert delimited([[{"a": "1", "b": "2"}, {"b": "3"}]], dropped=["a"]) == "b,p\n2,x\n3,x\n"
     assert delimited([[{"b": "3"}]]) == "a,b,p\n,3,x\n"
 
 
-def test_a_column_that_the_header_lacks_is_refused_with_its_line():
+def test_an_unknown_column_is_rejected_with_its_line():
     stream = io.BytesIO()
     writer = DelimitedWriter(stream, Columns(["a"], frozenset(), ["p"]), ",")
     writer.write(chunk([{"a": "1"}]), {"p": ["x"]})
-    with pytest.raises(InvalidValueError, match=r"line 3 has the column 'b', which the first rows do not have"):
+    with pytest.raises(InvalidValueError, match=r"line 3 has the column 'b', which is not in the first rows"):
         writer.write(chunk([{"a": "2"}, {"a": "3", "b": "4"}]), {"p": ["x", "x"]})
     assert stream.getvalue() == b"a,p\n1,x\n"
 
 
-def test_without_quotes_they_are_text_and_what_needs_them_is_refused():
+def test_without_quoting_cells_that_need_quotes_are_rejected():
     assert delimited([[{"a": '"x', "b": 'y"'}]], delimiter="\t", quoted=False) == 'a\tb\tp\n"x\ty"\tx\n'
     for cell in ("a\tb", "a\nb", "a\rb"):
-        with pytest.raises(InvalidValueError, match="column 'b' has a cell with a delimiter or a line break"):
+        with pytest.raises(InvalidValueError, match="column 'b' has a cell that contains a delimiter or a line break"):
             delimited([[{"a": "", "b": cell}]], delimiter="\t", quoted=False)
 
 
-def test_an_empty_cell_of_one_column_is_no_empty_line():
+def test_an_empty_cell_of_a_single_column_is_not_an_empty_line():
     assert delimited([[{"a": ""}]], names=["a"]).splitlines() == ["a,p", ",x"]
     stream = io.BytesIO()
     writer = DelimitedWriter(stream, Columns([], frozenset({"a"}), ["p"]), "\t", quoted=False)
@@ -84,5 +84,5 @@ def test_each_chunk_reaches_the_stream_at_once(tmp_path):
     columns = Columns(["a"], frozenset(), ["p"])
     for writer_of in (JsonLinesWriter, lambda stream, columns: DelimitedWriter(stream, columns, ",")):
         with (tmp_path / "file").open("wb") as stream:
-            writer_of(stream, columns).write(chunk([parsed_row('{"a": 1.0}')]), {"p": ["x"]})
+            writer_of(stream, columns).write(chunk([parse_row('{"a": 1.0}')]), {"p": ["x"]})
             assert "1.0" in (tmp_path / "file").read_text()
