@@ -18,12 +18,16 @@ class _Sequences(ABC):
     """
 
     @abstractmethod
+    def zero_padding(self, values: tf.Tensor) -> tf.Tensor:
+        """Return `values` with zeros at padding."""
+
+    @abstractmethod
     def maximum(self, values: tf.Tensor) -> tf.Tensor:
         """Return the maximum over each sequence; the lowest float or minus infinity for an empty sequence."""
 
     @abstractmethod
     def sum(self, values: tf.Tensor) -> tf.Tensor:
-        """Return the sum over each sequence; zero for an empty sequence."""
+        """Return the sum over each sequence, zero for an empty sequence; `values` must be zero at padding."""
 
     @abstractmethod
     def broadcast(self, reduced: tf.Tensor) -> tf.Tensor:
@@ -35,6 +39,9 @@ class _PackedSequences(_Sequences):
 
     def __init__(self, packing: Packing) -> None:
         self.rows, self.count = packing.rows, packing.sequences
+
+    def zero_padding(self, values: tf.Tensor) -> tf.Tensor:
+        return values
 
     def maximum(self, values: tf.Tensor) -> tf.Tensor:
         return tf.math.unsorted_segment_max(values, self.rows, self.count)
@@ -57,24 +64,25 @@ class _PaddedSequences(_Sequences):
         self.axis = len(states.shape) - 2
         self.mask = None if mask is None else tf.cast(mask, tf.bool)
 
-    def replace_padding(self, values: tf.Tensor, by: float) -> tf.Tensor:
-        """Return `values` with padding replaced by a number."""
-        if self.mask is None:
-            return values
-        mask = self.mask if len(values.shape) == self.axis + 1 else self.mask[..., None]
-        return tf.where(mask, values, tf.constant(by, values.dtype))
+    def zero_padding(self, values: tf.Tensor) -> tf.Tensor:
+        return self._replace_padding(values, 0.0)
 
     def maximum(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_max(self.replace_padding(values, values.dtype.min), axis=self.axis)
+        return tf.reduce_max(self._replace_padding(values, values.dtype.min), axis=self.axis)
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(self.replace_padding(values, 0.0), axis=self.axis)
+        return tf.reduce_sum(values, axis=self.axis)
 
     def broadcast(self, reduced: tf.Tensor) -> tf.Tensor:
         # exp(x - inf) and x / inf are zero and have a gradient of zero, so padding gets no attention, even if a whole
         # sequence is padding.
-        repeated = tf.expand_dims(reduced, self.axis)
-        return repeated if self.mask is None else self.replace_padding(repeated, float("inf"))
+        return self._replace_padding(tf.expand_dims(reduced, self.axis), float("inf"))
+
+    def _replace_padding(self, values: tf.Tensor, by: float) -> tf.Tensor:
+        if self.mask is None:
+            return values
+        mask = self.mask if len(values.shape) == self.axis + 1 else self.mask[..., None]
+        return tf.where(mask, values, tf.constant(by, values.dtype))
 
 
 class _Pooling(keras.layers.Layer):
@@ -107,7 +115,7 @@ class _Pooling(keras.layers.Layer):
         """Pool [..., positions, features]; return the pooled states and the attention scores."""
         sequences = _PaddedSequences(inputs, mask)
         # Padding may hold anything, even NaN, which multiplication by a score of zero would not remove.
-        return self._pool(sequences.replace_padding(inputs, 0.0), sequences)
+        return self._pool(sequences.zero_padding(inputs), sequences)
 
     def _pool(self, states: tf.Tensor, sequences: _Sequences) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise NotImplementedError
@@ -287,8 +295,9 @@ class MeanPooling(_WeightedPooling):
     """
 
     def _attend(self, states: tf.Tensor, sequences: _Sequences) -> tf.Tensor:
-        # Counted in float32: float16 has no integers above 2,048 but even ones.
-        ones = tf.ones_like(states[..., 0], states.dtype if states.dtype.size > 2 else tf.float32)
+        # Counted in float32: above 2,048, float16 has only every second integer.
+        dtype = states.dtype if states.dtype.size > 2 else tf.float32
+        ones = sequences.zero_padding(tf.ones_like(states[..., 0], dtype))
         return tf.cast(ones / sequences.broadcast(sequences.sum(ones)), states.dtype)
 
 
