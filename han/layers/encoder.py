@@ -1,4 +1,4 @@
-"""The bidirectional encoder of sequences, without arithmetic on padding."""
+"""A bidirectional LSTM or GRU encoder that skips padding."""
 
 from __future__ import annotations
 
@@ -10,37 +10,60 @@ from han.exceptions import InvalidValueError
 from han.layers.packing import Packing, pack, pad_rows
 from han.layers.recurrence import CELLS, recurrence
 
-# Projected inputs: for the forward direction, for the backward direction, and for the residual connection.
+# Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable(package="han")
 class BidirectionalEncoder(keras.layers.Layer):
-    """Read sequences from both ends with an LSTM or a GRU; no arithmetic is spent on padding.
+    """Encode sequences in both directions with an LSTM or a GRU, without computing on padding.
 
-    Holds the weights of `keras.layers.Bidirectional(LSTM(units, return_sequences=True))`, or of the same with
-    `GRU`, in Keras' layout, and computes the same outputs.
+    The weights are those of `keras.layers.Bidirectional(LSTM(units, return_sequences=True))`, or `GRU`, in Keras'
+    layout, and so are the outputs.
 
     Parameters
     ----------
     units : int
         Width of the state in each direction; the output has twice as many features.
     cell : {"lstm", "gru"}, default "lstm"
+        The recurrent cell (Hochreiter & Schmidhuber 1997; Cho et al. 2014).
     seed : int or None, default None
         Seed of the initial weights and of dropout.
     recurrent_dropout : float in [0, 1), default 0.0
-        Rate for the weights of the recurrent kernels while training: one mask for all steps of a batch (the
+        Fraction of the recurrent kernels' weights to drop during training, with one mask for all steps of a batch (the
         weight-dropped LSTM of Merity et al. 2018).
     residual : bool, default False
-        Add to each state a linear projection of its input, W x (He et al. 2016, equation 2): what is above the encoder
-        reads the input itself beside what the recurrence makes of it.
+        Add a linear projection of its input to each state: W x in equation 2 of He et al. 2016.
     **kwargs
-        As for any Keras layer (`name`, ...). The dtype is float32, whatever Keras' global policy is.
+        Arguments of `keras.layers.Layer` (`name`, ...). The dtype is float32, whatever Keras' global policy is.
 
     Raises
     ------
     ValueError
         If `units` is below 1, `cell` is unknown, or the dtype is not float32.
+
+    References
+    ----------
+    Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine Translation,
+    https://aclanthology.org/D14-1179/
+
+    He et al. 2016, Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385
+
+    Hochreiter & Schmidhuber 1997, Long Short-Term Memory, https://doi.org/10.1162/neco.1997.9.8.1735
+
+    Merity et al. 2018, Regularizing and Optimizing LSTM Language Models, https://arxiv.org/abs/1708.02182
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from han.layers import BidirectionalEncoder
+    >>> embedded = np.random.default_rng(0).normal(size=(2, 7, 10))
+    >>> mask = np.array([[True] * 7, [True] * 4 + [False] * 3])
+    >>> states = BidirectionalEncoder(units=5, seed=0)(embedded, mask=mask)
+    >>> states.shape
+    TensorShape([2, 7, 10])
+    >>> bool(np.any(states[1, 4:]))
+    False
     """
 
     def __init__(
@@ -59,7 +82,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         if self.dtype_policy.name != "float32":
             raise InvalidValueError(
-                f"dtype must be float32, which the compiled recurrence is for, got {self.dtype_policy.name!r}"
+                f"dtype must be float32, since the compiled recurrence supports no other, got {self.dtype_policy.name!r}"
             )
         self.units = units
         self.cell = cell
@@ -70,10 +93,10 @@ class BidirectionalEncoder(keras.layers.Layer):
             recurrent_dropout, seed=None if seed is None else seed + 4, dtype=self.dtype_policy
         )
         self.supports_masking = True
-        self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the mask's values
+        self.supports_jit = False  # the recurrence is compiled already, and other shapes depend on the mask's values
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the two directions' weights for inputs of width `input_shape[-1]`."""
+        """Create the weights of both directions for inputs of width `input_shape[-1]`."""
         if input_shape[-1] is None:
             raise InvalidValueError(f"the last axis of inputs must be known, got {input_shape!r}")
         seeds = [None] * 4 if self.seed is None else range(self.seed, self.seed + 4)
@@ -89,12 +112,12 @@ class BidirectionalEncoder(keras.layers.Layer):
     def _add_direction(
         self, direction: str, features: int, seed: int | None, recurrent_seed: int | None
     ) -> list[keras.Variable]:
-        """Create one direction's kernel, recurrent kernel and bias, shaped and initialised as Keras' LSTM or GRU."""
+        """Create the kernel, recurrent kernel and bias of one direction, with Keras' shapes and initialisers."""
         lstm = self.cell == "lstm"
         width = CELLS[self.cell].gates * self.units
 
         def lstm_bias(_shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
-            # The forget gate starts open (Jozefowicz et al. 2015).
+            # The forget gate starts open (Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html).
             return tf.repeat(tf.constant([0.0, 1.0, 0.0, 0.0], dtype), self.units)
 
         return [
@@ -116,10 +139,19 @@ class BidirectionalEncoder(keras.layers.Layer):
         ]
 
     def project(self, features: tf.Tensor) -> Tables:
-        """Project inputs [rows, features] through the input kernels of the two directions, and the residual one.
+        """Multiply inputs by the input kernels of both directions and by the residual kernel.
 
-        An input is projected once, however often it occurs: a batch of 16,800 words of English holds some 3,300
-        distinct ones.
+        Parameters
+        ----------
+        features : float tensor [rows, features]
+            The distinct inputs. Each is projected once, however often it occurs: a batch of 16,800 English words has
+            about 3,300 distinct ones.
+
+        Returns
+        -------
+        tuple of three float tensors [rows, width]
+            The first two are padded with rows of zeros, see `han.layers.packing.pad_rows`; the third has no rows if
+            `residual` is False.
         """
         cell = CELLS[self.cell]
         forward, backward = (
@@ -142,22 +174,23 @@ class BidirectionalEncoder(keras.layers.Layer):
         Parameters
         ----------
         tables : tuple of three float tensors [rows, width]
-            The projected inputs, as `project` returns them.
+            The projected inputs returned by `project`.
         packing : Packing
+            Layout of the sequences, see `han.layers.packing.pack`.
         index : int32 tensor [elements]
-            The row of each element's input.
+            The row of `tables` that holds each element's input.
         differentiable : bool, default True
-            Whether a gradient will be asked for.
+            Keep what the gradient needs. False saves memory at prediction.
         training : bool, default False
             Apply dropout.
 
         Returns
         -------
         float tensor [elements, 2 * units]
-            The states in element order, forward direction first.
+            The states of all sequences, one sequence after another; the forward direction comes first.
         """
         cell = CELLS[self.cell]
-        # Steps of a lane that hold no element read any row; their outputs are never looked at.
+        # Steps without an element may read any row, since their outputs are not used.
         slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
         outputs = []
         for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
@@ -174,7 +207,7 @@ class BidirectionalEncoder(keras.layers.Layer):
                 tf.reshape(cell.arrange(bias), [cell.biases, -1]),
                 differentiable,
             )
-            outputs.append(_in_element_order(steps, packing.places, packing.elements))
+            outputs.append(_to_element_order(steps, packing.places, packing.elements))
         states = tf.ensure_shape(tf.concat(outputs, axis=1), [None, 2 * self.units])
         return states + tf.gather(tables[2], index) if self.residual else states
 
@@ -183,28 +216,32 @@ class BidirectionalEncoder(keras.layers.Layer):
 
         Parameters
         ----------
-        inputs : float tensor [sequences, positions, features]
-        mask : bool tensor [sequences, positions], optional
-            True at real elements.
+        inputs : float tensor [..., positions, features]
+        mask : bool tensor [..., positions], optional
+            True at real positions, False at padding. By default, every position is real.
         training : bool, default False
             Apply dropout.
 
         Returns
         -------
-        float tensor [sequences, positions, 2 * units]
+        float tensor [..., positions, 2 * units]
             Zeros at padding.
         """
-        if mask is None:
-            mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
-        lengths = tf.math.count_nonzero(mask, axis=1, dtype=tf.int32)
+        mask = tf.ones(tf.shape(inputs)[:-1], tf.bool) if mask is None else tf.cast(mask, tf.bool)
+        lengths = tf.reshape(tf.math.count_nonzero(mask, axis=-1, dtype=tf.int32), [-1])
         elements = tf.boolean_mask(inputs, mask)
         index = tf.range(tf.shape(elements)[0])
         states = self.encode(self.project(elements), pack(lengths), index, training=training)
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
-        return tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
+        padded = tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
+        return tf.ensure_shape(padded, self.compute_output_shape(inputs.shape))
+
+    def compute_mask(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor | None:
+        """Return the mask of the inputs, which is that of the states."""
+        return mask
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return [sequences, positions, 2 * units]."""
+        """Return [..., positions, 2 * units]."""
         return (*input_shape[:-1], 2 * self.units)
 
     def get_config(self) -> dict[str, Any]:
@@ -219,23 +256,23 @@ class BidirectionalEncoder(keras.layers.Layer):
         }
 
 
-# Traced once: TensorFlow keeps the graph that a `tf.custom_gradient` stands in for as long as the process lives.
+# Traced once per process, because TensorFlow never frees the graph around a `tf.custom_gradient`.
 @tf.function(
     autograph=False,
     input_signature=[tf.TensorSpec([None] * 3), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)],
 )
-def _in_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
-    """Collect one direction's outputs [steps_allocated, lanes, units] of the elements, [elements, units].
+def _to_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
+    """Gather the outputs of one direction [steps_allocated, lanes, units] in element order, [elements, units].
 
-    `places` and `elements` are those of a `Packing`.
+    `places` and `elements` are fields of a `Packing`.
     """
 
     @tf.custom_gradient
-    def collect(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    def gather(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(at_states: tf.Tensor) -> tf.Tensor:
-            # Every output is read at most once: the gradient is again a collection, not a sum.
+            # Each output is read at most once, so its gradient needs no sum: it can be gathered too.
             return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), elements)
 
         return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
 
-    return collect(outputs)
+    return gather(outputs)
