@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
@@ -176,7 +174,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     classes_: Labels
     class_count_: npt.NDArray[np.int64]
     n_samples_fit_: int
-    label_form_: LabelEncoder
+    label_encoder_: LabelEncoder
     thresholds_: npt.NDArray[np.float64]
     embedding_coverage_: float | None
     temperature_: float
@@ -184,7 +182,6 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
 
-    _fitted: FittedClassifier | None = None
     # Keeps the state of the optimizer between calls of `partial_fit`.
     _incremental: IncrementalFit | None = None
     # Whether word vectors given as `embeddings` were left out when the classifier was stored.
@@ -347,7 +344,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """
         refuse("HANClassifier.fit")
         hyperparameters = self._hyperparameters()
-        previous = self._fitted_classifier() if self.warm_start and self._fitted is not None else None
+        previous = self._fitted_classifier() if self.warm_start and self._is_fitted else None
         if previous is None:
             self._warn_of_lost_vectors()
         training = ClassifierFit(
@@ -414,7 +411,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """
         refuse("HANClassifier.partial_fit")
         hyperparameters = self._hyperparameters()
-        fitted = None if self._fitted is None else self._fitted_classifier()
+        fitted = self._fitted_classifier() if self._is_fitted else None
         if fitted is None:
             self._warn_of_lost_vectors()
         incremental = self._incremental or IncrementalFit()
@@ -469,7 +466,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             which the network's own logits differ by a constant of each document. Of several classes a document, the
             logit of each; `thresholds_` are of probabilities.
         """
-        probabilities, multi_label = self.predict_proba(X), self.label_form_.multi_label
+        probabilities, multi_label = self.predict_proba(X), self.label_encoder_.multi_label
         logits = to_logits(probabilities, multi_label)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 and not multi_label else logits
 
@@ -764,16 +761,17 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """Return the checked hyper-parameters."""
         return Hyperparameters.check(self.get_params(deep=False))
 
+    @property
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "model_")
+
     def _fitted_classifier(self) -> FittedClassifier:
-        """Return what `fit` learned, with the thresholds that may have been set since."""
+        """Return what `fit` learned."""
         check_is_fitted(self)
-        if self._fitted is None:
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet")
-        return replace(self._fitted, thresholds=np.asarray(self.thresholds_))
+        return FittedClassifier.from_attributes(vars(self))
 
     def _set_fitted(self, fitted: FittedClassifier) -> None:
         """Set all attributes of the fitted classifier."""
-        self._fitted = fitted
         for name, value in fitted.attributes().items():
             setattr(self, name, value)
         self._lost_vectors = False
@@ -797,9 +795,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         An unfitted classifier keeps them, since it cannot be fitted in another process without them.
         """
         state: dict[str, Any] = super().__getstate__()
-        if self._fitted is not None:
+        if self._is_fitted:
             fitted = self._fitted_classifier()
-            left_out = {*fitted.attributes(), "_fitted", "_incremental"}
+            left_out = {*fitted.attributes(), "_incremental"}
             state = {name: value for name, value in state.items() if name not in left_out}
             if not isinstance(self.embeddings, str | os.PathLike):
                 state["embeddings"] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -16,7 +15,7 @@ from han.data.duplicates import warn_of_conflicts
 from han.data.labels import LabelEncoder
 from han.data.splits import strata, stratified_split
 from han.data.validation import Labels, check_labels, short_repr
-from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError
+from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError, warn_user
 from han.tables.options import TableOptions
 from han.tables.sources import NAMED, Source, SourceReader, check_sources, split_folder
 
@@ -158,7 +157,7 @@ def load_dataset(
     loaded = reader.load(sources)
     loaded_test = None if test_sources is None else reader.load(test_sources)
     for note in [*(parts.notes() if parts else []), *loaded.notes, *(loaded_test.notes if loaded_test else [])]:
-        warnings.warn(note, DataWarning, stacklevel=2)
+        warn_user(note, DataWarning)
     # Labels are converted to numbers only if those of both parts can be.
     converted = _convert_numbers([*loaded.labels, *(loaded_test.labels if loaded_test else [])])
     labels = _label_array(converted[: len(loaded.labels)], loaded.name)
@@ -180,11 +179,10 @@ def load_dataset(
         test_labels = _match_labels(converted[len(loaded.labels) :], encoder, loaded_test.name)
         known = {text.strip() for text in texts}
         if shared := sum(text.strip() in known for text in test_texts):
-            warnings.warn(
+            warn_user(
                 f"{shared} of {len(test_texts)} test documents are also training documents: the scores on them do not "
                 "show how well the classifier generalises",
                 DataWarning,
-                stacklevel=2,
             )
     return Dataset(
         name=loaded.name,
@@ -230,7 +228,7 @@ def load_labelled(
     parts = split_folder(sources)
     loaded = reader.load([parts.test] if parts else sources)
     for note in loaded.notes:
-        warnings.warn(note, DataWarning, stacklevel=2)
+        warn_user(note, DataWarning)
     return loaded.texts, _label_array(_convert_numbers(loaded.labels), loaded.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,19 @@ from han.memory.planning import NetworkSize, PredictionPlan, plan_prediction
 from han.model import HierarchicalAttentionNetwork
 from han.text.reader import DocumentReader
 from han.text.vocabulary import Vocabulary
+
+# Fields of a `FittedClassifier`, and the attributes of `HANClassifier` that hold them.
+ATTRIBUTES = {
+    "network": "model_",
+    "vocabulary": "vocabulary_",
+    "labels": "label_encoder_",
+    "thresholds": "thresholds_",
+    "temperature": "temperature_",
+    "embedding_coverage": "embedding_coverage_",
+    "history": "history_",
+    "class_count": "class_count_",
+    "n_samples": "n_samples_fit_",
+}
 
 
 @dataclass(frozen=True)
@@ -60,18 +74,14 @@ class FittedClassifier:
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the fitted `HANClassifier`, by name."""
-        return {
-            "model_": self.network,
-            "vocabulary_": self.vocabulary,
-            "label_form_": self.labels,
-            "classes_": self.labels.classes,
-            "thresholds_": self.thresholds,
-            "temperature_": self.temperature,
-            "embedding_coverage_": self.embedding_coverage,
-            "history_": self.history,
-            "class_count_": self.class_count,
-            "n_samples_fit_": self.n_samples,
+        return {attribute: getattr(self, name) for name, attribute in ATTRIBUTES.items()} | {
+            "classes_": self.labels.classes
         }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> FittedClassifier:
+        """Return the classifier with the given attributes of a fitted `HANClassifier`."""
+        return cls(**{name: attributes[attribute] for name, attribute in ATTRIBUTES.items()})
 
     def local_network(self) -> HierarchicalAttentionNetwork:
         """Return the Keras model, which a forked process that loaded the classifier does not have."""

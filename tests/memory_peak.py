@@ -28,6 +28,7 @@ from han.memory.planning import (
 )
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 
 DOCUMENTS, WORDS, DISTINCT = 8, 20_000, 3000
 
@@ -53,7 +54,7 @@ def fit(texts, settings):
     classifier = HANClassifier(**settings)
     result = measured(lambda: classifier.fit(texts, [0, 1] * (DOCUMENTS // 2)))
     network = NetworkSize.of(classifier.model_.get_config())
-    corpus = Corpus.encode(texts, classifier.reader().splitter, classifier.vocabulary_)
+    corpus = classifier.reader().encode(texts)
     step, _ = training_cost(network, corpus, classifier.batch_size)
     estimate = FIXED_TRAINING + network.training_table + CORPUS_WORD * len(corpus.word_ids) + step
     return {**result, "estimate": estimate}
@@ -70,7 +71,7 @@ def predict_untrained(texts, settings):
     def work():
         limit = find_limit(classifier.memory_limit)
         plan = plan_prediction(NetworkSize.of(model.get_config()), texts, chunk=CHUNK, splitter=splitter, limit=limit)
-        predict(model, texts, splitter, vocabulary, plan)
+        predict(model, texts, DocumentReader(splitter, vocabulary), plan)
 
     estimate, _ = prediction_cost(
         NetworkSize.of(model.get_config()), texts, chunk=CHUNK, max_sentences=splitter.max_sentences,

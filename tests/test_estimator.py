@@ -416,7 +416,7 @@ def test_score_counts_labels_that_were_not_there_as_wrong(quick, articles):
 @pytest.mark.parametrize("kind", ["list", "set"])
 def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kind):
     classifier = copy.copy(quick)
-    classifier.label_form_, classifier.thresholds_ = LabelEncoder(quick.classes_, kind), np.full(2, 0.5)
+    classifier.label_encoder_, classifier.thresholds_ = LabelEncoder(quick.classes_, kind), np.full(2, 0.5)
     labels = classifier.predict(articles[0])
     assert classifier.score(articles[0], labels) == 1.0
     for index in range(0, 80, 4):

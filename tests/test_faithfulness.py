@@ -7,6 +7,7 @@ import pytest
 from han import HANClassifier
 from han.data.labels import LabelEncoder
 from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
+from han.fitted import FittedClassifier
 from han.model import HierarchicalAttentionNetwork
 from han.text.vocabulary import Vocabulary
 
@@ -45,9 +46,13 @@ def constructed():
     kernel[0] = [-60.0, 60.0]
     model.classifier.kernel.assign(kernel)
     classifier = HANClassifier()
-    classifier.classes_, classifier.vocabulary_ = np.array(["bad", "good"]), Vocabulary(WORDS)
-    classifier.label_form_ = LabelEncoder(classifier.classes_)
-    classifier.model_, classifier.history_ = model, {}
+    fitted = FittedClassifier(
+        network=model, vocabulary=Vocabulary(WORDS), labels=LabelEncoder(np.array(["bad", "good"])),
+        thresholds=np.full(2, 0.5), temperature=1.0, embedding_coverage=None, history={},
+        class_count=np.zeros(2, int), n_samples=0,
+    )  # fmt: skip
+    for name, value in fitted.attributes().items():
+        setattr(classifier, name, value)
     return classifier
 
 

@@ -272,7 +272,7 @@ def wrong_probabilities(classifier: HANClassifier, documents: Any, found: Any) -
         return f"shape {found.shape}"
     if not np.isfinite(found).all() or found.min(initial=0) < 0 or found.max(initial=0) > 1 + 1e-6:
         return "probabilities that are none"
-    if not classifier.label_form_.multi_label and not np.allclose(found.sum(axis=1), 1, atol=1e-5):
+    if not classifier.label_encoder_.multi_label and not np.allclose(found.sum(axis=1), 1, atol=1e-5):
         return "probabilities that do not sum to one"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

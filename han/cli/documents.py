@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
 from han.data.validation import short_repr
-from han.exceptions import DataWarning, InvalidValueError
+from han.exceptions import DataWarning, InvalidValueError, warn_user
 from han.tables.columns import join_texts
 from han.tables.delimited import Dialect
 from han.tables.options import SUFFIXES, TableOptions, format_from_name
@@ -191,7 +190,7 @@ class InputFiles:
 
 
 def _tell(remark: str) -> None:
-    warnings.warn(remark, DataWarning, stacklevel=2)
+    warn_user(remark, DataWarning)
 
 
 def _beginning(stream: BinaryIO) -> bytes:

@@ -50,7 +50,7 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
     with refusals():
         texts, labels = load_labelled(source, **{name: given.pop(name) for name in SOURCE_ARGUMENTS})
         classifier = load(model, given)
-        result = measure(classifier, texts, _in_form(labels, classifier.label_form_))
+        result = measure(classifier, texts, _in_form(labels, classifier.label_encoder_))
     if form == "json":
         per_class = {str(name): row for name, row in result.per_class.to_dict("index").items()}
         click.echo(json.dumps({"documents": len(texts), **result.scores(), "per_class": per_class}))

@@ -36,7 +36,7 @@ class PredictionColumns:
     ) -> None:
         self._classifier = classifier
         self._classes = classifier.classes_.tolist()
-        self._multi_label = classifier.label_form_.multi_label
+        self._multi_label = classifier.label_encoder_.multi_label
         self._label_separator = label_separator
         names = ["prediction", *([] if self._multi_label else ["probability"])]
         names += [f"probability_{label}" for label in self._classes] if probabilities else []

@@ -216,7 +216,7 @@ def _baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool) -> dict
 
     results = {}
     y_train, y_test = dataset.y_train, dataset.y_test
-    form = classifier.label_form_
+    form = classifier.label_encoder_
     if form.multi_label:
         y_train, y_test = form.encode(y_train, len(y_train)), form.encode(y_test, len(y_test))
     for name, baseline in baselines(form.multi_label).items():

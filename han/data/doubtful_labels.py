@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from typing import Any
 
 import numpy.typing as npt
 
 from han.data.labels import LabelEncoder
-from han.exceptions import TrainingWarning
+from han.exceptions import TrainingWarning, warn_user
 
 # The string of a list, a tuple, a set or an array.
 _LIST = re.compile(r"""\s*(?:frozenset\()?[\[({]\s*(?:['"].*|-?\d[-\d\s.,]*)?[\])}]\)?\s*""", re.DOTALL)
@@ -32,20 +31,18 @@ def warn_of_doubtful_classes(encoder: LabelEncoder) -> None:
         alike.setdefault(_appearance(label), []).append(label)
     for labels in alike.values():
         if len(labels) > 1:
-            warnings.warn(
+            warn_user(
                 f"y has classes that look the same, {' and '.join(map(_ascii_repr, labels))}: they are treated as "
                 "different classes; if they are one class, use a single spelling",
                 TrainingWarning,
-                stacklevel=3,
             )
     lists = [label for label in names if _LIST.fullmatch(label)]
     if lists:
-        warnings.warn(
+        warn_user(
             f"y has {len(lists)} classes that look like lists converted to strings, for example "
             f"{_ascii_repr(lists[0])}: each is treated as a single class; for multi-label classification, convert them "
             "to lists first, for example with ast.literal_eval",
             TrainingWarning,
-            stacklevel=3,
         )
 
 
@@ -68,12 +65,11 @@ def warn_of_one_hot(encoder: LabelEncoder, targets: npt.NDArray[Any]) -> None:
     if not encoder.multi_label or not (targets.sum(axis=1) == 1).all():
         return
     single = "y.argmax(axis=1)" if encoder.kind in ("indicator", "sparse") else "[label for (label,) in y]"
-    warnings.warn(
+    warn_user(
         f"each of the {len(targets)} documents has exactly one of the {len(encoder.classes)} classes in y, but y is "
         "multi-label: classes are predicted independently, so that a prediction may have none or several of them; if "
         f"the classes are mutually exclusive, pass one label for each document, such as {single}",
         TrainingWarning,
-        stacklevel=3,
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
 from han.data.validation import short_repr
-from han.exceptions import TrainingWarning
+from han.exceptions import TrainingWarning, warn_user
 
 
 def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome: str) -> None:
@@ -43,9 +42,8 @@ def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome
     if conflicts:
         indices, labels = min(conflicts, key=itemgetter(0))
         distinct = [label_ for position, label_ in enumerate(labels) if label_ not in labels[:position]]
-        warnings.warn(
+        warn_user(
             f"{sum(len(group) for group, _ in conflicts)} documents have the same text as another one but a different "
             f"label; {outcome}; the first is {short_repr(texts[indices[0]][:100])}, labelled {short_repr(distinct)}",
             TrainingWarning,
-            stacklevel=3,
         )

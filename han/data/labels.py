@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Set
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from han.data.containers import check_column, to_array, to_pandas
 from han.data.validation import Labels, check_labels, check_texts, label_kind, short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError, UnknownClassWarning
+from han.exceptions import InvalidTypeError, InvalidValueError, UnknownClassWarning, warn_user
 
 # Collections of the labels of one document, by kind. Other sequences are decoded as lists.
 COLLECTIONS: dict[str, type[Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
@@ -109,7 +108,7 @@ class LabelEncoder(NamedTuple):
         if not self.multi_label:
             if getattr(labels, "ndim", 1) == 2:
                 message = f"A column-vector y was passed when a 1d array was expected: {name} of shape [documents, 1]"
-                warnings.warn(message, DataConversionWarning, stacklevel=3)
+                warn_user(message, DataConversionWarning)
             found = check_labels(labels, documents, name, texts_name, same_kind=False).tolist()
             self._check_known(found, name)
             index = self._index()
@@ -169,11 +168,10 @@ class LabelEncoder(NamedTuple):
         known = len(self.classes)
         count = int((targets[:, known:].any(axis=1) if self.multi_label else targets >= known).sum())
         if count:
-            warnings.warn(
+            warn_user(
                 f"{count} of {documents} documents in {name} have classes that the classifier was not trained on, "
                 f"{short_repr(unknown)}: they count as wrong",
                 UnknownClassWarning,
-                stacklevel=3,
             )
         return extended, targets
 

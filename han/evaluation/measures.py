@@ -96,7 +96,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         If documents have classes that the classifier was not trained on.
     """
     kind = "indicator" if getattr(labels, "ndim", 1) == 2 else "single"
-    known = getattr(classifier, "label_form_", LabelEncoder(classifier.classes_, kind))
+    known = getattr(classifier, "label_encoder_", LabelEncoder(classifier.classes_, kind))
     form, targets = known.encode_test(labels, len(texts))
     unknown = [(0, 0), (0, len(form.classes) - len(known.classes))]
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)

@@ -51,7 +51,7 @@ def test_unknown_classes_count_as_errors():
 
 def test_unknown_classes_in_multi_label_classification():
     class MultiLabel(Fixed):
-        label_form_ = LabelEncoder(np.array(["a", "b", "c"]), "set")
+        label_encoder_ = LabelEncoder(np.array(["a", "b", "c"]), "set")
 
     labels = [{"a"}, {"b", "d"}, {"d"}, {"b"}]  # predicted a, b, a, b
     with pytest.warns(UnknownClassWarning, match="2 of 4 documents"):

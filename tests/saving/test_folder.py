@@ -22,6 +22,8 @@ from han.cli import cli
 from han.data.labels import LabelEncoder
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
 from han.files.atomic import read_json, write_json, write_manifest
+from han.hyperparameters import Hyperparameters
+from han.saving.conversion import to_saved
 from han.saving.folder import FORMAT_VERSION, _from_settings, _to_settings, check_destination
 from tests.memory_growth import growth
 
@@ -115,7 +117,9 @@ def test_classes_keep_their_types(labels, tmp_path):
 def test_classes_of_all_label_types_are_restored(small, y, tmp_path):
     form = LabelEncoder.learn(y, len(y))
     # The network does not depend on the names of the classes.
-    saved = replace(small._saved(), classes=form.classes)
+    saved = replace(
+        to_saved(small._fitted_classifier(), Hyperparameters.check(small.get_params())), classes=form.classes
+    )
     write_json(tmp_path / "settings.json", _to_settings(saved))
     read = _from_settings(read_json(tmp_path / "settings.json", dict), small.vocabulary_)["classes"]
     assert read.dtype == form.classes.dtype
