@@ -142,7 +142,8 @@ def explain(
 
     See `attribute` for the parameters.
     """
-    explanations, truncated = [], 0
+    explanations: list[Explanation] = []
+    truncated = 0
     for start, end in divide([len(text) for text in texts], CHUNK):
         encoded = Corpus.encode_with_offsets(texts[start:end], splitter, vocabulary)
         corpus = encoded[0]
