@@ -93,7 +93,10 @@ def source_options(command: Function) -> Function:
 
 def table_options(command: Function) -> Function:
     """Add options for reading tables, which are named like the attributes of `TableOptions`."""
-    quoting = "Quotes in CSV and TSV: enclose cells and are doubled within them, are ordinary, or follow a backslash."
+    quoting = (
+        'Use of quotes in CSV and TSV: "minimal" (around cells, and doubled within them), "none" (as ordinary '
+        'characters) or "backslash" (around cells, and escaped within them).'
+    )
     options = (
         click.option("--delimiter", metavar="TEXT", help="Character between the cells of CSV and TSV."),
         click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]"),

@@ -404,6 +404,5 @@ def test_a_random_state_instance_is_not_saved(tmp_path):
 
 def test_repeated_loading_does_not_leak_memory(small, tmp_path):
     small.save(tmp_path / "model")
-    assert (
-        growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8
-    )  # MB; without cleaning up, TensorFlow would keep 20
+    # In MB; without cleaning up, TensorFlow would keep 20.
+    assert growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8
