@@ -1,4 +1,4 @@
-"""The command line: `han`."""
+"""The command line program `han`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from han import __version__
 from han.cli.completion import completion
-from han.cli.console import INTERRUPTED, TERMINATED, terminable, warnings_told
+from han.cli.console import INTERRUPTED, TERMINATED, handle_sigterm, print_warnings
 from han.cli.evaluate import evaluate
 from han.cli.explain import explain
 from han.cli.inspect import export, info
@@ -25,8 +25,8 @@ __all__ = ["cli", "main"]
 def cli() -> None:
     """Classify documents of any length with a hierarchical attention network.
 
-    Results go to standard output, progress and errors to standard error. The exit code is 0, 1 for a failure, 2 for
-    a command that is refused, 130 after Ctrl-C, or 143 after SIGTERM.
+    Results are written to standard output, progress and errors to standard error. The exit code is 0 on success, 1
+    after a failure, 2 for invalid arguments or input, 130 after Ctrl-C, and 143 after SIGTERM.
     """
 
 
@@ -35,12 +35,12 @@ for command in (train, evaluate, predict, explain, info, export, completion):
 
 
 def main() -> None:
-    """Run the command line; an error ends in one line on standard error, and with --debug in a traceback."""
+    """Run the command line program. Errors are printed in one line, and with --debug after a traceback."""
     state = {"debug": False, "terminated": False}
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what the terminal cannot show ends no command
+    if isinstance(sys.stdout, io.TextIOWrapper):  # escape characters that the terminal cannot display
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with warnings_told(), terminable(state):
+        with print_warnings(), handle_sigterm(state):
             code = cli(standalone_mode=False, obj=state)
     except click.Abort:
         click.echo("han: terminated" if state["terminated"] else "han: interrupted", err=True)
@@ -55,7 +55,7 @@ def main() -> None:
             click.echo(f"han: {error.format_message()}", err=True)
             sys.exit(error.exit_code)
         message = " ".join(f"{type(error).__name__}: {error}".split())
-        click.echo(f"han: {message} (--debug shows where)", err=True)
+        click.echo(f"han: {message} (use --debug for a traceback)", err=True)
         sys.exit(1)
     if code:
         sys.exit(code)

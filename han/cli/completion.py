@@ -13,14 +13,14 @@ from han.cli.console import debug_option
 @debug_option
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a script that lets SHELL complete han's commands, options and files.
+    """Print a script with which SHELL completes han's commands, options and files.
 
     \b
     Examples:
       eval "$(han completion bash)"                  # in ~/.bashrc
       han completion fish > ~/.config/fish/completions/han.fish
     """  # noqa: D301
-    kind = get_completion_class(shell)
-    if kind is None:
+    completion_class = get_completion_class(shell)
+    if completion_class is None:
         raise click.UsageError(f"there is no completion for {shell}")
-    click.echo(kind(context.find_root().command, {}, "han", "_HAN_COMPLETE").source())
+    click.echo(completion_class(context.find_root().command, {}, "han", "_HAN_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""What the commands share: options, refusals, messages."""
+"""Options, error handling and messages shared by the commands."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ debug_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_set_debug,
-    help="Show a traceback of an error.",
+    help="Print a traceback of errors.",
 )
-quiet_option = click.option("--quiet", is_flag=True, help="No progress on standard error.")
+quiet_option = click.option("--quiet", is_flag=True, help="Do not print progress.")
 
 
 class LocalPath(click.Path):
-    """A path on this machine: `~` is expanded, and a URL is refused."""
+    """A path on this machine: `~` is expanded, and URLs are rejected."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path, checked as the options of `click.Path` say."""
+        """Return the path, checked according to the options of `click.Path`."""
         from han.files.paths import local_path
 
         name = "path" if param is None else param.opts[0]
@@ -56,20 +56,20 @@ class LocalPath(click.Path):
 
 
 model_argument = click.argument("model", type=LocalPath())
-# The exit codes that shells use after SIGINT and SIGTERM.
+# The exit codes of shells after SIGINT and SIGTERM.
 INTERRUPTED, TERMINATED = 130, 143
 SPLITTERS = ("sentence_splitter", "tokenizer")
-# What `source_options` gives a command, and what `load_dataset` takes.
+# The parameters that `source_options` adds to a command and that `load_dataset` accepts.
 SOURCE_ARGUMENTS = (
     "text", "label", "label_separator", "input_format", "delimiter", "encoding", "header", "quoting", "skip_bad_rows",
 )  # fmt: skip
 
 
 def splitter_options(command: Function) -> Function:
-    """Add the options that name the functions a classifier was trained with."""
+    """Add options for the functions that a classifier was trained with."""
     for name in reversed(SPLITTERS):
-        text = f"The classifier's {name}, if it was trained with one."
-        command = click.option(f"--{name.replace('_', '-')}", name, metavar="MODULE:FUNCTION", help=text)(command)
+        help_text = f"The {name} that the classifier was trained with, if not the default."
+        command = click.option(f"--{name.replace('_', '-')}", name, metavar="MODULE:FUNCTION", help=help_text)(command)
     return command
 
 
@@ -78,24 +78,27 @@ text_option = click.option(
     multiple=True,
     default=["text"],
     show_default=True,
-    help="Column that holds the documents; given more than once, they are joined by a blank line.",
+    help="Text column. Repeat the option to join several columns with blank lines.",
 )
 
 
 def source_options(command: Function) -> Function:
-    """Add the options that say how files hold documents and their classes: `SOURCE_ARGUMENTS`."""
-    separator = click.option("--label-separator", metavar="TEXT", help="What stands between the classes of a document.")
-    label = click.option("--label", default="label", show_default=True, help="Column that holds the classes.")
+    """Add options for reading labelled documents, `SOURCE_ARGUMENTS`."""
+    separator = click.option("--label-separator", metavar="TEXT", help="Separator between the labels of a document.")
+    label = click.option("--label", default="label", show_default=True, help="Label column.")
     formats = ["csv", "tsv", "jsonl", "json", "xlsx", "parquet"]
-    form = click.option("--input-format", type=click.Choice(formats), help="[default: by the name of a file]")
-    return text_option(label(separator(form(table_options(command)))))
+    input_format = click.option("--input-format", type=click.Choice(formats), help="[default: from the file name]")
+    return text_option(label(separator(input_format(table_options(command)))))
 
 
 def table_options(command: Function) -> Function:
-    """Add the options that say how tables are read; they are called as the attributes of `TableOptions`."""
-    quoting = "What quotes in CSV and TSV are: around cells and doubled in them, text, or escaped by a backslash."
+    """Add options for reading tables, which are named like the attributes of `TableOptions`."""
+    quoting = (
+        'Use of quotes in CSV and TSV: "minimal" (around cells, and doubled within them), "none" (as ordinary '
+        'characters) or "backslash" (around cells, and escaped within them).'
+    )
     options = (
-        click.option("--delimiter", metavar="TEXT", help="What stands between cells of CSV and TSV."),
+        click.option("--delimiter", metavar="TEXT", help="Character between the cells of CSV and TSV."),
         click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]"),
         click.option(
             "--no-header",
@@ -103,7 +106,7 @@ def table_options(command: Function) -> Function:
             is_flag=True,
             flag_value=False,
             default=True,
-            help="Columns have numbers, from 0, for names.",
+            help="The table has no header; columns are named 0, 1 and so on.",
         ),
         click.option("--quoting", type=click.Choice(["minimal", "none", "backslash"]), help=quoting),
         click.option("--skip-bad-rows", is_flag=True, help="Skip rows that cannot be read, and count them."),
@@ -113,48 +116,48 @@ def table_options(command: Function) -> Function:
     return command
 
 
-def load(model: Path, splitters: dict[str, Any]) -> HANClassifier:
-    """Read a classifier, with the functions that the options of `splitter_options` name."""
-    functions = {name: imported(name, value) for name, value in splitters.items() if value is not None}
+def load_classifier(model: Path, splitters: dict[str, Any]) -> HANClassifier:
+    """Load a classifier, with the functions named by the options of `splitter_options`."""
+    functions = {name: import_function(name, value) for name, value in splitters.items() if value is not None}
     from han.classifier import HANClassifier
 
     return HANClassifier.load(model, **functions)
 
 
-def imported(name: str, value: str) -> Any:
-    """Return the function that "module:function" names; modules in the current folder can be named too."""
+def import_function(name: str, value: str) -> Any:
+    """Import the function "module:function", where the module may be in the current folder."""
     module, colon, path = value.partition(":")
     if not (module and colon and path):
         raise ValueError(f"{name} must be MODULE:FUNCTION, got {value!r}")
     folder = os.getcwd()  # noqa: PTH109 - as an entry of sys.path
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    found: Any = importlib.import_module(module)
+    function: Any = importlib.import_module(module)
     for part in path.split("."):
-        if not hasattr(found, part):
+        if not hasattr(function, part):
             raise ValueError(f"{name} must be MODULE:FUNCTION, got {value!r}, but {module} has no {part}")
-        found = getattr(found, part)
-    return found
+        function = getattr(function, part)
+    return function
 
 
-def class_named(name: str, classes: list[Any]) -> Any:
-    """Return the class that is written like this; the name itself if there is none."""
+def find_class(name: str, classes: list[Any]) -> Any:
+    """Return the class whose string representation is `name`; `name` itself if there is none."""
     return next((label for label in classes if str(label) == name), name)
 
 
-def note(message: str, quiet: bool) -> None:
-    """Say something on standard error."""
+def print_progress(message: str, quiet: bool) -> None:
+    """Print a message on standard error unless `quiet` is set."""
     if not quiet:
         click.echo(message, err=True)
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], None]]:
-    """Give a function that raises a KeyboardInterrupt if there was Ctrl-C; to be called now and then.
+    """Return a function, to be called regularly, that raises a KeyboardInterrupt if Ctrl-C was pressed.
 
-    Python raises it at once, but wherever it happens to be: where that is a callback of its own, while it imports a
-    module say, the exception is printed and gone. A process that was started to ignore Ctrl-C, as shells do
-    with what runs in the background, goes on ignoring it.
+    Python raises the exception immediately, but if it happens to be in one of its own callbacks, for example while
+    importing a module, the exception is printed and discarded. Processes that ignore Ctrl-C, such as background jobs of
+    shells, continue to ignore it.
     """
     interrupted = False
 
@@ -177,10 +180,11 @@ def interruptible() -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def terminable(state: dict[str, bool]) -> Iterator[None]:
+def handle_sigterm(state: dict[str, bool]) -> Iterator[None]:
     """Treat SIGTERM, which `docker stop` sends, like Ctrl-C, and set "terminated" in the state.
 
-    Where Ctrl-C is ignored, as in the background of a shell, and in other threads than the main one, it stays as it is.
+    SIGTERM keeps its meaning in processes that ignore Ctrl-C, such as background jobs of shells, and in threads other
+    than the main thread.
     """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
@@ -198,28 +202,28 @@ def terminable(state: dict[str, bool]) -> Iterator[None]:
 
 
 def is_terminated() -> bool:
-    """Tell whether the current command has been sent a SIGTERM."""
+    """Return whether the current command has received SIGTERM."""
     state = click.get_current_context().find_root().obj
     return bool(state) and state["terminated"]
 
 
 @contextmanager
-def warnings_told() -> Iterator[None]:
-    """Write each warning as a line on standard error, without the place in the code that it comes from."""
+def print_warnings() -> Iterator[None]:
+    """Print each warning as a line on standard error, without its location in the code."""
 
-    def tell(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    def show(message: Warning | str, *_location: Any, **_options: Any) -> None:
         click.echo(f"han: {message}", err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = tell
+        warnings.showwarning = show
         yield
 
 
 @contextmanager
-def refusals(kinds: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, ImportError)) -> Iterator[None]:
-    """Turn errors of use, by their kinds, into a line on standard error and exit code 2."""
+def usage_errors(types: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, ImportError)) -> Iterator[None]:
+    """Convert errors of these types to usage errors: a line on standard error and exit code 2."""
     try:
         yield
-    except kinds as error:
+    except types as error:
         raise click.UsageError(" ".join(str(error).split())) from error

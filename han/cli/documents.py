@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,56 +14,56 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from tqdm import tqdm
 
-from han.cli.files import STANDARD_INPUT, decoded, file_name, table_format
+from han.cli.files import STANDARD_INPUT, decode_text, detect_table, file_name
 from han.data.validation import short_repr
-from han.exceptions import DataWarning, InvalidValueError, warn_user
+from han.exceptions import DataWarning, InvalidValueError
 from han.tables.columns import join_texts
 from han.tables.delimited import Dialect
 from han.tables.options import SUFFIXES, TableOptions, format_from_name
 from han.tables.table import Chunk, Table, open_table
 
 TEXT_SUFFIXES = ("", ".txt")
-PEEKED_BYTES = 65_536
+DETECTION_BYTES = 65_536
 
 
 class InputFiles:
-    """Files of documents, of which the beginning is checked before any work is done.
+    """Files of documents, whose beginnings are checked before any work is done.
 
     Parameters
     ----------
     paths : list of Path
         "-" is standard input.
     text : sequence of str
-        The columns that hold the documents.
-    form : str or None
-        The format of all files, one of `han.tables.table.FORMATS` or "text"; None if their names and contents tell.
+        The text columns.
+    input_format : str or None
+        The format of all files, one of `han.tables.options.FORMATS` or "text"; None detects the format of each file.
     options : TableOptions
     stack : ExitStack
-        Closes what stays open: pipes, which cannot be read twice.
+        Closes the pipes, which remain open because they cannot be read twice.
 
     Attributes
     ----------
-    forms : list of str
+    formats : list of str
         The format of each file.
     columns : dict
-        The columns of each file by its name, as far as they are known before all is read.
+        The columns of each file by its name. In JSON, those of the first rows.
     schemas : dict
-        Of each Parquet file by its name.
+        The schema of each Parquet file by its name.
     dialects : list of Dialect
-        Of each table.
+        The dialect of each table.
 
     Raises
     ------
     ValueError
-        If a file's format is not known, the beginning of a table cannot be read, or it has no such column.
+        If the format of a file is unknown, the beginning of a table cannot be read, or a text column is missing.
     """
 
     def __init__(
-        self, paths: list[Path], text: Sequence[str], form: str | None, options: TableOptions, stack: ExitStack
+        self, paths: list[Path], text: Sequence[str], input_format: str | None, options: TableOptions, stack: ExitStack
     ) -> None:
-        self._paths, self._text, self._form, self._options = paths, text, form, options
+        self._paths, self._text, self._input_format, self._options = paths, text, input_format, options
         self._pipes: dict[Path, tuple[BinaryIO, Table | None]] = {}
-        self.forms: list[str] = []
+        self.formats: list[str] = []
         self.columns: dict[str, list[str]] = {}
         self.schemas: dict[str, pa.Schema] = {}
         self.dialects: list[Dialect] = []
@@ -73,9 +74,9 @@ class InputFiles:
         if path in self._pipes:
             raise InvalidValueError(f"{file_name(path)} can be read only once")
         stream = sys.stdin.buffer if path == STANDARD_INPUT else stack.enter_context(path.open("rb"))
-        form = self._form or self._format(path, stream)
-        self.forms.append(form)
-        table = self._table(path, stream, form)
+        input_format = self._input_format or self._detect_format(path, stream)
+        self.formats.append(input_format)
+        table = self._open_table(path, stream, input_format)
         names = ["file", self._text[0]]
         if table is not None:
             names = table.names or []
@@ -83,84 +84,84 @@ class InputFiles:
             if table.schema is not None:
                 self.schemas[file_name(path)] = table.schema
         if path.is_file():
-            if table is not None and table.names is None:  # JSON, of which the first rows tell the columns
+            if table is not None and table.names is None:  # JSON, whose columns are known from the first rows
                 names = next(table.chunks(), Chunk([], [], [])).names
             stream.close()
         else:
             self._pipes[path] = stream, table
         self.columns[file_name(path)] = names
 
-    def _format(self, path: Path, stream: BinaryIO) -> str:
-        """Return the format that a file's name tells, or its beginning if it has no ending."""
+    def _detect_format(self, path: Path, stream: BinaryIO) -> str:
+        """Return the format indicated by the suffix of a file or, without a suffix, by its beginning."""
         name = file_name(path)
         suffix = "" if path == STANDARD_INPUT else path.suffix.lower()
-        form = format_from_name(name) if suffix else None
-        if form is None and suffix not in TEXT_SUFFIXES:
-            raise InvalidValueError(f"{name} must end in one of .txt, {', '.join(SUFFIXES)}; --input-format names it")
-        if form is None and not suffix and (form := table_format(_beginning(stream), self._text)):
-            _tell(f"{name}: read as {form}; --input-format text reads it as one document")
-        return form or "text"
+        input_format = format_from_name(name) if suffix else None
+        if input_format is None and suffix not in TEXT_SUFFIXES:
+            raise InvalidValueError(f"{name} must end in one of .txt, {', '.join(SUFFIXES)}; or set --input-format")
+        if input_format is None and not suffix and (input_format := detect_table(_peek(stream), self._text)):
+            _warn(f"{name}: read as {input_format}; to read it as one document, use --input-format text")
+        return input_format or "text"
 
-    def _table(self, path: Path, stream: BinaryIO, form: str) -> Table | None:
-        if form == "text":
+    def _open_table(self, path: Path, stream: BinaryIO, input_format: str) -> Table | None:
+        if input_format == "text":
             return None
-        table = open_table(stream, file_name(path), replace(self._options, input_format=form))
+        table = open_table(stream, file_name(path), replace(self._options, input_format=input_format))
         if table.names is not None:
             table.check_columns(self._text, "text")
         return table
 
     def chunks(self, quiet: bool) -> Iterator[tuple[str, Chunk, list[Any]]]:
-        """Read all files, and show on standard error how far that is.
+        """Read all files, with a progress bar on standard error unless `quiet` is set.
 
         Yields
         ------
         name : str
-            Of the file.
+            The name of the file.
         chunk : Chunk
         documents : list of str or of lists
-            Of each row.
+            The document of each row.
 
         Raises
         ------
         ValueError
-            At the first bad row, if bad rows are not skipped, after the rows before it.
+            At the first bad row, after the rows before it have been yielded, unless bad rows are skipped.
         """
         sizes = [path.stat().st_size for path in self._paths if path.is_file()]
         total = sum(sizes) if len(sizes) == len(self._paths) else None
-        documents = before = 0
+        documents = previous_bytes = 0
         with tqdm(total=total, unit="B", unit_scale=True, disable=quiet, file=sys.stderr, desc="predict") as progress:
-            for path, form in zip(self._paths, self.forms, strict=True):
+            for path, input_format in zip(self._paths, self.formats, strict=True):
                 with ExitStack() as stack:
-                    stream, table = self._opened(path, form, stack)
-                    for chunk, texts in self._table_chunks(table) if table else self._document(path, stream):
+                    stream, table = self._reopen(path, input_format, stack)
+                    for chunk, texts in self._table_chunks(table) if table else self._text_file(path, stream):
                         yield file_name(path), chunk, texts
                         documents += len(chunk)
                         progress.set_postfix_str(f"{documents:,} documents", refresh=total is None)
                         if total:
-                            progress.update(before + stream.tell() - progress.n)
-                    before += path.stat().st_size if total else 0
-                    for remark in table.notes if table else []:
-                        _tell(remark)
+                            progress.update(previous_bytes + stream.tell() - progress.n)
+                    previous_bytes += path.stat().st_size if total else 0
+                    for note in table.notes if table else []:
+                        _warn(note)
 
-    def _opened(self, path: Path, form: str, stack: ExitStack) -> tuple[BinaryIO, Table | None]:
+    def _reopen(self, path: Path, input_format: str, stack: ExitStack) -> tuple[BinaryIO, Table | None]:
         if path in self._pipes:
             return self._pipes[path]
         stream = stack.enter_context(path.open("rb"))
-        return stream, self._table(path, stream, form)
+        return stream, self._open_table(path, stream, input_format)
 
-    def _document(self, path: Path, stream: BinaryIO) -> Iterator[tuple[Chunk, list[Any]]]:
+    def _text_file(self, path: Path, stream: BinaryIO) -> Iterator[tuple[Chunk, list[Any]]]:
         name = file_name(path)
-        document, remarks = decoded(stream.read(), name, self._options.encoding)
+        document, notes = decode_text(stream.read(), name, self._options.encoding)
         lines = len(document.splitlines())
-        if path == STANDARD_INPUT and lines > 1 and self._form is None:
-            _tell(f"{name}: read as one document of {lines} lines; --input-format csv reads a table")
-        for remark in remarks:
-            _tell(remark)
+        if path == STANDARD_INPUT and lines > 1 and self._input_format is None:
+            _warn(f"{name}: read as one document of {lines} lines; to read a table, use --input-format csv")
+        for note in notes:
+            _warn(note)
         row = {"file": name, self._text[0]: document}
         yield Chunk([*row], [1], [row]), [document]
 
     def _table_chunks(self, table: Table) -> Iterator[tuple[Chunk, list[Any]]]:
-        """Read a table without the rows that hold no document."""
+        """Yield the rows of a table that contain a document."""
         for chunk in table.chunks():
             columns = [chunk.column(name) for name in self._text]
             cells = [*zip(*columns, strict=True)]
@@ -170,45 +171,45 @@ class InputFiles:
                 if (problem := self._problem(row, None if table.names else chunk.row_list[index]))
             }
             first = min(problems, default=len(chunk))
-            rows = range(len(chunk)) if self._options.skip_bad_rows else range(first)
-            if good := [index for index in rows if index not in problems]:
-                yield _rows_at(chunk, good), [join_texts(cells[index]) or "" for index in good]
+            indices = range(len(chunk)) if self._options.skip_bad_rows else range(first)
+            if good := [index for index in indices if index not in problems]:
+                yield _take(chunk, good), [join_texts(cells[index]) or "" for index in good]
             for index, problem in problems.items():
                 try:
                     table.skip(chunk.numbers[index], problem)
                 except InvalidValueError as error:
                     raise InvalidValueError(f"{table.name}: {error}") from error
 
-    def _problem(self, cells: Sequence[Any], row: dict[str, Any] | None) -> str:
-        """Return why the text cells of a row hold no document; "" if they do. Of JSON, `row` is the whole row."""
-        if row is not None and row.keys().isdisjoint(self._text):
-            return f"must have the text {self._text[0]!r} (--text), got {short_repr([*row])}"
+    def _problem(self, cells: Sequence[Any], json_row: dict[str, Any] | None) -> str:
+        """Return why the text cells of a row are not a document; "" if they are."""
+        if json_row is not None and json_row.keys().isdisjoint(self._text):
+            return f"must have the column {self._text[0]!r} (--text), got {short_repr([*json_row])}"
         for name, cell in zip(self._text, cells, strict=True):
             if not (cell is None or isinstance(cell, str) or (len(cells) == 1 and _is_split(cell))):
-                return f"must hold a text in {name!r}, got {short_repr(cell)}"
+                return f"must have a text in {name!r}, got {short_repr(cell)}"
         return ""
 
 
-def _tell(remark: str) -> None:
-    warn_user(remark, DataWarning)
+def _warn(note: str) -> None:
+    warnings.warn(note, DataWarning, stacklevel=2)
 
 
-def _beginning(stream: BinaryIO) -> bytes:
-    """Return the first bytes of a stream, which stay to be read."""
-    return stream.peek(PEEKED_BYTES) if isinstance(stream, io.BufferedReader) else b""
+def _peek(stream: BinaryIO) -> bytes:
+    """Return the first bytes of a stream without consuming them."""
+    return stream.peek(DETECTION_BYTES) if isinstance(stream, io.BufferedReader) else b""
 
 
 def _is_split(value: Any) -> bool:
-    """Tell whether a value is a document that is split into sentences, or into sentences and words."""
+    """Return whether a value is a document split into sentences, or into sentences and words."""
     return isinstance(value, list) and all(
         isinstance(sentence, str) or (isinstance(sentence, list) and all(isinstance(word, str) for word in sentence))
         for sentence in value
     )
 
 
-def _rows_at(chunk: Chunk, indices: list[int]) -> Chunk:
+def _take(chunk: Chunk, indices: list[int]) -> Chunk:
     if len(indices) == len(chunk):
         return chunk
     batch = None if chunk.batch is None else chunk.batch.take(pa.array(indices, pa.int64()))
-    held = [] if chunk.batch is not None else [chunk.row_list[index] for index in indices]
-    return Chunk(chunk.names, [chunk.numbers[index] for index in indices], held, batch)
+    rows = [] if chunk.batch is not None else [chunk.row_list[index] for index in indices]
+    return Chunk(chunk.names, [chunk.numbers[index] for index in indices], rows, batch)

@@ -12,13 +12,13 @@ import click
 
 from han.cli.console import (
     SOURCE_ARGUMENTS,
-    class_named,
     debug_option,
-    load,
+    find_class,
+    load_classifier,
     model_argument,
-    refusals,
     source_options,
     splitter_options,
+    usage_errors,
 )
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 @model_argument
 @click.argument("source", nargs=-1, required=True)
 @source_options
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @splitter_options
 @debug_option
-def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> None:
-    """Measure the classifier in the folder MODEL on SOURCE, documents whose classes are known.
+def evaluate(model: Path, source: tuple[str, ...], output_format: str, **options: Any) -> None:
+    """Evaluate the classifier in the folder MODEL on SOURCE, which contains labelled documents.
 
-    SOURCE is one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, compressed or not, or folders of
-    <class>/*.txt files, of which every document counts; or "imdb" or "bbc-news", of which the test part does.
-    Documents of a class that the classifier does not know count as wrong, with a warning.
+    SOURCE is one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, optionally compressed, or folders of
+    <class>/*.txt files; or the test part of "imdb" or "bbc-news". Documents of classes that the classifier was not
+    trained on count as errors, with a warning.
 
     \b
     Examples:
@@ -47,11 +47,11 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
     from han.datasets import load_labelled
     from han.evaluation.measures import evaluate as measure
 
-    with refusals():
-        texts, labels = load_labelled(source, **{name: given.pop(name) for name in SOURCE_ARGUMENTS})
-        classifier = load(model, given)
-        result = measure(classifier, texts, _in_form(labels, classifier.label_encoder_))
-    if form == "json":
+    with usage_errors():
+        texts, labels = load_labelled(source, **{name: options.pop(name) for name in SOURCE_ARGUMENTS})
+        classifier = load_classifier(model, options)
+        result = measure(classifier, texts, _convert_labels(labels, classifier.label_encoder_))
+    if output_format == "json":
         per_class = {str(name): row for name, row in result.per_class.to_dict("index").items()}
         click.echo(json.dumps({"documents": len(texts), **result.scores(), "per_class": per_class}))
         return
@@ -61,33 +61,33 @@ def evaluate(model: Path, source: tuple[str, ...], form: str, **given: Any) -> N
         click.echo(f"{name.replace('_', ' ')}: {value:.4f}")
 
 
-def _in_form(labels: Any, form: LabelEncoder) -> Any:
-    """Return labels from a file as the classifier was given them: with its classes' types, as a matrix or as lists."""
+def _convert_labels(labels: Any, form: LabelEncoder) -> Any:
+    """Convert labels from a file to the types of the classes and the format that the classifier was fitted with."""
     classes = form.classes.tolist()
 
-    def named(label: Any) -> Any:
-        return [named(value) for value in label] if isinstance(label, list) else _class_written(label, classes)
+    def convert(label: Any) -> Any:
+        return [convert(item) for item in label] if isinstance(label, list) else _match_class(label, classes)
 
-    found = [named(label) for label in labels]
+    converted = [convert(label) for label in labels]
     if form.kind not in ("indicator", "sparse"):
-        return found
+        return converted
     import pandas as pd
 
-    with warnings.catch_warnings(action="ignore"):  # `evaluate` warns of unknown classes itself
-        form, targets = form._replace(kind="list").encode_test(found, len(found))
+    with warnings.catch_warnings(action="ignore"):  # `evaluate` warns about unknown classes itself
+        form, targets = form._replace(kind="list").encode_test(converted, len(converted))
     return pd.DataFrame(targets, columns=form.classes.tolist())
 
 
-def _class_written(label: Any, classes: list[Any]) -> Any:
-    """Return the class that a label in a file stands for; the label itself if there is none."""
+def _match_class(label: Any, classes: list[Any]) -> Any:
+    """Return the class that a label in a file denotes; the label itself if there is none."""
     from han.data.validation import label_kind
 
     if label in classes:
         return label
-    found = class_named(str(label), classes)
-    if found in classes or label_kind(classes[0]) is not int:
-        return found
-    try:  # 1 where the classifier has 1.0, or the other way round
+    match = find_class(str(label), classes)
+    if match in classes or label_kind(classes[0]) is not int:
+        return match
+    try:  # 1 denotes the class 1.0, and vice versa
         number = Decimal(str(label))
     except InvalidOperation:
         return label

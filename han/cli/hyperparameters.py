@@ -1,7 +1,7 @@
-"""The hyper-parameters of `HANClassifier` as options and in configuration files.
+"""Hyper-parameters of `HANClassifier` as command-line options and in configuration files.
 
-Their names, defaults and descriptions are read from the source of the class: importing it would take seconds, for
-which `han train --help` would have to wait.
+Names, defaults and descriptions are parsed from the source code of the class, because importing it would delay
+`han train --help` by seconds.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from han.cli.console import SPLITTERS, imported
+from han.cli.console import SPLITTERS, import_function
 
 SOURCE = Path(__file__).parents[1] / "classifier.py"
-# Set by other options, or of no use for a single fit.
-LEFT_OUT = ("verbose", "warm_start")
+# Set by another option, or without effect in a single fit.
+EXCLUDED = ("verbose", "warm_start")
 
 
 class Hyperparameter(NamedTuple):
@@ -31,14 +31,14 @@ class Hyperparameter(NamedTuple):
     Attributes
     ----------
     name : str
-    kind : str
-        Its type, as the docstring has it.
+    type : str
+        The type in the docstring.
     default : object
     description : str
     """
 
     name: str
-    kind: str
+    type: str
     default: Any
     description: str
 
@@ -49,29 +49,29 @@ def hyperparameters() -> dict[str, Hyperparameter]:
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
     class_ = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "HANClassifier")
     init = next(node for node in class_.body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
-    described = _descriptions(ast.get_docstring(class_) or "")
+    documented = _parse_docstring(ast.get_docstring(class_) or "")
     pairs = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
     defaults = {argument.arg: ast.literal_eval(default) for argument, default in pairs if default is not None}
     return {
-        name: Hyperparameter(name, *described[name][:1], default, described[name][1])
+        name: Hyperparameter(name, documented[name][0], default, documented[name][1])
         for name, default in defaults.items()
-        if name not in LEFT_OUT
+        if name not in EXCLUDED
     }
 
 
-def _descriptions(docstring: str) -> dict[str, tuple[str, str]]:
+def _parse_docstring(docstring: str) -> dict[str, tuple[str, str]]:
     """Return the type and the description of each parameter in a numpydoc docstring."""
     section = inspect.cleandoc(docstring).split("Parameters\n----------\n")[1].split("\n\n")[0]
     entries = re.findall(r"^(\w[\w, ]*) : (.+)\n((?:    .*(?:\n|$))*)", section + "\n", flags=re.MULTILINE)
     return {
-        name: (re.sub(r", default .*", "", kind), " ".join(text.split()))
-        for names, kind, text in entries
+        name: (re.sub(r", default .*", "", type_), " ".join(text.split()))
+        for names, type_, text in entries
         for name in names.split(", ")
     }
 
 
 class CommandWithHyperparameters(click.Command):
-    """A command whose help lists the hyper-parameters apart from its other options."""
+    """A command whose help lists hyper-parameters separately from other options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in two sections."""
@@ -86,16 +86,16 @@ class CommandWithHyperparameters(click.Command):
 
 
 def hyperparameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for each hyper-parameter; one that is not given is None."""
+    """Add an option for each hyper-parameter; its value is None if it is not set."""
     for parameter in reversed(hyperparameters().values()):
         flag = parameter.name.replace("_", "-")
         sentence = re.split(r"(?<=\.)\s(?=[A-Z])", parameter.description)[0].rstrip(".").replace("`", "")
         default = str(parameter.default).lower() if isinstance(parameter.default, bool | None) else parameter.default
-        text = f"{sentence}.  [default: {default}]"
+        help_text = f"{sentence}.  [default: {default}]"
         if isinstance(parameter.default, bool):
-            option = click.option(f"--{flag}/--no-{flag}", parameter.name, default=None, help=text)
+            option = click.option(f"--{flag}/--no-{flag}", parameter.name, default=None, help=help_text)
         else:
-            option = click.option(f"--{flag}", parameter.name, metavar=_metavar(parameter), help=text)
+            option = click.option(f"--{flag}", parameter.name, metavar=_metavar(parameter), help=help_text)
         command = option(command)
     return command
 
@@ -105,30 +105,32 @@ def _metavar(parameter: Hyperparameter) -> str:
         return "MODULE:FUNCTION"
     if parameter.name == "embeddings":
         return "FILE|glove-50d|word2vec"
-    choices = re.match(r"\{(.*)\}$", parameter.kind)
+    choices = re.match(r"\{(.*)\}$", parameter.type)
     if choices:
         return "|".join(choice.strip().strip('"') for choice in choices[1].split(","))
-    kinds = re.findall(r'"\w+"|\bint\b|\bfloat\b|\bdict\b|\bNone\b|\bstr\b', parameter.kind)
-    spelled = {"dict": "JSON", "str": "TEXT", "None": "none"}
-    return "|".join(spelled.get(kind, kind.strip('"') if kind[0] == '"' else kind.upper()) for kind in kinds)
+    types = re.findall(r'"\w+"|\bint\b|\bfloat\b|\bdict\b|\bNone\b|\bstr\b', parameter.type)
+    names = {"dict": "JSON", "str": "TEXT", "None": "none"}
+    return "|".join(names.get(type_, type_.strip('"') if type_[0] == '"' else type_.upper()) for type_ in types)
 
 
-def chosen(config: Path | None, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the hyper-parameters that a configuration file and the options set; options overrule the file.
+def read_hyperparameters(config: Path | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the hyper-parameters set in a configuration file or by options, which override the file.
 
     Raises
     ------
     OSError, ValueError, ImportError
-        If the file cannot be read, is neither TOML nor YAML, or holds something else than hyper-parameters; or if a
+        If the file cannot be read, is neither TOML nor YAML, or contains anything but hyper-parameters; or if a
         function cannot be imported.
     """
-    settings = {} if config is None else _read(config)
-    settings |= {name: _parsed(name, value) for name, value in given.items() if value is not None}
-    return {name: imported(name, value) if name in SPLITTERS and value else value for name, value in settings.items()}
+    settings = {} if config is None else _read_config(config)
+    settings |= {name: _parse_value(name, value) for name, value in options.items() if value is not None}
+    return {
+        name: import_function(name, value) if name in SPLITTERS and value else value for name, value in settings.items()
+    }
 
 
-def _parsed(name: str, value: Any) -> Any:
-    """Return what a text stands for: a number, a JSON object, nothing, or the text itself."""
+def _parse_value(name: str, value: Any) -> Any:
+    """Convert a string to a number, an object or None if it is valid JSON or "none"."""
     if not isinstance(value, str):
         return value
     if value.lower() == "none":
@@ -141,25 +143,25 @@ def _parsed(name: str, value: Any) -> Any:
         return value
 
 
-def _read(config: Path) -> dict[str, Any]:
+def _read_config(config: Path) -> dict[str, Any]:
     suffix = config.suffix.lower()
     if suffix == ".toml":
         try:
             content: Any = tomllib.loads(config.read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{config} must hold TOML: {error}") from error
+            raise ValueError(f"{config} must contain valid TOML: {error}") from error
     elif suffix in (".yaml", ".yml"):
         content = _read_yaml(config)
     else:
         raise ValueError(f"config must end in .toml, .yaml or .yml, got {str(config)!r}")
     if not isinstance(content, dict):
-        raise ValueError(f"{config} must hold names and values, got {content!r}")
+        raise ValueError(f"{config} must contain names and values, got {content!r}")
     settings = {str(name).replace("-", "_"): value for name, value in content.items()}
     unknown = [name for name in settings if name not in hyperparameters()]
     if unknown:
-        raise ValueError(f"{config} must hold hyper-parameters (han train --help lists them), got {unknown[0]!r}")
-    # TOML has no null, and to YAML 1e-3 is a text.
-    return {name: _parsed(name, value) for name, value in settings.items()}
+        raise ValueError(f"{config} must only contain hyper-parameters (see han train --help), got {unknown[0]!r}")
+    # TOML has no null, and YAML reads 1e-3 as a string.
+    return {name: _parse_value(name, value) for name, value in settings.items()}
 
 
 def _read_yaml(config: Path) -> Any:
@@ -167,9 +169,9 @@ def _read_yaml(config: Path) -> Any:
         import yaml
     except ImportError as error:
         raise ImportError(
-            "a configuration in YAML needs PyYAML; install it with: pip install 'han-classifier[yaml]'"
+            "YAML configuration files need PyYAML; install it with: pip install 'han-classifier[yaml]'"
         ) from error
     try:
         return yaml.safe_load(config.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise ValueError(f"{config} must hold YAML: {error}") from error
+        raise ValueError(f"{config} must contain valid YAML: {error}") from error

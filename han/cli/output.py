@@ -17,82 +17,83 @@ from han.tables.writers import Columns, DelimitedWriter, JsonLinesWriter, RowWri
 
 
 class OutputTable:
-    """Rows of the input with predictions; the first ones tell which columns there are.
+    """A table of input rows with predictions. Its columns are determined when the first rows are written.
 
     Parameters
     ----------
-    form : {"csv", "tsv", "jsonl", "parquet"}
+    output_format : {"csv", "tsv", "jsonl", "parquet"}
     inputs : InputFiles
     columns : PredictionColumns
     dropped : frozenset of str
         Columns of the input that are left out.
     stream : binary file
     is_live : bool
-        Whether somebody may be waiting for the rows.
+        Whether the rows are read while they are written, as through a pipe.
 
     Attributes
     ----------
     written : int
-        How many rows have been written.
+        The number of rows written.
     """
 
     def __init__(
         self,
-        form: str,
+        output_format: str,
         inputs: InputFiles,
         columns: PredictionColumns,
         dropped: frozenset[str],
         stream: BinaryIO,
         is_live: bool,
     ) -> None:
-        self._form, self._inputs, self._columns, self._dropped = form, inputs, columns, dropped
+        self._format, self._inputs, self._columns, self._dropped = output_format, inputs, columns, dropped
         self._stream, self._is_live = stream, is_live
         self._writer: RowWriter | None = None
         self.written = 0
 
     def write(self, name: str, chunk: Chunk, documents: list[Any]) -> None:
-        """Write rows of the file `name` with what is predicted for their documents."""
+        """Write rows of the file `name` with the predictions for their documents."""
         check_names(name, chunk.names, self._columns, self._dropped)
         if self._writer is None:
             self._writer = self._new_writer(chunk.names)
         try:
-            self._writer.write(chunk, self._columns.of(documents))
+            self._writer.write(chunk, self._columns.predict(documents))
         except InvalidValueError as error:
             raise InvalidValueError(f"{name}: {error}") from error
         self.written += len(chunk)
 
     def _new_writer(self, names: list[str]) -> RowWriter:
-        every = dict.fromkeys([*chain.from_iterable(self._inputs.columns.values()), *names])
-        columns = Columns([name for name in every if name not in self._dropped], self._dropped, self._columns.names)
-        if self._form == "jsonl":
+        all_names = dict.fromkeys([*chain.from_iterable(self._inputs.columns.values()), *names])
+        kept = [name for name in all_names if name not in self._dropped]
+        columns = Columns(kept, self._dropped, self._columns.names)
+        if self._format == "jsonl":
             return JsonLinesWriter(self._stream, columns)
-        has_json = not {"json", "jsonl"}.isdisjoint(self._inputs.forms)
-        delimiter = DELIMITERS.get(self._form)
+        has_json = not {"json", "jsonl"}.isdisjoint(self._inputs.formats)
+        delimiter = DELIMITERS.get(self._format)
         if delimiter is None and self._inputs.schemas:
             schema = common_schema(self._inputs.schemas)
             return PassThroughWriter(self._stream, schema, columns, self._columns.fields())
         if delimiter is None or (has_json and not self._is_live):
             return SpoolingWriter(self._stream, delimiter, columns, self._columns.fields())
-        unquoted = {*self._inputs.forms} == {"tsv"} and all(
+        is_unquoted = {*self._inputs.formats} == {"tsv"} and all(
             dialect.quoting == "none" for dialect in self._inputs.dialects
         )
-        return DelimitedWriter(self._stream, columns, delimiter, quoted=not (unquoted and self._form == "tsv"))
+        return DelimitedWriter(self._stream, columns, delimiter, quoted=not (is_unquoted and self._format == "tsv"))
 
     def close(self) -> None:
-        """Write what is left to write; of no rows, the header."""
+        """Write pending rows, or only the header if there are no rows."""
         writer = self._writer or self._new_writer([])
         writer.close()
         self._stream.flush()
 
     def discard(self) -> None:
-        """Let go of what is left to write."""
+        """Discard pending rows."""
         if self._writer is not None:
             self._writer.discard()
 
-    def keep(self, output: Path | None) -> str:
-        """Write the rows before an error, and return what is to be said of them.
+    def keep_partial(self, output: Path | None) -> str:
+        """After an error, save the rows before it, and return the end of the error message.
 
-        Those for the file `output` are copied to one with ".part" in its name.
+        If the output is a file, the rows are copied to a file with ".part" in its name.
         """
         if not self.written:
             self.discard()
@@ -100,16 +101,16 @@ class OutputTable:
         self.close()
         if output is None or not Path(self._stream.name).is_file():
             return ""
-        kept = output.with_name(f"{output.stem}.part{output.suffix}")
-        shutil.copyfile(self._stream.name, kept)
-        return f"; the {self.written:,} rows before it are in {kept}"
+        partial = output.with_name(f"{output.stem}.part{output.suffix}")
+        shutil.copyfile(self._stream.name, partial)
+        return f"; the {self.written:,} rows before it are in {partial}"
 
 
 def check_names(name: str, names: list[str], columns: PredictionColumns, dropped: frozenset[str]) -> None:
-    """Raise an InvalidValueError if a file has columns with the names of the new ones."""
-    taken = [column for column in names if column in columns.names and column not in dropped]
-    if taken:
+    """Raise an InvalidValueError if a file already has a column with the name of a new one."""
+    existing = [column for column in names if column in columns.names and column not in dropped]
+    if existing:
         raise InvalidValueError(
-            f"{name} must not have a column {taken[0]!r}, where the predictions go; --prefix names them otherwise, "
-            "--overwrite replaces it"
+            f"{name} must not have a column {existing[0]!r}, which the predictions need; choose other names with "
+            "--prefix, or replace it with --overwrite"
         )

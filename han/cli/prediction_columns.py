@@ -1,4 +1,4 @@
-"""The columns that `han predict` adds to a table."""
+"""The columns that `han predict` adds to tables."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class PredictionColumns:
     ----------
     classifier : HANClassifier
     probabilities : bool
-        Whether there is a column with the probability of each class.
+        Whether to add a column with the probability of each class.
     prefix : str
-        What the names of the columns begin with.
+        The prefix of the column names.
     label_separator : str or None
-        What stands between the classes of a document; None where the format has lists.
+        The separator between the labels of a document; None for output formats with lists.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class PredictionColumns:
         self.names = [prefix + name for name in names]
 
     def fields(self) -> list[pa.Field]:
-        """Return the columns as Parquet has them."""
+        """Return the columns as fields of a Parquet schema."""
         import pyarrow as pa
 
         types = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), float: pa.float64()}
@@ -51,27 +51,27 @@ class PredictionColumns:
         prediction = pa.list_(label) if self._multi_label else label
         return [pa.field(name, pa.float64() if index else prediction) for index, name in enumerate(self.names)]
 
-    def of(self, documents: list[Any]) -> dict[str, list[Any]]:
+    def predict(self, documents: list[Any]) -> dict[str, list[Any]]:
         """Return the values of each column for some documents."""
-        values = self._classifier.predict_proba(documents)
+        probabilities = self._classifier.predict_proba(documents)
         columns: list[list[Any]]
         if self._multi_label:
-            chosen = values >= self._classifier.thresholds_
-            columns = [[self._listed([self._classes[index] for index in row.nonzero()[0]]) for row in chosen]]
+            is_predicted = probabilities >= self._classifier.thresholds_
+            columns = [[self._join([self._classes[index] for index in row.nonzero()[0]]) for row in is_predicted]]
         else:
-            best = values.argmax(axis=1)
+            best = probabilities.argmax(axis=1)
             columns = [
                 [self._classes[index] for index in best],
-                [_rounded(row[index]) for row, index in zip(values, best, strict=True)],
+                [_round(row[index]) for row, index in zip(probabilities, best, strict=True)],
             ]
-        probabilities = [[_rounded(value) for value in column] for column in values.T]
-        columns += probabilities[: len(self.names) - len(columns)]
+        per_class = [[_round(value) for value in column] for column in probabilities.T]
+        columns += per_class[: len(self.names) - len(columns)]
         return dict(zip(self.names, columns, strict=True))
 
-    def _listed(self, labels: list[Any]) -> Any:
+    def _join(self, labels: list[Any]) -> Any:
         return labels if self._label_separator is None else self._label_separator.join(map(str, labels))
 
 
-def _rounded(value: npt.NDArray[np.float32] | np.float32) -> float:
-    """Return a probability with the digits that float32 has."""
+def _round(value: npt.NDArray[np.float32] | np.float32) -> float:
+    """Round a probability to the precision of float32."""
     return float(f"{value:.7g}")

@@ -16,15 +16,15 @@ from han.cli.console import (
     INTERRUPTED,
     SOURCE_ARGUMENTS,
     LocalPath,
-    class_named,
     debug_option,
+    find_class,
     is_terminated,
-    note,
+    print_progress,
     quiet_option,
-    refusals,
     source_options,
+    usage_errors,
 )
-from han.cli.hyperparameters import CommandWithHyperparameters, chosen, hyperparameter_options
+from han.cli.hyperparameters import CommandWithHyperparameters, hyperparameter_options, read_hyperparameters
 
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
@@ -35,19 +35,24 @@ if TYPE_CHECKING:
 @click.command(cls=CommandWithHyperparameters)
 @click.argument("source", nargs=-1, required=True)
 @source_options
-@click.option("--test", multiple=True, metavar="FILE", help="File or folder to test on; may be given more than once.")
+@click.option(
+    "--test", multiple=True, metavar="FILE", help="File or folder of test documents. Repeat the option for several."
+)
 @click.option("--output", type=LocalPath(), help="Folder to write.  [default: models/NAME]")
 @click.option("--force", is_flag=True, help="Replace the classifier in that folder.")
 @click.option(
     "--config",
     type=LocalPath(exists=True, dir_okay=False),
-    help="TOML or YAML file of hyper-parameters; options overrule it.",
+    help="TOML or YAML file of hyper-parameters, which options override.",
 )
-@click.option("--resume", is_flag=True, help="Continue a training that was killed or interrupted.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted training run.")
 @click.option(
-    "--checkpoint-steps", type=click.IntRange(1), metavar="INT", help="Store the training after so many batches too."
+    "--checkpoint-steps",
+    type=click.IntRange(1),
+    metavar="INT",
+    help="Write a checkpoint every INT batches, in addition to each epoch.",
 )
-@click.option("--tensorboard", type=LocalPath(file_okay=False), help="Folder to write TensorBoard's logs to.")
+@click.option("--tensorboard", type=LocalPath(file_okay=False), help="Folder for TensorBoard logs.")
 @quiet_option
 @debug_option
 @hyperparameter_options
@@ -61,25 +66,25 @@ def train(
     checkpoint_steps: int | None,
     tensorboard: Path | None,
     quiet: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """Train on SOURCE, test on a held-out part of it or on --test, and save the classifier.
+    """Train a classifier on SOURCE, evaluate it on a held-out part of SOURCE or on --test, and save it.
 
-    SOURCE is "imdb" or "bbc-news"; or one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, compressed or
-    not; or folders of <class>/*.txt files. A fifth of the documents is held out for testing, unless there is a --test
-    or the folder holds train/<class> and test/<class>; two baselines trained on the same documents are measured too.
-    The folder written holds the classifier, a card that describes it, and figures: its training curve, its confusion
-    matrix and how far its probabilities can be taken at their word.
+    SOURCE is "imdb" or "bbc-news"; or one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, optionally
+    compressed; or folders of <class>/*.txt files. A fifth of the documents is held out for testing, unless --test is
+    set or the folder contains train/<class> and test/<class>. Two baselines are trained and evaluated on the same
+    documents. The output folder contains the classifier, a model card, and figures of the training curve, the confusion
+    matrix and the calibration of the probabilities.
 
-    A document may have several classes: where the label column holds lists, or with --label-separator. The random state
-    is 0 if it is not given.
+    Documents may have several labels, which are lists in the label column, or are separated by --label-separator. The
+    random state is 0 by default.
 
-    Until the command has finished, the training is stored in FOLDER.checkpoint after each epoch, or in
-    FOLDER/.checkpoint if FOLDER is a mount point or its parent is read-only. With --resume and the same options it
-    continues from there, whatever ended it.
+    During training, a checkpoint is written after each epoch to FOLDER.checkpoint, or to FOLDER/.checkpoint if FOLDER
+    is a mount point or its parent is read-only. With --resume and the same options, training resumes from the
+    checkpoint after any interruption.
 
-    The first Ctrl-C ends the epoch; the best weights so far are saved and tested. The second one ends the command.
-    SIGTERM, which "docker stop" sends, ends the epoch and saves the best weights, without the test.
+    The first Ctrl-C stops training; the best weights so far are saved and evaluated. A second Ctrl-C stops the command.
+    SIGTERM, which "docker stop" sends, stops training and saves the best weights without evaluating them.
 
     \b
     Examples:
@@ -91,44 +96,98 @@ def train(
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
     """  # noqa: D301
     from han.datasets import load_dataset
-    from han.files.folders import check_writable
-    from han.saving.folder import check_destination, holds_model
-    from han.text.word_vectors import check_source
-    from han.training.checkpoint import has_checkpoint, has_ended, remove_checkpoint
+    from han.training.checkpoint import has_ended, remove_checkpoint
 
-    with refusals():
-        source_arguments = {name: given.pop(name) for name in SOURCE_ARGUMENTS}
-        settings: dict[str, Any] = {"random_state": 0, **chosen(config, given)}
+    with usage_errors():
+        source_arguments = {name: options.pop(name) for name in SOURCE_ARGUMENTS}
+        settings: dict[str, Any] = {"random_state": 0, **read_hyperparameters(config, options)}
         dataset = load_dataset(source, test=test or None, **source_arguments)
-        folder = check_destination(output or Path("models") / dataset.name, "--output")
-        checkpoint = _checkpoint_folder(folder)
-        unfinished = has_checkpoint(checkpoint)
-        if unfinished and not resume:
-            raise FileExistsError(
-                f"{os.path.relpath(checkpoint)} holds an unfinished training: continue it with --resume, or remove it"
-            )
-        if holds_model(folder) and not force and not unfinished:
-            raise FileExistsError(
-                f"{os.path.relpath(folder)} holds a classifier: replace it with --force, or write another folder with "
-                "--output"
-            )
-        if resume and not unfinished:
-            note(f"{os.path.relpath(checkpoint)} holds no training to resume: this is a new one", quiet)
-        check_source(settings.get("embeddings"))
-        if tensorboard is not None:
-            check_writable(tensorboard.absolute())
-    note(_description(dataset), quiet)
+        folder, checkpoint = _check_output(output or Path("models") / dataset.name, force, resume, quiet)
+        _check_resources(settings, tensorboard)
+    print_progress(_description(dataset), quiet)
 
+    classifier = _new_classifier(settings, dataset, quiet)
+    seconds = _fit(classifier, dataset, checkpoint, checkpoint_steps, tensorboard)
+    is_interrupted = not has_ended(checkpoint)
+    with _resume_hint(checkpoint):
+        classifier.save(folder, data=dataset.name)
+    with _resume_hint(checkpoint, f"the classifier is saved in {os.path.relpath(folder)}, but not fully evaluated"):
+        if is_terminated():
+            raise KeyboardInterrupt
+        _report(folder, classifier, dataset, seconds, quiet)
+    if not is_interrupted:
+        remove_checkpoint(checkpoint)
+        return
+    _print_resume_hint(checkpoint)
+    raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _check_output(output: Path, force: bool, resume: bool, quiet: bool) -> tuple[Path, Path]:
+    """Return the output folder and the folder of its checkpoint if they may be written."""
+    from han.saving.folder import check_destination, holds_model
+    from han.training.checkpoint import has_checkpoint
+
+    folder = check_destination(output, "--output")
+    checkpoint = _checkpoint_folder(folder)
+    is_unfinished = has_checkpoint(checkpoint)
+    if is_unfinished and not resume:
+        raise FileExistsError(
+            f"{os.path.relpath(checkpoint)} contains an unfinished training run: resume it with --resume, or remove it"
+        )
+    if holds_model(folder) and not force and not is_unfinished:
+        raise FileExistsError(
+            f"{os.path.relpath(folder)} contains a classifier: replace it with --force, or choose another folder with "
+            "--output"
+        )
+    if resume and not is_unfinished:
+        print_progress(f"{os.path.relpath(checkpoint)} contains no checkpoint: starting a new training run", quiet)
+    return folder, checkpoint
+
+
+def _checkpoint_folder(folder: Path) -> Path:
+    """Return the folder of the checkpoint: next to the output folder, or inside it if that is on another volume."""
+    from han.files.folders import can_be_renamed
+    from han.saving.folder import CHECKPOINT
+    from han.training.checkpoint import has_checkpoint
+
+    sibling, child = folder.with_name(f"{folder.name}.checkpoint"), folder / CHECKPOINT
+    for checkpoint in (sibling, child):
+        if has_checkpoint(checkpoint):
+            return checkpoint
+    return sibling if can_be_renamed(folder) else child
+
+
+def _check_resources(settings: dict[str, Any], tensorboard: Path | None) -> None:
+    """Raise an error if word vectors are missing or the folder of logs is not writable."""
+    from han.files.folders import check_writable
+    from han.text.word_vectors import check_source
+
+    check_source(settings.get("embeddings"))
+    if tensorboard is not None:
+        check_writable(tensorboard.absolute())
+
+
+def _new_classifier(settings: dict[str, Any], dataset: Dataset, quiet: bool) -> HANClassifier:
     from han.classifier import HANClassifier
     from han.data.labels import LabelEncoder
 
-    if isinstance(settings.get("class_weight"), dict):
+    weights = settings.get("class_weight")
+    if isinstance(weights, dict):
         classes = LabelEncoder.learn(dataset.y_train, len(dataset.y_train)).classes.tolist()
-        weights = settings["class_weight"]
-        settings["class_weight"] = {class_named(str(name), classes): weight for name, weight in weights.items()}
-    classifier = HANClassifier(**settings, verbose=int(not quiet))
+        settings = {**settings, "class_weight": {find_class(str(name), classes): w for name, w in weights.items()}}
+    return HANClassifier(**settings, verbose=int(not quiet))
+
+
+def _fit(
+    classifier: HANClassifier,
+    dataset: Dataset,
+    checkpoint: Path,
+    checkpoint_steps: int | None,
+    tensorboard: Path | None,
+) -> float:
+    """Train a classifier, and return the seconds that it took."""
     started = time.monotonic()
-    with refusals(), _resumable(checkpoint):
+    with usage_errors(), _resume_hint(checkpoint):
         classifier.fit(
             dataset.X_train,
             dataset.y_train,
@@ -136,57 +195,32 @@ def train(
             checkpoint_dir=checkpoint,
             checkpoint_steps=checkpoint_steps,
         )
-    seconds = time.monotonic() - started
-    interrupted = not has_ended(checkpoint)
-    with _resumable(checkpoint):
-        classifier.save(folder, data=dataset.name)
-    with _resumable(checkpoint, f"the classifier is saved in {os.path.relpath(folder)}, but not fully tested"):
-        if is_terminated():
-            raise KeyboardInterrupt
-        _report(folder, classifier, dataset, seconds, quiet)
-    if not interrupted:
-        remove_checkpoint(checkpoint)
-        return
-    _say_how_to_resume(checkpoint)
-    raise click.exceptions.Exit(INTERRUPTED)
-
-
-def _checkpoint_folder(folder: Path) -> Path:
-    """Return where to store a training: beside the folder of its classifier, or in it if that is on another volume."""
-    from han.files.folders import can_be_renamed
-    from han.saving.folder import CHECKPOINT
-    from han.training.checkpoint import has_checkpoint
-
-    beside, within = folder.with_name(f"{folder.name}.checkpoint"), folder / CHECKPOINT
-    for checkpoint in (beside, within):
-        if has_checkpoint(checkpoint):
-            return checkpoint
-    return beside if can_be_renamed(folder) else within
+    return time.monotonic() - started
 
 
 @contextmanager
-def _resumable(checkpoint: Path, state: str = "") -> Iterator[None]:
-    """Say what Ctrl-C leaves."""
+def _resume_hint(checkpoint: Path, state: str = "") -> Iterator[None]:
+    """After Ctrl-C, print what has been saved and how to resume."""
     try:
         yield
     except KeyboardInterrupt:
         if state:
             click.echo(state, err=True)
-        _say_how_to_resume(checkpoint)
+        _print_resume_hint(checkpoint)
         raise
 
 
-def _say_how_to_resume(checkpoint: Path) -> None:
+def _print_resume_hint(checkpoint: Path) -> None:
     from han.training.checkpoint import has_checkpoint
 
     if has_checkpoint(checkpoint):
-        click.echo(f"--resume continues the training in {os.path.relpath(checkpoint)}", err=True)
+        click.echo(f"use --resume to resume training from {os.path.relpath(checkpoint)}", err=True)
     else:
-        click.echo("--resume has nothing to continue, for no epoch was completed", err=True)
+        click.echo("training cannot be resumed: no epoch was completed", err=True)
 
 
 def _report(folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool) -> None:
-    """Test a classifier, print the results beside those of the baselines, and write card and figures to its folder."""
+    """Evaluate a classifier and the baselines, print the results, and write the model card and the figures."""
     from han.evaluation.measures import comparison, evaluate
 
     evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
@@ -194,9 +228,9 @@ def _report(folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: 
     click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")
     click.echo(evaluations["han"].per_class.to_string(float_format="{:.4f}".format))
     if classifier.embedding_coverage_ is not None:
-        click.echo(f"\n{classifier.embedding_coverage_:.1%} of the training documents' words began with a vector")
+        click.echo(f"\n{classifier.embedding_coverage_:.1%} of the training documents' words have a pretrained vector")
     figures = _save_figures(folder, classifier, evaluations["han"])
-    evaluations |= _baselines(classifier, dataset, quiet)
+    evaluations |= _evaluate_baselines(classifier, dataset, quiet)
     click.echo("\n" + comparison(evaluations).to_string(float_format="{:.4f}".format))
     click.echo(f"\nclassifier, README.md, {', '.join(figures)} are in {os.path.relpath(folder)}")
 
@@ -205,13 +239,13 @@ def _callbacks(tensorboard: Path | None) -> list[Any]:
     if tensorboard is None:
         return []
     if find_spec("tensorboard") is None:
-        raise ImportError("TensorBoard's logs need it; install it with: pip install 'han-classifier[tensorboard]'")
+        raise ImportError("--tensorboard needs TensorBoard; install it with: pip install 'han-classifier[tensorboard]'")
     from han.backend import keras
 
     return [keras.callbacks.TensorBoard(str(tensorboard), write_graph=False)]
 
 
-def _baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool) -> dict[str, Evaluation]:
+def _evaluate_baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool) -> dict[str, Evaluation]:
     from han.evaluation.measures import baselines, evaluate
 
     results = {}
@@ -220,18 +254,18 @@ def _baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool) -> dict
     if form.multi_label:
         y_train, y_test = form.encode(y_train, len(y_train)), form.encode(y_test, len(y_test))
     for name, baseline in baselines(form.multi_label).items():
-        note(f"fitting the baseline: {name}", quiet)
+        print_progress(f"fitting the baseline: {name}", quiet)
         try:
             baseline.fit(dataset.X_train, y_train)
-        except ValueError as error:  # documents without a word that occurs twice, for example
-            note(f"the baseline cannot be fitted: {error}", quiet)
+        except ValueError as error:  # for example if no word occurs in two documents
+            print_progress(f"the baseline cannot be fitted: {error}", quiet)
         else:
             results[name] = evaluate(baseline, dataset.X_test, y_test)
     return results
 
 
 def _description(dataset: Dataset) -> str:
-    duplicates = f"; {dataset.duplicates} duplicates left out" if dataset.duplicates else ""
+    duplicates = f"; {dataset.duplicates} duplicates removed" if dataset.duplicates else ""
     return (
         f"{dataset.name}: {len(dataset.X_train)} documents for training, {len(dataset.X_test)} for testing, "
         f"{dataset.class_count} classes{duplicates}"
@@ -239,7 +273,7 @@ def _description(dataset: Dataset) -> str:
 
 
 def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluation) -> list[str]:
-    """Draw into the folder, and return the names of the files."""
+    """Write the figures to the folder, and return their file names."""
     from han.evaluation.plots import confusion_figure, reliability_figure, training_curve
     from han.files.atomic import replacing
 
@@ -249,7 +283,7 @@ def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluatio
     }
     if evaluation.confusion is not None:
         figures["confusion_matrix.png"] = confusion_figure(evaluation.confusion, classifier.classes_)
-    else:  # one of an earlier classifier in this folder would not be of this one
+    else:  # remove the figure of an earlier classifier in this folder
         (folder / "confusion_matrix.png").unlink(missing_ok=True)
     for name, figure in figures.items():
         with replacing(folder / name) as stream:

@@ -1,4 +1,4 @@
-"""`han predict`, from files and pipes to files and pipes."""
+"""`han predict`."""
 
 from __future__ import annotations
 
@@ -7,42 +7,17 @@ import json
 import os
 import subprocess
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from han import HANClassifier
-from tests.cli.test_cli import HAN, run
-
-GOOD, BAD = "A good film.", "A bad film."
+from tests.cli.running import BAD, GOOD, HAN, predictions, run
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "model"
-    settings = {"embedding_dim": 4, "units": 2, "epochs": 4, "learning_rate": 0.05, "random_state": 0, "verbose": 0}
-    HANClassifier(**settings).fit([GOOD, BAD] * 20, ["good", "bad"] * 20).save(folder)
-    return str(folder)
-
-
-@pytest.fixture
-def predict(model, tmp_path):
-    """A function that runs `han predict` on files in a folder, and returns the result."""
-
-    def call(*arguments, **files):
-        for name, content in files.items():
-            (tmp_path / name.replace("_", ".")).write_text(content, encoding="utf-8", newline="")
-        return run("predict", model, *arguments, "--quiet", folder=tmp_path)
-
-    return call
-
-
-def predictions(lines):
-    return [json.loads(line)["prediction"] for line in lines.splitlines()]
-
-
-def test_values_of_json_lines_stay_as_they_are_written(predict):
+def test_values_of_json_lines_keep_their_spelling(predict):
     lines = [
         '{"text":"A good film.","a":1e5,"b":1.0,"c":12345678901234567890,"a":NaN}',
         '{"text" : "A bad film.", "late": [1, 2.50] }',
@@ -57,7 +32,7 @@ def test_values_of_json_lines_stay_as_they_are_written(predict):
 @pytest.mark.parametrize(
     ("late", "kind"), [('["x"]', pa.list_(pa.string())), ("1.5", pa.float64()), ('"x"', pa.string())]
 )
-def test_a_column_that_is_null_at_first_gets_its_type_from_later_rows(late, kind, predict, tmp_path):
+def test_types_of_columns_are_inferred_from_all_rows(late, kind, predict, tmp_path):
     lines = [*(f'{{"text": "{GOOD}", "note": null}}' for _ in range(4200)), f'{{"text": "{BAD}", "note": {late}}}']
     assert predict("in.jsonl", "--output", "out.parquet", in_jsonl="\n".join(lines)).returncode == 0
     table = pq.read_table(tmp_path / "out.parquet")
@@ -90,7 +65,7 @@ def test_parquet_keeps_its_schema(predict, tmp_path):
     assert pq.ParquetFile(tmp_path / "out.parquet").schema_arrow.names == ["id", "map", "none", *names[:2]]
 
 
-def test_parquet_becomes_json_lines_and_csv(predict, tmp_path):
+def test_parquet_is_converted_to_json_lines_and_csv(predict, tmp_path):
     schema = pa.schema([("text", pa.string()), ("day", pa.date32()), ("map", pa.map_(pa.string(), pa.int8()))])
     pq.write_table(
         pa.Table.from_pylist([{"text": GOOD, "day": 19000, "map": [("a", 1)]}], schema), tmp_path / "in.parquet"
@@ -104,14 +79,14 @@ def test_parquet_becomes_json_lines_and_csv(predict, tmp_path):
     )
 
 
-def test_files_of_parquet_and_others_make_no_parquet(predict, tmp_path):
+def test_parquet_and_other_files_cannot_be_combined_into_parquet(predict, tmp_path):
     pd.DataFrame({"text": [GOOD]}).to_parquet(tmp_path / "in.parquet")
     result = predict("in.parquet", "in.csv", "--output", "out.parquet", in_csv=f"text\n{GOOD}\n")
     assert result.returncode == 2
     assert "FILES must be all in Parquet, or none of them" in result.stderr
 
 
-def test_columns_of_several_files_are_those_of_all(predict):
+def test_the_output_has_the_columns_of_all_files(predict):
     result = predict("a.csv", "b.tsv", a_csv=f"text,x\n{GOOD},1\n", b_tsv=f'y\ttext\n2\t"{BAD}\n')
     rows = pd.read_csv(io.StringIO(result.stdout), dtype=str, keep_default_na=False)
     assert rows[["text", "x", "y", "prediction"]].to_numpy().tolist() == [
@@ -120,68 +95,17 @@ def test_columns_of_several_files_are_those_of_all(predict):
     ]
 
 
-def test_a_row_of_json_with_new_columns_goes_into_a_file_of_csv(predict, tmp_path):
+def test_new_columns_in_later_json_rows_are_written_to_csv_files(predict, tmp_path):
     lines = f'{{"text": "{GOOD}"}}\n' * 4100 + f'{{"text": "{BAD}", "late": 1.50}}\n'
     assert predict("in.jsonl", "--output", "out.csv", in_jsonl=lines).returncode == 0
     found = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert found["late"].tolist() == [""] * 4100 + ["1.50"]
     streamed = predict("in.jsonl", "--output-format", "csv")
     assert streamed.returncode == 2
-    assert "in.jsonl: line 4101 has the column 'late', which the first rows do not have" in streamed.stderr
+    assert "in.jsonl: line 4101 has the column 'late', which is not in the first rows" in streamed.stderr
 
 
-BAD_ROWS = {
-    "in.jsonl": (f'{{"text": "{GOOD}"}}\n{{"text": "{BAD}"}}\n\n{{"text": 7}}\n{{"text": "{GOOD}"}}\n',
-                 "in.jsonl: line 4 must hold a text in 'text', got 7"),
-    "in.ndjson": (f'{{"text": "{GOOD}"}}\n{{"text": "{BAD}"}}\n{{"txt": "x"}}\n{{"text": "{GOOD}"}}\n',
-                  "in.ndjson: line 3 must have the text 'text' (--text), got ['txt']"),
-    "in.csv": (f'text,id\n{GOOD},1\n"{BAD}\n",2\nx,3,4\n{GOOD},5\n', "in.csv: line 5 has 3 fields"),
-    "in.tsv": (f"text\tid\n{GOOD}\t1\n{BAD}\t2\nx\n{GOOD}\t5\n", "in.tsv: line 4 has 1 field"),
-    "in.json": (f'[{{"text": "{GOOD}"}}, {{"text": "{BAD}"}}, 3, {{"text": "{GOOD}"}}]', "in.json: row 3 must hold"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_bad_row_is_named_and_the_rows_before_it_are_kept(name, predict, tmp_path):
-    content, message = BAD_ROWS[name]
-    (tmp_path / "out.jsonl").write_text("old")
-    result = predict(name, "--output", "out.jsonl", **{name.replace(".", "_"): content})
-    assert result.returncode == 2
-    assert message in result.stderr
-    assert result.stderr.endswith("; the 2 rows before it are in out.part.jsonl\n")
-    assert len(result.stderr.splitlines()) == 1
-    assert (tmp_path / "out.jsonl").read_text() == "old"
-    assert predictions((tmp_path / "out.part.jsonl").read_text()) == ["good", "bad"]
-    assert predictions(predict(name, "--output-format", "jsonl").stdout) == ["good", "bad"]
-
-
-@pytest.mark.parametrize("name", BAD_ROWS)
-def test_bad_rows_are_skipped_and_counted(name, predict):
-    content, message = BAD_ROWS[name]
-    result = predict(
-        name, "--skip-bad-rows", "--output-format", "jsonl", **{name.replace(".", "_"): content}
-    )  # fmt: skip
-    assert result.returncode == 0
-    assert predictions(result.stdout) == ["good", "bad", "good"]
-    assert "skipped 1 bad row, on" in result.stderr
-    unit, number = message.split()[1:3]
-    assert f"on {unit} {number}" in result.stderr
-
-
-def test_a_bad_row_of_parquet_is_named_and_skipped(predict, tmp_path):
-    lists = pa.array([[GOOD], [None], [BAD, BAD]], pa.list_(pa.string()))
-    pq.write_table(pa.table({"text": lists, "map": pa.array([[("k", 1)]] * 3, pa.map_(pa.string(), pa.int8()))}),
-                   tmp_path / "in.parquet")  # fmt: skip
-    refused = predict("in.parquet", "--output", "out.parquet")
-    assert "in.parquet: row 2 must hold a text in 'text', got [None]" in refused.stderr
-    assert pq.read_table(tmp_path / "out.part.parquet")["prediction"].to_pylist() == ["good"]
-    result = predict("in.parquet", "--output", "out.parquet", "--skip-bad-rows")
-    assert result.returncode == 0
-    assert pq.read_table(tmp_path / "out.parquet")["text"].to_pylist() == [[GOOD], [BAD, BAD]]
-    assert "skipped 1 bad row, on row 2" in result.stderr
-
-
-def test_new_columns_do_not_take_the_place_of_others_unless_asked_to(predict, tmp_path):
+def test_existing_columns_are_only_replaced_with_overwrite(predict, tmp_path):
     content = f"id,prediction,text\n1,old,{GOOD}\n"
     result = predict("in.csv", "--output", "out.csv", in_csv=content)
     assert result.returncode == 2
@@ -203,12 +127,12 @@ def test_text_columns_are_joined(predict, model):
     ("arguments", "message"),
     [
         (["--output", "out.pdf"], "--output must end in .csv, .tsv, .jsonl, .ndjson, .parquet"),
-        (["--output", "out.csv", "--output-format", "jsonl"], "--output must not end in .csv where --output-format is"),
+        (["--output", "out.csv", "--output-format", "jsonl"], "--output must not end in .csv if --output-format is"),
         (["--output", "nowhere/out.csv"], "nowhere/out.csv"),
         (["--text", "txt"], "got 'txt', did you mean 'text'?"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_said_before_the_model_is_loaded(arguments, message, tmp_path):
+def test_invalid_arguments_are_rejected_before_the_model_is_loaded(arguments, message, tmp_path):
     (tmp_path / "in.csv").write_text("text\nx\n")
     result = run("predict", "no-model", "in.csv", *arguments, folder=tmp_path)
     assert result.returncode == 2
@@ -216,82 +140,74 @@ def test_what_cannot_be_done_is_said_before_the_model_is_loaded(arguments, messa
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
-def test_a_table_without_rows_gets_the_new_columns(predict, tmp_path):
+def test_a_table_without_rows_has_the_new_columns(predict, tmp_path):
     assert predict("in.csv", in_csv="id,text\n").stdout == "id,text,prediction,probability\n"
     pq.write_table(pa.schema([("text", pa.string()), ("n", pa.uint8())]).empty_table(), tmp_path / "in.parquet")
     assert predict("in.parquet", "--output", "out.parquet").returncode == 0
     assert pq.read_schema(tmp_path / "out.parquet").types == [pa.string(), pa.uint8(), pa.string(), pa.float64()]
 
 
-def piped(model, *arguments, text, **options):
-    return subprocess.run(  # noqa: S603
-        [HAN, "predict", model, "--quiet", *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        **options,
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected", "remark"),
-    [
-        (f'{{"text": "{GOOD}"}}\n{{"text": "{BAD}"}}\n', ["good", "bad"], "read as jsonl"),
-        (f"id,text\n1,{GOOD}\n2,{BAD}\n", ["good", "bad"], "read as csv"),
-        (f"{BAD}\nId, text\n", ["bad"], "read as one document of 2 lines; --input-format csv reads a table"),
-    ],
-)
-def test_a_piped_table_is_told_from_a_document(text, expected, remark, model):
-    result = piped(model, "--output-format", "jsonl", text=text)
-    assert predictions(result.stdout) == expected
-    assert f"standard input: {remark}" in result.stderr
-
-
-def test_a_piped_document_of_one_line_needs_no_words(model):
-    result = piped(model, text=GOOD)
-    assert "good" in result.stdout
-    assert result.stderr == ""
-
-
-@pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_a_pipe_gets_answers_when_it_pauses(form, model):
-    header, row = {"jsonl": ("", '{{"id": {}, "text": "A good film."}}\n'), "csv": ("id,text\n", "{},A good film.\n")}[
-        form
-    ]
-    command = [HAN, "predict", model, "--input-format", form, "--output-format", "jsonl", "--quiet"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:  # noqa: S603
-        process.stdin.write(header)
-        for number in range(3):
-            process.stdin.write(row.format(number))
-            process.stdin.flush()
-            answer = json.loads(process.stdout.readline())  # and nothing more is written before that
-            assert (str(answer["id"]), answer["prediction"]) == (str(number), "good")
-        process.stdin.close()
-        assert process.stdout.read() == ""
-    assert process.returncode == 0
-
-
-def test_a_named_pipe_without_an_ending_is_looked_at(model):
-    shell = f"""{HAN} predict {model} --quiet <(printf 'id\\ttext\\n1\\t{GOOD}\\n')"""
-    result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)  # noqa: S603, S607
-    assert result.stdout.splitlines()[0] == "id\ttext\tprediction\tprobability"
-    assert "read as tsv" in result.stderr
-
-
-def test_parquet_comes_through_pipes(model):
-    content = io.BytesIO()
-    pd.DataFrame({"text": [GOOD, BAD], "n": pd.array([1, None], "UInt8")}).to_parquet(content)
-    result = subprocess.run(  # noqa: S603
-        [HAN, "predict", model, "--quiet"], input=content.getvalue(), capture_output=True, check=True
-    )
-    table = pq.read_table(io.BytesIO(result.stdout))
-    assert table.schema.field("n").type == pa.uint8()
-    assert table["prediction"].to_pylist() == ["good", "bad"]
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_loaded(tmp_path):
+def test_a_folder_that_is_not_writable_is_rejected_before_the_model_is_loaded(tmp_path):
     (tmp_path / "in.csv").write_text("text\nx\n")
     (tmp_path / "locked").mkdir(mode=0o500)
     assert "locked" in run("predict", "no-model", "in.csv", "--output", "locked/out.csv", folder=tmp_path).stderr
+
+
+@pytest.mark.parametrize("file_format", ["csv", "tsv", "jsonl", "parquet"])
+def test_predictions_are_added_to_rows_in_order(file_format, saved, table, fitted, tmp_path):
+    write = {
+        "csv": lambda path: table.to_csv(path, index=False),
+        "tsv": lambda path: table.to_csv(path, index=False, sep="\t"),
+        "jsonl": lambda path: table.to_json(path, orient="records", lines=True),
+        "parquet": table.to_parquet,
+    }[file_format]
+    read = {"tsv": lambda path: pd.read_csv(path, sep="\t"), "jsonl": lambda path: pd.read_json(path, lines=True)}
+    write(tmp_path / f"in.{file_format}")
+    command = [
+        "predict",
+        str(saved / "model"),
+        f"in.{file_format}",
+        "--output",
+        f"out.{file_format}",
+        "--probabilities",
+    ]
+    result = run(*command, folder=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "30 documents" in result.stderr
+    found = read.get(file_format, getattr(pd, f"read_{file_format}", None))(tmp_path / f"out.{file_format}")
+    pd.testing.assert_frame_equal(found[["id", "text", "topic"]], table, check_dtype=False)
+    assert found["prediction"].tolist() == fitted.predict(table["text"]).tolist()
+    probabilities = fitted.predict_proba(table["text"])
+    np.testing.assert_allclose(found[["probability_business", "probability_sports"]], probabilities, atol=1e-6)
+    np.testing.assert_allclose(found["probability"], probabilities.max(axis=1), atol=1e-6)
+
+
+def test_predict_works_in_a_pipeline(saved, table):
+    content = pd.concat([table] * 300).to_json(orient="records", lines=True)
+    shell = f"{HAN} predict model --input-format jsonl --drop-text --quiet | head -2"
+    result = subprocess.run(shell, shell=True, cwd=saved, input=content, capture_output=True, text=True, check=True)  # noqa: S602
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [row["id"] for row in rows] == [0, 1]
+    assert {*rows[0]} == {"id", "topic", "prediction", "probability"}
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ("id,body\n1,x\n", [], "text must be a column of in.csv, got 'text'; its columns are 'id', 'body'"),
+        ("text,prediction\nx,1\n", [], "in.csv must not have a column 'prediction'"),
+        ("text\nx\n", ["--output", "nowhere/out.csv"], "no file can be written at"),
+        ("text,id\nx,1,2\n", [], "in.csv: line 2 has 3 fields, expected 2"),
+        ("text\nx\n", ["--output", "out.json"], "--output must end in .csv, .tsv, .jsonl, .ndjson, .parquet"),
+    ],
+)
+def test_invalid_input_prints_one_line_and_writes_nothing(content, arguments, message, saved, tmp_path):
+    (tmp_path / "in.csv").write_text(content)
+    arguments = arguments or ["--output", "out.csv"]
+    result = run("predict", str(saved / "model"), "in.csv", "--quiet", *arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]

@@ -9,8 +9,6 @@ import sys
 import unicodedata
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import regex
 
@@ -28,53 +26,6 @@ result = model.signatures["serving_default"](input=tf.constant(np.load(sys.argv[
 assert not any(name == "han" or name.startswith("han.") for name in sys.modules)
 np.save(sys.argv[3], result["probabilities"].numpy())
 """
-
-
-@pytest.fixture(scope="module")
-def texts(news):
-    """Documents, some without words or without known words."""
-    return [*news[2][::5], "", "Zzz qqq xxyzzy.", "One. Two. A goal in the market!"]
-
-
-def onnx_probabilities(path, block):
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(["probabilities"], {"input": block})[0]
-
-
-@pytest.mark.parametrize(
-    ("settings", "labels"),
-    [
-        ({}, "two"),
-        ({"cell": "gru", "residual": False}, "three"),
-        ({"pooling": "max", "ngram_evidence": False}, "two"),
-        ({"pooling": "mean", "calibrate": True}, "three"),
-        ({"cell": "gru"}, "multi-label"),
-    ],
-    ids=str,
-)
-def test_onnx_gives_the_same_probabilities(settings, labels, news, texts, tmp_path):
-    X, two = news[:2]
-    y = {
-        "two": two,
-        "three": np.where(np.arange(len(two)) % 4 == 0, "other", two),
-        "multi-label": [[label, "even"] if index % 2 == 0 else [label] for index, label in enumerate(two)],
-    }[labels]
-    classifier = HANClassifier(**SETTINGS, **settings).fit(X, y)
-    path, _ = classifier.export(tmp_path / "model.onnx", format="onnx")
-    expected, block = classifier.predict_proba(texts), classifier.encode(texts)
-    np.testing.assert_allclose(onnx_probabilities(path, block), expected, atol=1e-5)
-    # One document alone, with more padding.
-    for row in (0, len(texts) - 3):
-        alone = np.pad(block[[row]], [(0, 0), (0, 3), (0, 2)])
-        np.testing.assert_allclose(onnx_probabilities(path, alone), expected[[row]], atol=1e-5)
-
-
-def test_onnx_has_the_documented_signature(fitted, tmp_path):
-    model = onnx.load(fitted.export(tmp_path / "new" / "model.onnx", format="onnx")[0])
-    (block,), (probabilities,) = model.graph.input, model.graph.output
-    assert (block.name, block.type.tensor_type.elem_type) == ("input", onnx.TensorProto.INT32)
-    assert [axis.dim_param for axis in block.type.tensor_type.shape.dim] == ["documents", "sentences", "words"]
-    assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 2)
 
 
 def test_savedmodel_gives_the_same_probabilities_without_han(fitted, texts, tmp_path):
@@ -115,13 +66,6 @@ def test_encode_returns_the_input_of_the_network(fitted, texts):
     for row, text in zip(block, texts, strict=True):
         sentences = [fitted.vocabulary_.encode(words) for words in splitter(text)]
         assert [[int(id_) for id_ in sentence if id_] for sentence in row if sentence.any()] == sentences
-
-
-def test_documents_without_words(fitted, tmp_path):
-    path, _ = fitted.export(tmp_path / "model.onnx", format="onnx")
-    block = fitted.encode([""])
-    assert block.shape == (1, 1, 1)
-    np.testing.assert_allclose(onnx_probabilities(path, block), fitted.predict_proba([""]), atol=1e-5)
 
 
 def test_half_of_a_surrogate_pair_is_an_ordinary_word(tmp_path):

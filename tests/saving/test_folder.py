@@ -276,12 +276,12 @@ def test_a_link_to_a_classifier_stays_a_link(small, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("settings.json", "[1]", "must hold a dict, got a list"),
-        ("settings.json", '{"format_version": 1', "must hold JSON"),
+        ("settings.json", "[1]", "must contain a dict, got a list"),
+        ("settings.json", '{"format_version": 1', "must contain JSON"),
         ("settings.json", '{"format_version": 1}', "must contain valid settings"),
-        ("vocabulary.json", "{}", "must hold a list, got a dict"),
+        ("vocabulary.json", "{}", "must contain a list, got a dict"),
         ("vocabulary.json", "[1]", "must contain unique strings"),
-        ("vocabulary.json", "[" * 100_000, "must hold JSON"),
+        ("vocabulary.json", "[" * 100_000, "must contain JSON"),
     ],
 )
 def test_damaged_files_are_named(name, content, message, small, tmp_path):
@@ -319,7 +319,7 @@ def test_missing_and_invalid_folders_are_rejected(small, tmp_path):
         HANClassifier.load(tmp_path / "file")
     folder = tmp_path / "model"
     small.save(folder)
-    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must hold the version")):
+    for version, message in ((99, "format_version must be at most 2, got 99"), ("2", "must contain the version")):
         manifest = json.loads((folder / "manifest.json").read_text())
         (folder / "manifest.json").write_text(json.dumps({**manifest, "format_version": version}))
         with pytest.raises(ModelFileError, match=rf"manifest.json:? {message}"):
@@ -408,6 +408,5 @@ def test_a_random_state_instance_is_not_saved(tmp_path):
 
 def test_repeated_loading_does_not_leak_memory(small, tmp_path):
     small.save(tmp_path / "model")
-    assert (
-        growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8
-    )  # MB; without cleaning up, TensorFlow would keep 20
+    # In MB; without cleaning up, TensorFlow would keep 20.
+    assert growth(lambda _: HANClassifier.load(tmp_path / "model"), times=20) < 8
