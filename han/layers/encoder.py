@@ -82,7 +82,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         if self.dtype_policy.name != "float32":
             raise InvalidValueError(
-                f"dtype must be float32, since the compiled recurrence supports no other, got {self.dtype_policy.name!r}"
+                f"dtype must be float32, as the compiled recurrence supports no other, got {self.dtype_policy.name!r}"
             )
         self.units = units
         self.cell = cell
