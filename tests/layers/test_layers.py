@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import han.layers
+from han.backend import keras, tf
 from han.layers import AttentionPooling, BidirectionalEncoder, MaxPooling, MeanPooling, NgramEvidence
 from tests.layers.layer_check import CHECKS, LayerCase
 from tests.plain import attention, encode, shares
@@ -109,3 +110,30 @@ def test_layer(case, check):
 
 def test_every_layer_is_checked():
     assert {case.layer.__name__ for case in CASES.values()} == set(han.layers.__all__)
+
+
+@pytest.mark.parametrize("pooling", [AttentionPooling(l2=0.1, seed=2), MeanPooling(), MaxPooling()], ids=type)
+def test_layers_train_in_a_keras_model_with_an_embedding_that_masks_padding(pooling, tmp_path):
+    inputs = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(20, 5, mask_zero=True)(inputs)
+    states = BidirectionalEncoder(3, seed=1)(embedded)
+    model = keras.Model(inputs, keras.layers.Dense(2)(pooling(states)))
+    model.compile("adam", "mse", jit_compile=False)
+    ids = np.array([[4, 9, 0, 0, 0], [3, 3, 8, 1, 2]])
+    model.fit(ids, np.ones((2, 2)), verbose=0)
+    np.testing.assert_allclose(model(ids)[:1], model(ids[:1, :2]), atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(loaded(ids), model(ids))
+
+
+def test_layers_can_be_exported_without_xla(tmp_path, rng):
+    inputs = keras.Input((None, 4))
+    states = BidirectionalEncoder(3, seed=1)(inputs)
+    pooled = [layer(states) for layer in (AttentionPooling(seed=2), MeanPooling(), MaxPooling())]
+    model = keras.Model(inputs, pooled)
+    model.export(tmp_path / "model", verbose=False)
+    x = rng.normal(size=(2, 3, 4)).astype(np.float32)
+    exported = tf.saved_model.load(tmp_path / "model")
+    for found, expected in zip(exported.serve(x), model(x), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
