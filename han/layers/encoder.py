@@ -269,9 +269,9 @@ def _to_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor
 
     @tf.custom_gradient
     def gather(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(at_states: tf.Tensor) -> tf.Tensor:
+        def gradient(grad_states: tf.Tensor) -> tf.Tensor:
             # Each output is read at most once, so its gradient needs no sum: it can be gathered too.
-            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), elements)
+            return tf.gather(tf.pad(grad_states, [[0, 1], [0, 0]]), elements)
 
         return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
 
