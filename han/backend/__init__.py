@@ -38,7 +38,7 @@ def _standard_error_captured() -> Iterator[None]:
             os.close(original)
 
 
-# Another backend may have been chosen by importing Keras or in the environment; Keras' configuration file is overridden.
+# An earlier import of Keras or the environment may select another backend; Keras' configuration file is overridden.
 BACKEND = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND")
 if BACKEND not in (None, "tensorflow"):
     raise ImportError(
