@@ -1,8 +1,8 @@
-"""TensorFlow and Keras, imported once and quietly.
+"""Import TensorFlow and Keras without log messages.
 
-TensorFlow's libraries write to the process's standard error while they load, before any logging setting is read, and
-report a missing GPU as an error. Here that text is held back while the import succeeds and shown if it fails. Set
-`TF_CPP_MIN_LOG_LEVEL` below 3 to see everything.
+TensorFlow's native libraries write to standard error while they load, before any logging setting is read, and report a
+missing GPU as an error. This module captures that output and shows it only if the import fails. Set the environment
+variable `TF_CPP_MIN_LOG_LEVEL` to less than 3 to see it.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ __all__ = ["keras", "tf"]
 
 
 @contextmanager
-def _standard_error_held() -> Iterator[None]:
-    """Hold back what native code writes to file descriptor 2; release it if the block fails."""
-    if sys.stderr is None:  # there is none, as in some daemons
+def _standard_error_captured() -> Iterator[None]:
+    """Capture what native code writes to file descriptor 2; write it out if the block fails."""
+    if sys.stderr is None:  # some daemons have no standard error
         yield
         return
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as captured:
         original = os.dup(2)
-        os.dup2(held.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
             os.dup2(original, 2)
-            held.seek(0)
-            os.write(2, held.read())
+            captured.seek(0)
+            os.write(2, captured.read())
             raise
         finally:
             os.dup2(original, 2)
             os.close(original)
 
 
-# Keras already imported or the environment may have chosen another backend; Keras' configuration file is overruled.
+# An earlier import of Keras or the environment may select another backend; Keras' configuration file is overridden.
 BACKEND = sys.modules["keras"].backend.backend() if "keras" in sys.modules else os.environ.get("KERAS_BACKEND")
 if BACKEND not in (None, "tensorflow"):
     raise ImportError(
@@ -47,15 +47,15 @@ if BACKEND not in (None, "tensorflow"):
     )
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-QUIET = "3"  # the failed search for a GPU is logged at the level of errors
+QUIET = "3"  # a missing GPU is logged as an error
 
 if "tensorflow" in sys.modules or os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) != QUIET:
     import keras
     import tensorflow as tf
 else:
-    with _standard_error_held():
+    with _standard_error_captured():
         import keras
         import tensorflow as tf
 
-if BACKEND is None:  # other programs that this process starts choose for themselves
+if BACKEND is None:  # child processes may use another backend
     del os.environ["KERAS_BACKEND"]

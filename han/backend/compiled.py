@@ -1,4 +1,4 @@
-"""Calls of functions that XLA compiles, from graphs that come and go."""
+"""Calls of XLA-compiled functions that do not leak memory."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ from han.backend import tf
 
 
 def launch(function: Any, *arguments: Any) -> tuple[tf.Tensor, ...]:
-    """Call a function that XLA compiles.
+    """Call an XLA-compiled function.
 
-    In a graph, a plain call has TensorFlow instantiate the function, loops included, when it makes the graph ready to
-    run, and never release it: a megabyte for every network. The operation that it puts in the call's place has no need
-    of that, so here it is in the graph from the beginning. The compiled program is the same, and is compiled once.
+    When TensorFlow prepares a graph that calls such a function, it instantiates the function with all of its loops, and
+    never frees it: one megabyte per network. It then replaces the call by an `XlaLaunch` operation, which does not need
+    the instance. Adding that operation to the graph directly avoids the leak; the compiled program is the same, and is
+    still compiled only once.
 
     Parameters
     ----------
     function : tf.function
-        With `jit_compile=True` and an input signature; returns a tuple of tensors. No argument's value may be needed to
-        compile it.
+        A function with `jit_compile=True` and an input signature that returns a tuple of tensors. Its compilation must
+        not depend on the value of an argument.
     *arguments : nested tuple of tensors
+        The arguments of the function.
+
+    Returns
+    -------
+    tuple of tensors
     """
     if tf.executing_eagerly():
         results: tuple[tf.Tensor, ...] = function(*arguments)
@@ -47,6 +53,6 @@ def launch(function: Any, *arguments: Any) -> tuple[tf.Tensor, ...]:
 
 
 def _types(tensors: Sequence[tf.Tensor]) -> tf.compat.v1.AttrValue:
-    """Return the tensors' dtypes as an attribute."""
+    """Return the dtypes of tensors as an attribute of an operation."""
     types = [tensor.dtype.as_datatype_enum for tensor in tensors]
     return tf.compat.v1.AttrValue(list=tf.compat.v1.AttrValue.ListValue(type=types))

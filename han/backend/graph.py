@@ -1,8 +1,8 @@
-"""Methods of a network that TensorFlow runs as a graph.
+"""Methods of a network that run as TensorFlow graphs.
 
-TensorFlow counts the calls of `tf.function` that trace, a method's over all objects. Five of few calls, as in a
-cross-validation whose networks predict once each, are a mistake to it, and it says so in a long warning. Here every
-network has graphs of its own, traced once each.
+TensorFlow counts how often a method decorated with `tf.function` is traced, over all objects, and logs a long warning
+if it traces too often, for example in a cross-validation where each network predicts only once. With the decorator
+below, each network traces its own graph of a method, exactly once.
 """
 
 from __future__ import annotations
@@ -20,44 +20,47 @@ from han.backend.isolation import isolated
 
 
 class graph:  # noqa: N801 - a decorator
-    """Have a method traced once for each network, before its first call, to a graph that runs from then on.
+    """Decorator that traces a method into a graph, once per network, before its first call.
 
     Parameters
     ----------
     *signature : nested tf.TensorSpec
-        What the method takes beside the network.
+        The signature of the method, without `self`.
     """
 
     def __init__(self, *signature: Any) -> None:
         self.signature = signature
 
     def __call__(self, method: Callable[..., Any]) -> graph:
-        """Take the method."""
+        """Decorate a method."""
         self.function = tf.function(method, input_signature=self.signature, autograph=False)
         return self
 
-    def __get__(self, compiled: Any, owner: type) -> Graph:
-        """Return the graph of a network."""
-        return Graph(compiled, self.function.__get__(compiled, owner))
+    def __get__(self, network: Any, owner: type) -> Graph:
+        """Return the method of a network as a `Graph`."""
+        return Graph(network, self.function.__get__(network, owner))
 
 
 class Graph:
-    """A method of one network. Keras looks at all there are when it reads or writes a file: looking traces nothing."""
+    """A method of one network.
+
+    Accessing it does not trace it, because Keras accesses all attributes of a model when it reads or writes a file.
+    """
 
     def __init__(self, network: Any, function: Any) -> None:
-        self.network, self.function = network, function  # the function does not keep the network alive
+        self.network, self.function = network, function  # the function has only a weak reference to the network
 
     def trace(self) -> None:
-        """Trace the method, unless that was done before."""
+        """Trace the method, unless it has already been traced."""
         if not self.function.experimental_get_tracing_count():
             free_old_graphs(self.network)
             with isolated():
-                self.function.get_concrete_function()  # what is traced by a call is counted
+                self.function.get_concrete_function()  # unlike a call, this does not count for the warning
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the method."""
         self.trace()
-        if tf.inside_function():  # traced as a part of another graph, whose tensors the arguments are
+        if tf.inside_function():  # the arguments are symbolic tensors of an outer graph
             return self.function(*arguments)
         with isolated():
             return self.function(*arguments)
@@ -69,10 +72,16 @@ _limit = 2
 
 
 def free_old_graphs(network: Any) -> None:
-    """Free the graphs of networks that are gone, if there may be many, before those of another network are traced.
+    """Free the graphs of deleted networks if there may be many, before another network is traced.
 
-    Networks and graphs refer to themselves, so Python's garbage collector has to find them. It counts objects, and
-    would leave dozens of networks: the tens of megabytes that each one's graphs take are TensorFlow's, not Python's.
+    Networks and graphs contain reference cycles, so only Python's garbage collector can free them. It is triggered by
+    the number of Python objects and would let dozens of networks accumulate, since the tens of megabytes that the
+    graphs of each network take are allocated by TensorFlow.
+
+    Parameters
+    ----------
+    network : object
+        The network that is about to be traced.
     """
     global _limit
     with _lock:
@@ -83,34 +92,35 @@ def free_old_graphs(network: Any) -> None:
         _limit = 2 * len(_traced)
 
 
-UNCHANGED = "disable_meta_optimizer"  # TensorFlow's option, of the process
+NO_REWRITING = "disable_meta_optimizer"  # TensorFlow's option, which applies to the whole process
 _training = {"networks": 0, "before": False}
 
 
 @contextmanager
 def new_graphs() -> Iterator[None]:
-    """Have TensorFlow leave graphs as they are that the block traces, as Keras does in each training, without a word.
+    """Turn off graph rewriting and warnings about retracing while a network is trained.
 
-    Training steps are no faster for the rewriting, which takes half a second for each network.
+    Rewriting takes half a second per network and does not make training steps faster. Keras traces new graphs in each
+    training, so the warning would not point to a mistake.
     """
 
-    def other(record: logging.LogRecord) -> bool:
+    def is_unrelated(record: logging.LogRecord) -> bool:
         return "triggered tf.function retracing" not in record.getMessage()
 
     logger = tf.get_logger()
-    logger.addFilter(other)
+    logger.addFilter(is_unrelated)
     _count_training(1)
     try:
         yield
     finally:
         _count_training(-1)
-        logger.removeFilter(other)
+        logger.removeFilter(is_unrelated)
 
 
 def _count_training(change: int) -> None:
-    """Leave graphs as they are while networks are trained, in whatever thread; then do again as was done before."""
+    """Count networks in training, in all threads; rewriting is off while there are any, and then restored."""
     with _lock:
         if not _training["networks"]:
-            _training["before"] = tf.config.optimizer.get_experimental_options().get(UNCHANGED, False)
+            _training["before"] = tf.config.optimizer.get_experimental_options().get(NO_REWRITING, False)
         _training["networks"] += change
-        tf.config.optimizer.set_experimental_options({UNCHANGED: _training["before"] or _training["networks"] > 0})
+        tf.config.optimizer.set_experimental_options({NO_REWRITING: _training["before"] or _training["networks"] > 0})

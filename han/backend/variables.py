@@ -1,9 +1,8 @@
-"""Variables of which TensorFlow keeps nothing once they are gone.
+"""Creation of variables that do not leak memory.
 
-TensorFlow wraps every eager operation in a function of its own, compiles that for the operation's attributes and the
-shapes of its variables, and keeps it, some 35 kB, as long as the process lives. The operation that creates a variable
-has the variable's name and shape among its attributes. Keras numbers the names (`seed_generator_37`), and shapes depend
-on the vocabulary, so to TensorFlow every network's variables would be new.
+TensorFlow caches a kernel, about 35 kB, for each eager operation with new attributes or new variable shapes, and never
+frees it. The name and the shape of a variable are attributes of the operation that creates it. Keras numbers the names
+(`seed_generator_37`) and shapes depend on the vocabulary, so the variables of each network would add to the cache.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from typing import Any
 
 from han.backend import tf
 
-# A name that ends with a slash stands alone: the scopes around it, which are numbered too, are no part of it.
+# A name that ends with a slash is used without the names of the enclosing scopes, which are numbered too.
 NAME = "variable/"
 
 
 @contextmanager
 def shared_kernels(any_rows: bool = False) -> Iterator[None]:
-    """Create variables that are all alike to TensorFlow; their Keras names, paths and shapes are what they are.
+    """Create variables that share cached kernels; their Keras names, paths and shapes do not change.
 
     Parameters
     ----------
     any_rows : bool, default False
-        Leave the first axis of the variables open, so that they are alike whatever its size. Graphs then know the size
-        only when they run.
+        Leave the size of the first axis undefined, so that variables of any number of rows share a kernel. Graphs then
+        know the size only at run time.
     """
 
     def create(next_creator: Callable[..., tf.Variable], **arguments: Any) -> tf.Variable:

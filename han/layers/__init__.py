@@ -1,4 +1,4 @@
-"""The layers of the network; each can be used alone."""
+"""The layers of the network, which also work in any other Keras model."""
 
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.ngrams import NgramEvidence

@@ -82,7 +82,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         if self.dtype_policy.name != "float32":
             raise InvalidValueError(
-                f"dtype must be float32, as the compiled recurrence requires, got {self.dtype_policy.name!r}"
+                f"dtype must be float32, as the compiled recurrence supports no other, got {self.dtype_policy.name!r}"
             )
         self.units = units
         self.cell = cell
@@ -269,9 +269,9 @@ def _to_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor
 
     @tf.custom_gradient
     def gather(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(at_states: tf.Tensor) -> tf.Tensor:
+        def gradient(grad_states: tf.Tensor) -> tf.Tensor:
             # Each output is read at most once, so its gradient needs no sum: it can be gathered too.
-            return tf.gather(tf.pad(at_states, [[0, 1], [0, 0]]), elements)
+            return tf.gather(tf.pad(grad_states, [[0, 1], [0, 0]]), elements)
 
         return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
 

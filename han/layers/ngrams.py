@@ -81,6 +81,7 @@ class NgramEvidence(keras.layers.Layer):
         super().__init__(**{**kwargs, "trainable": False})
         self.ngrams, self.vocabulary_size, self.columns = ngrams, vocabulary_size, columns
         self.supports_masking = True
+        self.supports_jit = False  # shapes depend on the word ids
 
     @shared_kernels(any_rows=True)
     def build(self, input_shape: Any = None) -> None:

@@ -71,7 +71,9 @@ class _PaddedSequences(_Sequences):
         return tf.reduce_max(self._replace_padding(values, values.dtype.min), axis=self.axis)
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_sum(values, axis=self.axis)
+        # In half precision, a running sum stops growing after some thousand terms.
+        exact = tf.cast(values, tf.float32) if values.dtype.size < tf.float32.size else values
+        return tf.cast(tf.reduce_sum(exact, axis=self.axis), values.dtype)
 
     def broadcast(self, reduced: tf.Tensor) -> tf.Tensor:
         # exp(x - inf) and x / inf are zero and have a gradient of zero, so padding gets no attention, even if a whole
@@ -295,10 +297,8 @@ class MeanPooling(_WeightedPooling):
     """
 
     def _attend(self, states: tf.Tensor, sequences: _Sequences) -> tf.Tensor:
-        # Counted in float32: above 2,048, float16 has only every second integer.
-        dtype = states.dtype if states.dtype.size > 2 else tf.float32
-        ones = sequences.zero_padding(tf.ones_like(states[..., 0], dtype))
-        return tf.cast(ones / sequences.broadcast(sequences.sum(ones)), states.dtype)
+        ones = sequences.zero_padding(tf.ones_like(states[..., 0]))
+        return ones / sequences.broadcast(sequences.sum(ones))
 
 
 @keras.saving.register_keras_serializable(package="han")

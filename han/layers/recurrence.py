@@ -1,16 +1,16 @@
-"""LSTM and GRU recurrences over sequences laid out in lanes, compiled by XLA.
+"""LSTM and GRU recurrences compiled by XLA, over sequences laid out in lanes.
 
-The sequences of a batch stand one behind the other in lanes of nearly equal length (`han.layers.packing`), and all
-lanes advance together: each step is one matrix product and a fused block of arithmetic, with next to no work spent on
-padding. Where a sequence begins, the state that the lane carries is zeroed.
+The sequences of a batch are laid end to end in lanes of nearly equal length (`han.layers.packing`), and all lanes
+advance in lockstep: each step is one matrix product and one fused block of element-wise arithmetic, with almost no work
+spent on padding. At the start of a sequence, the state carried by its lane is set to zero.
 
-The gradient is written by hand: the forward loop keeps the activated gates, the backward loop walks the steps once, and
-the gradients of the recurrent kernel and of the input table are summed up as it goes.
+The gradient is derived by hand: the forward loop stores the activated gates, and the backward loop visits the steps
+once, accumulating the gradients of the recurrent kernel and of the input table.
 
-A recurrence runs in one direction. The two of a bidirectional encoder are two calls of the same compiled code, which
-TensorFlow runs side by side, each on its core: faster than one loop whose every small product is divided between cores.
+Each call runs one direction. A bidirectional encoder calls the same compiled code twice, and TensorFlow runs the two
+calls in parallel, one per core. That is faster than a single loop whose small products are each split between cores.
 
-XLA compiles once for each shape of its inputs. The number of steps that are really run is a value, not a shape.
+XLA compiles once per input shape. The number of steps that are actually run is a value, not a shape.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ State = tuple[tf.Tensor, ...]
 class Cell(ABC):
     """The equations of one recurrent step, forward and backward.
 
-    Shapes: `inputs` and `projected` are [lanes, gates * units], a state is a tuple of [lanes, units] whose first
-    element is the cell's output. `inputs` is the input times its kernel, `projected` the previous output times the
-    recurrent kernel, biases included. `kept` [lanes, kept * units] is what the backward step needs of the forward step.
+    `inputs` [lanes, gates * units] is the input times the input kernel, and `projected` [lanes, gates * units] is the
+    previous output times the recurrent kernel; both include their biases. A state is a tuple of tensors [lanes, units],
+    the first of which is the cell's output. `kept` [lanes, kept * units] holds the values that the backward step needs
+    from the forward step.
 
-    Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that one tanh serves all gates: XLA vectorises tanh,
-    not exp. The halving is done once, on the weights, by `arrange`.
+    Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that a single tanh serves all gates: XLA vectorises
+    tanh, but not exp. The division of x by 2 is applied once, to the weights, by `arrange`.
     """
 
     gates: ClassVar[int]
     states: ClassVar[int]
     kept: ClassVar[int]
-    biases: ClassVar[int]  # 1 if one bias serves both products, 2 if each has its own: the input's, the recurrent one's
+    biases: ClassVar[int]  # 1 if both products share a bias, 2 if the input and the recurrent product each have one
 
     @staticmethod
     @abstractmethod
     def arrange(weights: tf.Tensor) -> tf.Tensor:
-        """Bring weights [..., gates * units] from Keras' layout into that of `step`."""
+        """Convert weights [..., gates * units] from Keras' layout to that of `step`."""
 
     @staticmethod
     @abstractmethod
@@ -57,11 +58,18 @@ class Cell(ABC):
     def step_gradient(
         kept: tf.Tensor, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
-        """Return the gradients at `inputs`, at `projected` and, not counting what flows through it, at `previous`."""
+        """Return the gradients of `inputs`, of `projected` and of `previous`.
+
+        The gradient of `previous` does not include the part that flows through `projected`.
+        """
 
 
 class LSTMCell(Cell):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates: i, f, o, c, in Keras i, f, c, o."""
+    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates (Gers et al. 2000).
+
+    The gates are in the order i, f, o, c; in Keras, i, f, c, o. See https://doi.org/10.1162/neco.1997.9.8.1735 and
+    https://doi.org/10.1162/089976600300015015.
+    """
 
     gates = 4
     states = 2
@@ -89,13 +97,14 @@ class LSTMCell(Cell):
         """See `Cell.step_gradient`."""
         i, f, o, g = LSTMCell._gates(kept)
         squashed = tf.tanh(state[1])
-        at_output, at_carry = gradient
-        at_carry += at_output * o * (1.0 - squashed * squashed)
-        at_activated = tf.concat(
-            [0.5 * at_carry * g, 0.5 * at_carry * previous[1], 0.5 * at_output * squashed, at_carry * i], axis=-1
+        grad_output, grad_carry = gradient
+        grad_carry += grad_output * o * (1.0 - squashed * squashed)
+        grad_activated = tf.concat(
+            [0.5 * grad_carry * g, 0.5 * grad_carry * previous[1], 0.5 * grad_output * squashed, grad_carry * i],
+            axis=-1,
         )
-        at_inputs = (1.0 - kept * kept) * at_activated
-        return at_inputs, at_inputs, (tf.zeros_like(at_output), at_carry * f)
+        grad_inputs = (1.0 - kept * kept) * grad_activated
+        return grad_inputs, grad_inputs, (tf.zeros_like(grad_output), grad_carry * f)
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> list[tf.Tensor]:
@@ -105,7 +114,10 @@ class LSTMCell(Cell):
 
 
 class GRUCell(Cell):
-    """Gated recurrent unit with the reset gate after the product, as in Keras and cuDNN; gates z, r, h."""
+    """Gated recurrent unit (Cho et al. 2014) with the reset gate applied after the product, as in Keras and cuDNN.
+
+    The gates are in the order z, r, h. See https://aclanthology.org/D14-1179/.
+    """
 
     gates = 3
     states = 1
@@ -136,13 +148,15 @@ class GRUCell(Cell):
         units = kept.shape[-1] // 4
         activated, candidate, projected_h = kept[..., : 2 * units], kept[..., 2 * units : -units], kept[..., -units:]
         z, r = GRUCell._gates(activated)
-        (at_output,) = gradient
-        at_candidate = at_output * (1.0 - z) * (1.0 - candidate * candidate)
-        at_gates = tf.concat([0.5 * at_output * (previous[0] - candidate), 0.5 * at_candidate * projected_h], axis=-1)
-        at_gates *= 1.0 - activated * activated
-        at_inputs = tf.concat([at_gates, at_candidate], axis=-1)
-        at_projected = tf.concat([at_gates, at_candidate * r], axis=-1)
-        return at_inputs, at_projected, (at_output * z,)
+        (grad_output,) = gradient
+        grad_candidate = grad_output * (1.0 - z) * (1.0 - candidate * candidate)
+        grad_gates = tf.concat(
+            [0.5 * grad_output * (previous[0] - candidate), 0.5 * grad_candidate * projected_h], axis=-1
+        )
+        grad_gates *= 1.0 - activated * activated
+        grad_inputs = tf.concat([grad_gates, grad_candidate], axis=-1)
+        grad_projected = tf.concat([grad_gates, grad_candidate * r], axis=-1)
+        return grad_inputs, grad_projected, (grad_output * z,)
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -172,21 +186,21 @@ def recurrence(
     cell : type[Cell]
         `LSTMCell` or `GRUCell`.
     table : float tensor [rows, gates * units]
-        The distinct inputs, each times the input kernel, in the layout of `cell.arrange`.
+        The distinct inputs times the input kernel, in the layout of `cell.arrange`.
     slots : int32 tensor [steps_allocated, lanes]
         The row of `table` that each lane reads at each step.
     carry : float tensor [steps_allocated, lanes]
-        0.0 where a sequence begins in this direction, else 1.0: what the state before is multiplied with.
+        The factor of the previous state: 0.0 where a sequence starts in this direction, 1.0 elsewhere.
     steps : int32 scalar
-        The steps to run; at most `steps_allocated`.
+        Number of steps to run, at most `steps_allocated`.
     reverse : bool
         Run from the last of `steps` to the first.
     kernel : float tensor [units, gates * units]
-        The recurrent kernel, arranged.
+        The recurrent kernel, in the layout of `cell.arrange`.
     biases : float tensor [biases, gates * units]
-        The biases of the cell, arranged.
+        The biases of the cell, in the layout of `cell.arrange`.
     differentiable : bool, default True
-        Whether a gradient will be asked for; keeping what it needs takes a third of the forward time.
+        Store what the gradient needs, which takes a third of the forward time.
 
     Returns
     -------
@@ -194,8 +208,8 @@ def recurrence(
         The outputs. Those of steps that were not run are undefined.
     """
     units = kernel.shape[0]
-    way = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
-    inputs = (table, slots, carry, way, kernel, biases)
+    span = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
+    inputs = (table, slots, carry, span, kernel, biases)
     outputs: tf.Tensor = (
         _differentiable(cell, units)(*inputs) if differentiable else launch(_forward(cell, units, False), *inputs)[0]
     )
@@ -204,35 +218,35 @@ def recurrence(
 
 @cache
 def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
-    """Return the function that gives the outputs, with its gradient.
+    """Return a function that computes the outputs and has a gradient.
 
-    TensorFlow keeps what `tf.custom_gradient` is given for as long as the process lives, and with it the graph that it
-    stands in. So it stands in one that is traced once, and not in that of each network.
+    TensorFlow never frees a function decorated with `tf.custom_gradient`, nor the graph in which it was traced. Here it
+    is traced once per process, rather than in the graph of each network.
     """
 
     @tf.function(autograph=False, input_signature=_inputs(cell, units))
     def differentiable(
-        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, way: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, span: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
     ) -> tf.Tensor:
         @tf.custom_gradient
         def run(table: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor) -> tuple[tf.Tensor, Callable[..., State]]:
-            # No tape is to go through the loop, which it cannot: neither from the arguments nor, as a tape does that
-            # might be asked for a second derivative, from what is kept for the gradient.
+            # Tapes must not record the loop, which they cannot differentiate: neither through the arguments nor, for a
+            # second derivative, through the values stored for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            found = launch(_forward(cell, units, True), table, slots, carry, way, kernel, biases)
-            *states, kept = (tf.stop_gradient(part) for part in found)
+            results = launch(_forward(cell, units, True), table, slots, carry, span, kernel, biases)
+            *states, kept = (tf.stop_gradient(part) for part in results)
 
-            def gradient(at_outputs: tf.Tensor) -> State:
+            def gradient(grad_outputs: tf.Tensor) -> State:
                 sums: State = launch(
                     _backward(cell, units),
                     tf.zeros_like(table),
                     slots,
                     carry,
-                    way,
+                    span,
                     kernel,
                     tuple(states),
                     kept,
-                    at_outputs,
+                    grad_outputs,
                 )
                 return sums
 
@@ -244,9 +258,9 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
 
 
 def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
-    """Return what both compiled functions take first: table, slots, carry, way, kernel.
+    """Return the signature of the arguments that both compiled functions share: table, slots, carry, span, kernel.
 
-    The way is (first step, difference from one step to the next, the step at which to stop).
+    `span` is (first step, increment, step to stop at), as for `range`.
     """
     width = cell.gates * units
     return [
@@ -259,24 +273,25 @@ def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
 
 
 def _inputs(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
-    """Return what a cell's outputs are made from: table, slots, carry, way, kernel, biases."""
+    """Return the signature of the forward function: table, slots, carry, span, kernel, biases."""
     return [*_signature(cell, units), tf.TensorSpec([cell.biases, cell.gates * units], tf.float32)]
 
 
 @cache
 def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
-    """Compile the loop that returns the outputs or, if told to `keep`, all states and what the cell kept.
+    """Compile the forward loop.
 
-    Each is [steps_allocated, lanes, ...].
+    It returns the outputs or, if `keep` is True, all states and the values kept for the gradient, each
+    [steps_allocated, lanes, ...].
     """
     widths = [units] * cell.states + [cell.kept * units] if keep else [units]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=_inputs(cell, units))
     def forward(
-        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, way: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
+        table: tf.Tensor, slots: tf.Tensor, carry: tf.Tensor, span: tf.Tensor, kernel: tf.Tensor, biases: tf.Tensor
     ) -> State:
         logs = [_Log(slots, width) for width in widths]
-        # XLA's fastest product for processors is of matrices some multiple of 32 wide: 200 columns take a sixth longer
+        # On CPUs, XLA multiplies matrices fastest if their width is a multiple of 32: 200 columns take a sixth longer
         # than 224.
         padded = tf.pad(kernel, [[0, 0], [0, -kernel.shape[1] % 32]])
 
@@ -291,7 +306,7 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
             return state, _Log.write(lists, t, (*state, kept) if keep else state[:1])
 
         zeros = tuple(tf.zeros([tf.shape(slots)[1], units]) for _ in range(cell.states))
-        lists = _loop(way, body, zeros, tuple(log.empty for log in logs))
+        lists = _loop(span, body, zeros, tuple(log.empty for log in logs))
         return tuple(log.stack(list_) for log, list_ in zip(logs, lists, strict=True))
 
     return forward  # type: ignore[no-any-return]
@@ -299,9 +314,9 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
 
 @cache
 def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
-    """Compile the loop that returns the gradients at the table, the recurrent kernel and the biases.
+    """Compile the backward loop, which returns the gradients of the table, the recurrent kernel and the biases.
 
-    The first argument is the table's gradient to begin with: zeros.
+    The first argument is the initial gradient of the table: zeros.
     """
     state = tf.TensorSpec([None, None, units], tf.float32)
     kept = tf.TensorSpec([None, None, cell.kept * units], tf.float32)
@@ -309,60 +324,60 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
 
     @tf.function(jit_compile=True, autograph=False, input_signature=signature)
     def backward(
-        at_table: tf.Tensor,
+        grad_table: tf.Tensor,
         slots: tf.Tensor,
         carry: tf.Tensor,
-        way: tf.Tensor,
+        span: tf.Tensor,
         kernel: tf.Tensor,
         states: State,
         kept: tf.Tensor,
-        at_outputs: tf.Tensor,
+        grad_outputs: tf.Tensor,
     ) -> State:
         def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[State, State]:
-            at_table, at_kernel, *at_recurrent_bias = sums
+            grad_table, grad_kernel, *grad_recurrent_bias = sums
             carried = carry[t][:, None]
-            # Before the first step there is none, and any will do that is finite, as logs are zeros where nothing was
-            # written: all lanes begin a sequence, nothing is carried.
+            # The first step has no previous state. Any finite one will do (logs are zero where nothing was written),
+            # since all lanes start a sequence there, so it is multiplied by zero.
             previous = tuple(
-                tf.gather(part, tf.clip_by_value(t - way[1], 0, tf.shape(part)[0] - 1)) * carried for part in states
+                tf.gather(part, tf.clip_by_value(t - span[1], 0, tf.shape(part)[0] - 1)) * carried for part in states
             )
-            gradient = (gradient[0] + at_outputs[t], *gradient[1:])
-            at_inputs, at_projected, gradient = cell.step_gradient(
+            gradient = (gradient[0] + grad_outputs[t], *gradient[1:])
+            grad_inputs, grad_projected, gradient = cell.step_gradient(
                 kept[t], previous, tuple(part[t] for part in states), gradient
             )
             sums = (
-                tf.tensor_scatter_nd_add(at_table, slots[t][:, None], at_inputs),
-                at_kernel + tf.matmul(previous[0], at_projected, transpose_a=True),
-                *(part + tf.reduce_sum(at_projected, axis=0) for part in at_recurrent_bias),
+                tf.tensor_scatter_nd_add(grad_table, slots[t][:, None], grad_inputs),
+                grad_kernel + tf.matmul(previous[0], grad_projected, transpose_a=True),
+                *(part + tf.reduce_sum(grad_projected, axis=0) for part in grad_recurrent_bias),
             )
-            gradient = (gradient[0] + tf.matmul(at_projected, kernel, transpose_b=True), *gradient[1:])
+            gradient = (gradient[0] + tf.matmul(grad_projected, kernel, transpose_b=True), *gradient[1:])
             return tuple(part * carried for part in gradient), sums
 
         zeros = tuple(tf.zeros_like(part[0]) for part in states)
-        sums = (at_table, tf.zeros_like(kernel), *(tf.zeros_like(kernel[0]) for _ in range(cell.biases - 1)))
-        back = tf.stack([way[2] - way[1], -way[1], way[0] - way[1]])
+        sums = (grad_table, tf.zeros_like(kernel), *(tf.zeros_like(kernel[0]) for _ in range(cell.biases - 1)))
+        back = tf.stack([span[2] - span[1], -span[1], span[0] - span[1]])
         sums = _loop(back, body, zeros, sums)
-        at_table, at_kernel, *at_recurrent_bias = sums
-        # The input's bias is added to every row that is read, and rows are all that the table's gradient sums over.
-        return at_table, at_kernel, tf.stack([tf.reduce_sum(at_table, axis=0), *at_recurrent_bias])
+        grad_table, grad_kernel, *grad_recurrent_bias = sums
+        # The input bias is added to each row that is read, so its gradient is that of the table, summed over rows.
+        return grad_table, grad_kernel, tf.stack([tf.reduce_sum(grad_table, axis=0), *grad_recurrent_bias])
 
     return backward  # type: ignore[no-any-return]
 
 
 def _loop(
-    way: tf.Tensor, body: Callable[[tf.Tensor, State, State], tuple[State, State]], state: State, results: State
+    span: tf.Tensor, body: Callable[[tf.Tensor, State, State], tuple[State, State]], state: State, results: State
 ) -> State:
-    """Run `body(step, state, results)` for each step of the way; return the last results."""
+    """Run `body(step, state, results)` for each step of the span; return the last results."""
 
     def advance(t: tf.Tensor, state: State, results: State) -> tuple[tf.Tensor, State, State]:
-        # The step is a variable of the loop. Computed from the way in its body, it would be taken for a constant, and
-        # all would be compiled anew for each value of it.
-        return t + way[1], *body(t, state, results)
+        # The step is a loop variable. If it were computed from `span` in the body, XLA would treat it as a constant and
+        # compile again for each value.
+        return t + span[1], *body(t, state, results)
 
-    # The number of lanes may be unknown until XLA compiles.
-    invariants = (way[0].shape, tuple(part.shape for part in state), tuple(part.shape for part in results))
+    # The number of lanes may be unknown at tracing time.
+    invariants = (span[0].shape, tuple(part.shape for part in state), tuple(part.shape for part in results))
     _, _, results = tf.while_loop(
-        lambda t, *_: t != way[2], advance, (way[0], state, results), shape_invariants=invariants
+        lambda t, *_: t != span[2], advance, (span[0], state, results), shape_invariants=invariants
     )
     return results
 
@@ -370,7 +385,7 @@ def _loop(
 class _Log:
     """A tensor [steps_allocated, lanes, width] that a loop writes step by step.
 
-    `tf.TensorArray` wants to know the number of lanes when it is traced; these are the operations below it.
+    `tf.TensorArray` needs to know the number of lanes at tracing time; the operations it consists of do not.
     """
 
     def __init__(self, slots: tf.Tensor, width: int) -> None:
@@ -382,13 +397,13 @@ class _Log:
 
     @staticmethod
     def write(lists: State, step: tf.Tensor, values: State) -> State:
-        """Set one step of several logs."""
+        """Write one step of several logs."""
         return tuple(
             tf.raw_ops.TensorListSetItem(input_handle=list_, index=step, item=value)
             for list_, value in zip(lists, values, strict=True)
         )
 
     def stack(self, list_: tf.Tensor) -> tf.Tensor:
-        """Return the whole log."""
+        """Return the log as one tensor."""
         stacked = tf.raw_ops.TensorListStack(input_handle=list_, element_shape=self.shape, element_dtype=tf.float32)
         return tf.ensure_shape(stacked, [None, None, self.width])

@@ -1,4 +1,4 @@
-"""Fitting of the linear model of n-grams."""
+"""Fit the linear model of n-grams, see `han.layers.ngrams`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from han.text.vocabulary import FIRST_WORD_ID
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
-# An n-gram that fewer documents hold is not known.
+# N-grams that occur in fewer documents are ignored.
 MIN_DOCUMENTS = 2
-# A linear model is fitted for each class; beyond so many classes, and weights, that is no longer quick or small.
+# Limits on the time and memory of fitting one linear model per class.
 MAX_CLASSES = 100
 MAX_WEIGHTS = 20_000_000
-# Documents that every n-gram is taken to occur in besides.
+# Number of pseudo-documents that contain every n-gram.
 SMOOTHING = 2.0
-# Inverse strength of the penalty, for documents of mean square norm 1. Of 10, 30 and 100 the best or nearly so on the
-# development split of each of five data sets.
+# Inverse strength of the L2 penalty, for documents with a mean squared norm of 1. Of 10, 30 and 100, this is the best
+# value or close to it on the development split of each of five data sets.
 C = 30.0
 
 
@@ -35,31 +35,38 @@ def fit_evidence(
     classes: int,
     vocabulary_size: int,
 ) -> Evidence | None:
-    r"""Fit the linear model of `NgramEvidence`: logistic regression over n-grams scaled by their log-ratios.
+    r"""Fit `NgramEvidence`: logistic regression over n-grams scaled by their log-count ratios.
 
-    As Wang & Manning 2012 have it for support vector machines: for each class against the rest (of two, the second
-    against the first), with p_g documents of the class that hold n-gram g and q_g of the others, the presence of g
-    counts as much as
+    This is the method of Wang & Manning 2012 with logistic regression in place of a support vector machine. One model
+    is fitted for each class against the rest; of two mutually exclusive classes, only for the second. If n-gram g
+    occurs in p_g documents of the class and in q_g others, its presence is scaled by the log-count ratio
 
     .. math:: r_g = \log \frac{p_g / \sum p}{q_g / \sum q}
 
-    Two documents more, that hold every n-gram, are shared out as the others are: one each if the class is half of all.
+    Counts are weighted and smoothed with `SMOOTHING` pseudo-documents that contain every n-gram, divided between p and
+    q in proportion to the weights of the class and of the rest.
 
     Parameters
     ----------
     corpus : Corpus
+        The training documents.
     targets : int64 [documents] or float32 [documents, classes]
-        Each document's class; or, where a document may have several, 1 for those it has: then there is a column for
-        each class, even of two.
+        Each document's class; for multi-label classification, 1 for each class of a document, and there is a column
+        for each class, even if there are only two.
     weights : float32 [documents]
         Each document's weight in the loss.
     classes, vocabulary_size : int
-        The number of classes, and of word ids.
+        Number of classes, and of word ids.
 
     Returns
     -------
     Evidence or None
-        None if no n-gram occurs in two documents, or there are more than `MAX_CLASSES` classes.
+        None if no n-gram occurs in `MIN_DOCUMENTS` documents, or if there are more than `MAX_CLASSES` classes.
+
+    References
+    ----------
+    Wang & Manning 2012, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification,
+    https://aclanthology.org/P12-2018/
     """
     if classes > MAX_CLASSES:
         return None
@@ -70,52 +77,56 @@ def fit_evidence(
 
     rows = np.flatnonzero(weights > 0)
     presence, targets, weights = presence[rows], targets[rows], weights[rows]
-    held = presence.astype(bool).astype(np.float64)
+    occurs = presence.astype(bool).astype(np.float64)
     positive = (targets[:, None] == np.arange(classes)) if targets.ndim == 1 else targets > 0
-    fitted = [_fit_class(presence, held, positive[:, column], weights) for column in columns]
+    fitted = [_fit_class(presence, occurs, positive[:, column], weights) for column in columns]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 
 
-def _presence(corpus: Corpus, vocabulary_size: int, most: int) -> tuple[Int64, Any]:
-    """Return the keys of known n-grams, `most` at most, and a sparse matrix [documents, ngrams].
+def _presence(corpus: Corpus, vocabulary_size: int, max_ngrams: int) -> tuple[Int64, Any]:
+    """Return the keys of the most frequent n-grams, at most `max_ngrams`, and a sparse matrix [documents, ngrams].
 
-    The matrix holds, where a document holds an n-gram, 1 / sqrt(number of known n-grams that it holds).
+    If a document contains an n-gram, the entry is 1 / sqrt(number of n-grams that the document contains), counting only
+    those that have a key.
     """
     word_ids = corpus.word_ids.astype(np.int64)
     document_of = np.repeat(np.arange(len(corpus)), corpus.word_counts)
-    ends = np.zeros(len(word_ids), bool)
-    ends[corpus.sentence_starts[1:] - 1] = True
-    real = word_ids >= FIRST_WORD_ID
-    pairs = np.flatnonzero(real[:-1] & real[1:] & ~ends[:-1])
-    occurring = np.concatenate([word_ids[real], word_ids[pairs] * vocabulary_size + word_ids[pairs + 1]])
-    holders = np.concatenate([document_of[real], document_of[pairs]])
-    keys, columns = np.unique(occurring, return_inverse=True)
-    held = np.unique(holders * len(keys) + columns)
-    rows, columns = np.divmod(held, max(len(keys), 1))
+    ends_sentence = np.zeros(len(word_ids), bool)
+    ends_sentence[corpus.sentence_starts[1:] - 1] = True
+    known = word_ids >= FIRST_WORD_ID
+    pairs = np.flatnonzero(known[:-1] & known[1:] & ~ends_sentence[:-1])
+    occurrences = np.concatenate([word_ids[known], word_ids[pairs] * vocabulary_size + word_ids[pairs + 1]])
+    documents = np.concatenate([document_of[known], document_of[pairs]])
+    keys, columns = np.unique(occurrences, return_inverse=True)
+    present = np.unique(documents * len(keys) + columns)
+    rows, columns = np.divmod(present, max(len(keys), 1))
     frequencies = np.bincount(columns, minlength=len(keys))
-    known = frequencies >= MIN_DOCUMENTS
-    known[np.argsort(-frequencies, kind="stable")[most:]] = False
-    renumbered = np.cumsum(known) - 1
-    kept = known[columns]
-    rows, columns = rows[kept], renumbered[columns[kept]]
+    kept = frequencies >= MIN_DOCUMENTS
+    kept[np.argsort(-frequencies, kind="stable")[max_ngrams:]] = False
+    renumbered = np.cumsum(kept) - 1
+    entries = kept[columns]
+    rows, columns = rows[entries], renumbered[columns[entries]]
     counts = np.bincount(rows, minlength=len(corpus))
-    matrix = sparse.csr_matrix((counts[rows] ** -0.5, (rows, columns)), (len(corpus), int(known.sum())))
-    return keys[known], matrix
+    matrix = sparse.csr_matrix((counts[rows] ** -0.5, (rows, columns)), (len(corpus), int(kept.sum())))
+    return keys[kept], matrix
 
 
 def _fit_class(
-    presence: Any, held: Any, positive: npt.NDArray[np.bool_], weights: Float32
+    presence: Any, occurs: Any, positive: npt.NDArray[np.bool_], weights: Float32
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the weight of each n-gram and the bias of one class against the rest; `held` is 1 where one is present."""
+    """Return the weights of n-grams [ngrams] and the bias for one class against the rest.
+
+    `presence` is the matrix returned by `_presence`, and `occurs` is 1 where that is not zero.
+    """
     from sklearn.linear_model import LogisticRegression
 
     ngrams = presence.shape[1]
-    if positive.all() or not positive.any():  # a class without a document, or none of the others
+    if positive.all() or not positive.any():  # logistic regression needs documents of the class and others
         return np.zeros(ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
     share = float(weights[positive].sum() / weights.sum())
     p, q = (
-        SMOOTHING * prior + held.T @ np.where(part, weights, 0.0)
+        SMOOTHING * prior + occurs.T @ np.where(part, weights, 0.0)
         for part, prior in ((positive, share), (~positive, 1.0 - share))
     )
     ratios = np.log(p / p.sum()) - np.log(q / q.sum())

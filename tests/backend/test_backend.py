@@ -14,10 +14,10 @@ def run(code, **environment):
     )
 
 
-def test_importing_is_quiet_unless_asked():
+def test_importing_prints_nothing_by_default():
     code = "from han.backend import tf; tf.zeros(1)"
     assert run(code).stderr == ""
-    # What there is to say depends on the machine: its processor, its graphics card.
+    # The messages depend on the CPU and GPU of the machine.
     assert run(code, TF_CPP_MIN_LOG_LEVEL="0").stderr != ""
 
 
@@ -26,12 +26,12 @@ def test_another_backend_of_keras_is_refused(tmp_path):
     assert result.returncode == 1
     assert "ImportError: han runs on Keras with the TensorFlow backend" in result.stderr
     assert "'jax'" in result.stderr
-    (tmp_path / "keras.json").write_text('{"backend": "jax"}')  # says less than the environment
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')  # has lower priority
     code = "import os, han.backend; assert 'KERAS_BACKEND' not in os.environ"
     assert run(code, KERAS_HOME=str(tmp_path)).stderr == ""
 
 
-def test_the_package_is_light_until_it_is_used():
+def test_tensorflow_is_imported_on_first_use():
     code = (
         "import sys, han; assert 'tensorflow' not in sys.modules; assert 'HANClassifier' in dir(han); "
         "han.HANClassifier; assert 'tensorflow' in sys.modules; han.nothing"

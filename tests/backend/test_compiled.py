@@ -9,7 +9,7 @@ from tests.memory_growth import growth
 
 
 def powers(base, numbers):
-    """Loop, as the recurrence does: TensorFlow instantiates the body of a loop on its own."""
+    """Compute powers in a loop, like the recurrence, because TensorFlow also instantiates the body of a loop."""
     first, (second,) = numbers
     _, power = tf.while_loop(lambda turn, _: turn < 3, lambda turn, power: (turn + 1, power * base), (0, first))
     return power, tf.cast(power, tf.int32) + second
@@ -25,11 +25,11 @@ def compiled():
 ARGUMENTS = tf.constant([2.0, 3.0]), (tf.ones([3, 2]), (tf.constant([[1, 2]] * 3),))
 
 
-def test_results_are_those_of_a_call(compiled):
+def test_results_equal_those_of_a_plain_call(compiled):
     @tf.function(autograph=False)
     def outer(*arguments):
         power, total = launch(compiled, *arguments)
-        assert power.shape == [None, 2]  # as the call's: static shapes are what is above it built on
+        assert power.shape == [None, 2]  # static shapes are kept
         return power, total
 
     for found in (launch(compiled, *ARGUMENTS), outer(*ARGUMENTS)):
@@ -37,7 +37,7 @@ def test_results_are_those_of_a_call(compiled):
         np.testing.assert_array_equal(found[1], [[9, 29]] * 3)
 
 
-def test_tensors_from_around_a_loop_can_be_arguments_in_it(compiled):
+def test_a_loop_can_pass_tensors_from_outside_as_arguments(compiled):
     @tf.function(autograph=False)
     def outer(*arguments):
         def body(turn, power):
@@ -48,7 +48,7 @@ def test_tensors_from_around_a_loop_can_be_arguments_in_it(compiled):
     np.testing.assert_array_equal(outer(*ARGUMENTS), [[16, 54]] * 3)
 
 
-def test_graphs_that_are_gone_leave_nothing_behind(compiled):
+def test_deleted_graphs_do_not_leak_memory(compiled):
     def run(_):
         @tf.function(autograph=False)
         def outer(*arguments):

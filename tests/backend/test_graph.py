@@ -20,27 +20,27 @@ class Doubler:
 
     @graph(tf.TensorSpec([None]))
     def multiply(self, numbers):
-        """Say what it does."""
+        """Multiply."""
         self.traced += 1
         return self.factor * numbers
 
 
 @pytest.fixture
-def told(caplog):
-    """What TensorFlow has warned of."""
+def warnings(caplog):
+    """A function that returns the warnings TensorFlow has logged."""
     return lambda: [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_each_object_has_a_graph_of_its_own_and_many_are_no_reason_for_a_warning(told):
+def test_each_object_has_its_own_graph_and_many_objects_cause_no_warning(warnings):
     objects = [Doubler(float(factor)) for factor in range(20)]
     for each in objects:
         for _ in range(2):
             np.testing.assert_array_equal(each.multiply(tf.constant([1.0, 2.0])), [each.factor, 2 * each.factor])
         assert each.traced == 1
-    assert not told()
+    assert not warnings()
 
 
-def test_looking_traces_nothing():
+def test_accessing_a_method_does_not_trace_it():
     one = Doubler(2.0)
     graph = one.multiply
     assert one.traced == 0
@@ -49,7 +49,7 @@ def test_looking_traces_nothing():
     assert one.traced == 1
 
 
-def test_only_graphs_of_the_block_are_not_warned_of(told):
+def test_warnings_about_retracing_are_hidden_in_the_block_only(warnings):
     def trace(function):
         for _ in range(10):
             tf.function(function)(tf.constant(1.0))
@@ -57,13 +57,13 @@ def test_only_graphs_of_the_block_are_not_warned_of(told):
     with new_graphs():
         trace(tf.square)
         tf.get_logger().warning("something else")
-    assert told() == ["something else"]
+    assert warnings() == ["something else"]
     trace(tf.sqrt)
-    assert "retracing" in told()[-1]
+    assert "retracing" in warnings()[-1]
 
 
 class Ring(Doubler):
-    """Refers to itself, as networks do."""
+    """Has a reference cycle, like networks."""
 
     def __init__(self, factor):
         super().__init__(factor)
@@ -72,9 +72,9 @@ class Ring(Doubler):
 
 @pytest.fixture
 def collected(monkeypatch):
-    """The numbers of the generations that Python's garbage collector has collected, asked to, while it was off."""
+    """The generations that Python's garbage collector was explicitly asked to collect."""
     generations = []
-    # Networks of other tests do not count.
+    # Ignore the networks of other tests.
     monkeypatch.setattr("han.backend.graph._traced", weakref.WeakSet())
     monkeypatch.setattr("han.backend.graph._limit", 2)
 
@@ -90,7 +90,7 @@ def collected(monkeypatch):
     gc.enable()
 
 
-def test_graphs_of_objects_that_are_gone_are_freed(collected):
+def test_graphs_of_deleted_objects_are_freed(collected):
     objects = weakref.WeakSet()
     for factor in range(12):
         one = Ring(float(factor))
@@ -101,7 +101,7 @@ def test_graphs_of_objects_that_are_gone_are_freed(collected):
     assert set(collected) == {2}
 
 
-def test_few_collections_look_for_garbage_where_there_is_none(collected):
+def test_few_collections_run_if_there_is_no_garbage(collected):
     objects = [Ring(float(factor)) for factor in range(40)]
     for one in objects:
         for _ in range(2):
@@ -111,39 +111,41 @@ def test_few_collections_look_for_garbage_where_there_is_none(collected):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_from_fit_to_fit():
-    """Of documents that differ, so that every network has a vocabulary of another size."""
+    """Each fit has different documents, so that each network has a vocabulary of a different size."""
 
     def fit(number):
         texts = [f"A {word} film. I {word}{number % 3} it." for word in map(str, range(20 + number))]
-        small = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=16, random_state=number, verbose=0)
-        small.fit(texts, [index % 2 for index in range(len(texts))]).predict(texts[:2])
+        classifier = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=16, random_state=number, verbose=0)
+        classifier.fit(texts, [index % 2 for index in range(len(texts))]).predict(texts[:2])
 
-    assert growth(fit, times=8, before=10) < 15  # MB; TensorFlow kept 50 before
+    assert growth(fit, times=8, before=10) < 15  # MB
 
 
 @pytest.mark.slow
-def test_many_networks_are_no_reason_for_a_warning_and_leave_no_graphs_behind(told):
+def test_many_networks_cause_no_warning_and_leave_no_graphs_behind(warnings):
     graphs = []
     for seed in range(6):
-        small = HANClassifier(embedding_dim=2, units=1, epochs=1, validation_fraction=0, random_state=seed, verbose=0)
-        small.fit(["Fine.", "Dull."], ["good", "bad"]).partial_fit(["Fine."], ["good"]).predict(["Fine."])
-        del small
+        classifier = HANClassifier(
+            embedding_dim=2, units=1, epochs=1, validation_fraction=0, random_state=seed, verbose=0
+        )
+        classifier.fit(["Fine.", "Dull."], ["good", "bad"]).partial_fit(["Fine."], ["good"]).predict(["Fine."])
+        del classifier
         gc.collect()
         graphs.append(sum(type(found).__name__ == "FuncGraph" for found in gc.get_objects()))
-    assert not told()
+    assert not warnings()
     assert max(graphs[3:]) <= graphs[2]
 
 
-def test_graphs_are_left_as_they_are_while_any_network_is_trained():
-    def unchanged():
+def test_graph_rewriting_is_off_while_any_network_is_trained():
+    def rewriting_is_off():
         return tf.config.optimizer.get_experimental_options()["disable_meta_optimizer"]
 
     for before in (False, True, False):
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
         one, other = new_graphs(), new_graphs()
         with one:
-            other.__enter__()  # as of another thread: neither ends within the other
-            assert unchanged()
-        assert unchanged()
+            other.__enter__()  # as in another thread: neither block encloses the other
+            assert rewriting_is_off()
+        assert rewriting_is_off()
         other.__exit__(None, None, None)
-        assert unchanged() is before
+        assert rewriting_is_off() is before

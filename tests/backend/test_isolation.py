@@ -23,7 +23,7 @@ def plain():
 
 @pytest.fixture
 def odd_settings():
-    """Have the process set as somebody may have set it for something else."""
+    """Change the global settings of the process, as other code may do."""
     values = ["float16", 0.01, True, True, "autoclustering"]
     keras.config.set_dtype_policy("mixed_bfloat16")
     for setting, value in zip(SETTINGS, values, strict=True):
@@ -35,12 +35,12 @@ def odd_settings():
         setting.write(setting.default)
 
 
-def test_the_settings_have_their_defaults_here():
+def test_settings_have_their_defaults():
     assert [setting.read() for setting in SETTINGS] == [setting.default for setting in SETTINGS]
 
 
-def test_nothing_that_the_process_has_set_makes_a_difference(plain, odd_settings, tmp_path):
-    # As programs for TensorFlow 1 did: outside of the isolation, every operation would belong to this graph.
+def test_global_settings_have_no_effect(plain, odd_settings, tmp_path):
+    # As in code for TensorFlow 1. Without isolation, all operations would be added to this graph.
     with tf.Graph().as_default(), keras.name_scope("other"):
         classifier = train(settings=TRAINING)
         assert classifier.history_ == plain.history_
@@ -62,7 +62,7 @@ def test_nothing_that_the_process_has_set_makes_a_difference(plain, odd_settings
     np.testing.assert_allclose(found, plain.predict_proba(TEXTS), atol=1e-6)
 
 
-def test_learning_from_a_stream_makes_no_difference_either(odd_settings):
+def test_global_settings_have_no_effect_on_partial_fit(odd_settings):
     def learn():
         classifier = HANClassifier(embedding_dim=4, units=2, random_state=0)
         return weights(classifier.partial_fit(TEXTS, ["good", "bad"] * 20, classes=["bad", "good"]))
@@ -75,7 +75,7 @@ def test_learning_from_a_stream_makes_no_difference_either(odd_settings):
         np.testing.assert_array_equal(weight, one)
 
 
-def test_the_last_to_leave_restores_the_settings(odd_settings):
+def test_the_last_block_to_end_restores_the_settings(odd_settings):
     inside, may_leave = threading.Event(), threading.Event()
 
     def stay():
@@ -104,14 +104,14 @@ def test_the_scope_of_a_distribution_strategy_is_refused():
         train(settings=TRAINING)
 
 
-def test_forgetting_keras_global_state_leaves_a_fitted_classifier_as_it_is(plain):
+def test_clearing_the_keras_session_does_not_change_a_fitted_classifier(plain):
     before = plain.predict_proba(TEXTS)
     keras.utils.clear_session()
     np.testing.assert_array_equal(plain.predict_proba(TEXTS), before)
     np.testing.assert_array_equal(train(settings=TRAINING).predict_proba(TEXTS), before)
 
 
-def test_random_numbers_of_the_process_are_neither_used_nor_changed(plain):
+def test_global_random_states_are_neither_used_nor_changed(plain):
     keras.utils.set_random_seed(11)
     state, numbers = np.random.get_state()[1].copy(), tf.random.uniform([3])  # noqa: NPY002
     keras.utils.set_random_seed(11)
@@ -122,7 +122,7 @@ def test_random_numbers_of_the_process_are_neither_used_nor_changed(plain):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_modes_of_tensorflow_1_and_of_debugging_that_cannot_be_undone(plain, tmp_path):
+def test_modes_of_tensorflow_that_cannot_be_turned_off_again(plain, tmp_path):
     np.save(tmp_path / "expected.npy", plain.predict_proba(TEXTS))
     code = f"""
 import numpy as np
@@ -140,4 +140,4 @@ train(settings={TRAINING})
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
     assert run.returncode == 1, run.stderr
-    assert run.stderr.splitlines()[-1].startswith("han.exceptions.ExecutionModeError: han needs the behaviour of")
+    assert "ExecutionModeError: han requires TensorFlow 2 behaviour" in run.stderr.splitlines()[-1]

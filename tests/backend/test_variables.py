@@ -18,11 +18,11 @@ def network(size):
     return model, optimizer
 
 
-def test_networks_that_are_gone_leave_nothing_behind():
-    assert growth(lambda number: network(100 + number), times=30) < 15  # MB; it was 80
+def test_deleted_networks_do_not_leak_memory():
+    assert growth(lambda number: network(100 + number), times=30) < 15  # MB
 
 
-def test_names_and_shapes_are_those_of_keras():
+def test_names_and_shapes_are_as_in_keras():
     model, optimizer = network(123)
     assert len({variable.path for variable in model.variables}) == len(model.variables)
     assert model.embedding.embeddings.path.endswith("/embeddings")
@@ -32,7 +32,7 @@ def test_names_and_shapes_are_those_of_keras():
         assert variable.shape == variable.numpy().shape
 
 
-def test_a_value_of_another_size_is_refused():
+def test_values_of_another_size_are_rejected():
     model, _ = network(123)
     with pytest.raises(ValueError, match="shape"):
         model.embedding.embeddings.assign(np.zeros((122, 4), np.float32))
@@ -40,7 +40,7 @@ def test_a_value_of_another_size_is_refused():
 
 @pytest.mark.parametrize("value", [3.0, [1.0, 2.0], np.zeros((2, 3))], ids=["scalar", "vector", "matrix"])
 @pytest.mark.parametrize("any_rows", [False, True])
-def test_variables_have_their_values_and_types(value, any_rows):
+def test_values_and_dtypes_are_as_given(value, any_rows):
     with shared_kernels(any_rows):
         plain = tf.Variable(value, dtype=tf.float64)
         lazy = keras.Variable(keras.initializers.Constant(value), shape=np.shape(value), dtype="float64")

@@ -11,7 +11,7 @@ from han.layers.packing import LANES, ROWS, STEPS, pack, pad_rows
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 20), max_size=60))
-def test_every_sequence_stands_in_one_piece(lengths):
+def test_every_sequence_is_contiguous_in_one_lane(lengths):
     packing = pack(tf.constant(lengths, tf.int32))
     rows = np.repeat(np.arange(len(lengths)), lengths)
     elements, places = packing.elements.numpy(), packing.places.numpy()
@@ -45,13 +45,13 @@ def test_many_short_sequences():
 
 
 @pytest.mark.parametrize("sentences", [200, 800, 3300, 3800])
-def test_little_room_is_wasted(rng, sentences):
+def test_little_space_is_wasted(rng, sentences):
     lengths = np.minimum(rng.gamma(1.8, 12, sentences).astype(int) + 1, 50)
     packing = pack(tf.constant(lengths, tf.int32))
     assert lengths.sum() / (packing.steps.numpy() * packing.elements.shape[1]) > 0.88
 
 
-def test_tables_have_few_sizes():
+def test_tables_are_padded_to_few_sizes():
     sizes = {pad_rows(tf.ones([rows, 3])).shape[0] for rows in range(0, 5000, 37)}
     assert sizes <= set(ROWS)
     padded = pad_rows(tf.ones([5, 3])).numpy()

@@ -1,4 +1,4 @@
-"""The compiled recurrence, through the layer that lays out its inputs, against Keras and against NumPy in float64."""
+"""The compiled recurrence, called by `BidirectionalEncoder`, against Keras and against NumPy in float64."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def encoder(request):
     layer.build((None, None, 6))
     rng = np.random.default_rng(2)
     for weights in directions(layer):
-        for weight in weights:  # biases too, so that each matters
+        for weight in weights:  # biases are initially zero
             weight.assign(weight.numpy() + rng.normal(0, 0.3, weight.shape))
     return layer
 
@@ -32,7 +32,7 @@ def inputs(rng):
 MASK = np.arange(9) < np.array(LENGTHS)[:, None]
 
 
-def test_outputs_are_those_of_numpy_in_float64(encoder, inputs):
+def test_outputs_equal_numpy_in_float64(encoder, inputs):
     outputs = encoder(inputs, mask=tf.constant(MASK)).numpy()
     for sequence, output, length in zip(inputs, outputs, LENGTHS, strict=True):
         expected = encode(encoder, sequence[:length].astype(np.float64))
@@ -40,8 +40,8 @@ def test_outputs_are_those_of_numpy_in_float64(encoder, inputs):
         assert not output[length:].any()
 
 
-def test_outputs_and_gradients_are_those_of_keras(encoder, inputs, rng):
-    # A random weight for each output, so that no part of the gradient can be left out unseen.
+def test_outputs_and_gradients_equal_those_of_keras(encoder, inputs, rng):
+    # A random weight for each output, so that each contributes to the gradient.
     weight = rng.normal(size=(len(LENGTHS), 9, 8)).astype(np.float32) * MASK[:, :, None]
     plain = keras_encoder(encoder, 6)
     results = []
@@ -59,7 +59,7 @@ def test_outputs_and_gradients_are_those_of_keras(encoder, inputs, rng):
         np.testing.assert_allclose(gradient, expected, atol=1e-4)
 
 
-def test_gradients_are_the_finite_differences_of_numpy_in_float64(encoder, inputs, rng):
+def test_gradients_equal_finite_differences_of_numpy_in_float64(encoder, inputs, rng):
     sequence = inputs[1, :3]
     weight = rng.normal(size=(3, 8))
     with tf.GradientTape() as tape:
@@ -81,7 +81,7 @@ def test_gradients_are_the_finite_differences_of_numpy_in_float64(encoder, input
         assert gradient.numpy()[index] == pytest.approx(slope, abs=2e-4)
 
 
-def test_inputs_shared_by_many_elements_collect_their_gradients(encoder, rng):
+def test_the_gradient_of_a_shared_input_is_the_sum_over_its_elements(encoder, rng):
     table = tf.constant(rng.normal(size=(5, 6)).astype(np.float32))
     index = rng.integers(0, 5, MASK.sum())
     packing = pack(tf.constant(MASK.sum(axis=1), tf.int32))
@@ -100,7 +100,7 @@ def test_inputs_shared_by_many_elements_collect_their_gradients(encoder, rng):
     np.testing.assert_allclose(results[0][1], results[1][1], atol=1e-5)
 
 
-def test_what_keeps_nothing_for_a_gradient_gives_the_same_outputs(encoder, inputs):
+def test_outputs_do_not_depend_on_whether_a_gradient_is_needed(encoder, inputs):
     packing = pack(tf.constant(LENGTHS))
     tables, index = encoder.project(tf.constant(inputs[MASK])), tf.range(sum(LENGTHS))
     with_gradient, without = (
@@ -110,8 +110,8 @@ def test_what_keeps_nothing_for_a_gradient_gives_the_same_outputs(encoder, input
 
 
 @pytest.mark.parametrize("first", ["without a tape", "in a graph", "on a tape"])
-def test_what_runs_first_makes_no_difference_to_gradients(first):
-    """What has a gradient is traced once, by whoever comes first; of units that no other test has."""
+def test_gradients_do_not_depend_on_where_the_first_call_is_traced(first):
+    """The differentiable function is traced once per number of units, which here differs from all other tests."""
     units = {"without a tape": 9, "in a graph": 10, "on a tape": 11}[first]
     layer = BidirectionalEncoder(units=units, seed=1)
     layer.build((None, None, 6))
