@@ -45,8 +45,8 @@ MODULES = {
     "saving/keras_file": ["tests/saving/test_keras_file.py"],
     "saving/folder": ["tests/saving/test_folder.py"],
     "training/checkpoint": ["tests/training/test_checkpoint.py"],
-    "layers/pooling": ["tests/layers/test_pooling.py", "han/layers/pooling.py"],
-    "layers/encoder": ["tests/layers/test_encoder.py", "tests/layers/test_recurrence.py", "han/layers/encoder.py"],
+    "layers/pooling": ["tests/layers/test_pooling.py", "tests/layers/test_layers.py", "han/layers/pooling.py"],
+    "layers/encoder": ["tests/layers/test_encoder.py", "tests/layers/test_layers.py", "han/layers/encoder.py"],
 }
 # Imported before the fork, so that no mutant waits for them. None of them starts a thread when it is imported alone,
 # or runs an operation of TensorFlow's.
