@@ -1,1 +1,1 @@
-"""From labelled documents to a trained network."""
+"""Training: from labelled documents to a fitted, calibrated network."""

@@ -1,4 +1,4 @@
-"""How far a classifier's probabilities can be taken at their word, and a temperature that makes them honest."""
+"""Calibration of probabilities: temperature scaling, mixture weights, thresholds and reliability."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-# Beyond these a temperature says that there was nothing to fit it on.
+# Bounds of the temperature: only too few or too easy documents give a value outside them.
 TEMPERATURES = (0.05, 20.0)
 # The strength of the prior of `fit_mixture`, lambda.
 PRIOR = 10.0
-# Held-out documents of a class that it takes to choose a threshold of its own.
+# A class needs this many held-out documents for a threshold of its own.
 MIN_POSITIVES = 5
 
 
 def log_probabilities(probabilities: npt.ArrayLike) -> Float64:
-    """Return the logarithms of probabilities, also of those that float32 has rounded to 0."""
+    """Return finite logarithms of probabilities, even of those that float32 rounds to 0."""
     return np.log(np.clip(np.asarray(probabilities, np.float64), np.finfo(np.float32).tiny, None))
 
 
 def to_logits(probabilities: npt.ArrayLike, multi_label: bool = False) -> Float64:
-    """Return what a softmax, or of several classes at once a sigmoid, makes the probabilities of."""
+    """Return the logits of probabilities: the inverse of softmax, or of the sigmoid for multi-label classification."""
     logits = log_probabilities(probabilities)
-    # 1 - p of a float32 has no more than seven digits.
+    # In float32, 1 - p is accurate to about seven digits.
     return logits - np.log(np.clip(1.0 - np.asarray(probabilities, np.float64), 1e-8, None)) if multi_label else logits
 
 
 def to_probabilities(logits: Float64, multi_label: bool = False) -> Float64:
-    """Return the softmax of logits, or where a document may have several classes their sigmoid."""
+    """Return the softmax of logits, or their sigmoid for multi-label classification."""
     from scipy.special import expit, softmax
 
     probabilities: Float64 = expit(logits) if multi_label else softmax(logits, axis=1)
@@ -40,28 +40,28 @@ def to_probabilities(logits: Float64, multi_label: bool = False) -> Float64:
 def fit_temperature(
     probabilities: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> float:
-    """Return the temperature that gives held-out documents their least log loss (Guo et al. 2017, section 4.2).
+    """Return the temperature that minimises the log loss of held-out documents.
 
-    Logits z are divided by it: probabilities p become p^(1/T), scaled to sum to one again, and softmax(z) becomes
-    softmax(z / T). Which class is the most probable does not change.
+    Temperature scaling (Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599) divides the logits z by T:
+    softmax(z) becomes softmax(z / T), that is, p^(1/T), normalised. The most probable class does not change.
 
     Parameters
     ----------
     probabilities : array-like [documents, classes]
     targets : array-like of int [documents] or [documents, classes]
-        The index of each document's class; or, where a document may have several, 1 for those it has.
+        The index of each document's class; for multi-label classification, 1 for the classes that a document has.
     sample_weight : array-like [documents], optional
 
     Returns
     -------
     float
-        Above 1 where the probabilities were too sure of themselves.
+        Above 1 if the probabilities are overconfident.
 
     Examples
     --------
     >>> from han.training.calibration import fit_temperature
-    >>> sure = [[0.99, 0.01]] * 10
-    >>> round(fit_temperature(sure, [0] * 8 + [1] * 2), 2)  # right in 8 of 10
+    >>> overconfident = [[0.99, 0.01]] * 10
+    >>> round(fit_temperature(overconfident, [0] * 8 + [1] * 2), 2)  # 8 of 10 are correct
     3.31
     """
     from scipy.optimize import minimize_scalar
@@ -79,9 +79,9 @@ def fit_temperature(
 def fit_mixture(
     first: npt.ArrayLike, second: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> tuple[float, float]:
-    r"""Return what to multiply two models' logits by before they are added up, for the least log loss.
+    r"""Return the weights of two models' logits whose weighted sum minimises the log loss of held-out documents.
 
-    The loss is summed over the held-out documents, and few of them hardly move the prior, a half each.
+    A Gaussian prior keeps both weights close to one half when there are few documents.
 
     .. math:: \min_{a, b \ge 0} \; -\sum_d w_d \log \mathrm{softmax}(a x_d + b z_d)_{y_d}
               + \lambda \left( (a - 1/2)^2 + (b - 1/2)^2 \right)
@@ -89,21 +89,22 @@ def fit_mixture(
     Parameters
     ----------
     first, second : array-like [documents, classes]
-        The logits x and z; log-probabilities are such, of classes that exclude each other.
+        The logits x and z. For mutually exclusive classes, log-probabilities will do.
     targets : array-like of int [documents] or [documents, classes]
-        The index of each document's class; or, where a document may have several, 1 for those it has. Their losses, of
-        sigmoids, are summed.
+        The index of each document's class; for multi-label classification, 1 for the classes that a document has, and
+        the sum of their binary losses is minimised.
     sample_weight : array-like [documents], optional
 
     Returns
     -------
     tuple of two floats
+        The weights a and b.
 
     Examples
     --------
     >>> from han.training.calibration import fit_mixture
-    >>> knows, guesses = [[2.0, -2.0], [-2.0, 2.0]] * 50, [[3.0, -3.0]] * 100
-    >>> [round(weight, 1) for weight in fit_mixture(knows, guesses, [0, 1] * 50)]
+    >>> informative, constant = [[2.0, -2.0], [-2.0, 2.0]] * 50, [[3.0, -3.0]] * 100
+    >>> [round(weight, 1) for weight in fit_mixture(informative, constant, [0, 1] * 50)]
     [1.0, 0.1]
     """
     from scipy.optimize import minimize
@@ -118,15 +119,17 @@ def fit_mixture(
         mixed = np.tensordot(factors, logits, 1)
         errors = to_probabilities(mixed, multi_label) - hits
         total = (weights * _losses(mixed, targets)).sum()
-        slope = np.einsum("mdc,dc,d->m", logits, errors, weights)
-        return total + PRIOR * ((factors - 0.5) ** 2).sum(), slope + 2 * PRIOR * (factors - 0.5)
+        gradient = np.einsum("mdc,dc,d->m", logits, errors, weights)
+        return total + PRIOR * ((factors - 0.5) ** 2).sum(), gradient + 2 * PRIOR * (factors - 0.5)
 
-    found = minimize(loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
-    return float(found[0]), float(found[1])
+    first_weight, second_weight = minimize(
+        loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2
+    ).x
+    return float(first_weight), float(second_weight)
 
 
 def _losses(logits: Float64, targets: npt.NDArray[np.int64]) -> Float64:
-    """Return the log loss of each document [documents]; where it may have several classes, summed over them."""
+    """Return the log loss of each document [documents], summed over the classes for multi-label classification."""
     from scipy.special import logsumexp
 
     if targets.ndim == 2:
@@ -139,11 +142,11 @@ def _losses(logits: Float64, targets: npt.NDArray[np.int64]) -> Float64:
 def fit_thresholds(
     probabilities: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
 ) -> Float64:
-    """Return the probability from which on each class is to be predicted, for the highest F1 on held-out documents.
+    """Return the decision threshold of each class that maximises its F1 score on held-out documents.
 
-    A class that fewer than `MIN_POSITIVES` of them have gets the one that gives all classes together their highest
-    (micro-averaged) F1: of so few, one document more or less would decide. The chosen thresholds lie half way between
-    the probabilities of two documents.
+    A class with fewer than `MIN_POSITIVES` documents gets the threshold with the highest micro-averaged F1 score of all
+    classes, because a single document would change its own too much. Thresholds lie half way between the
+    probabilities of two documents.
 
     Parameters
     ----------
@@ -176,31 +179,31 @@ def fit_thresholds(
 
 
 def _best_threshold(scores: Float64, targets: Float64, weights: Float64) -> float:
-    """Return the threshold of the highest F1, 0.5 if nothing is positive."""
+    """Return the threshold with the highest F1 score; 0.5 if there are no positives."""
     order = np.argsort(-scores, kind="stable")
     scores, targets, weights = scores[order], targets[order], weights[order]
     hits = np.cumsum(targets * weights)
     if not len(hits) or hits[-1] == 0:
         return 0.5
     f1 = 2 * hits / (np.cumsum(weights) + hits[-1])
-    f1[:-1][scores[:-1] == scores[1:]] = -1.0  # equal scores are all above the threshold or all below it
+    f1[:-1][scores[:-1] == scores[1:]] = -1.0  # no threshold separates equal scores
     best = int(f1.argmax())
     return float((scores[best] + scores[best + 1]) / 2) if best + 1 < len(scores) else float(scores[best])
 
 
 class Reliability(NamedTuple):
-    """Bins of documents by the probability of the class that was predicted.
+    """A reliability diagram: documents binned by the probability of the predicted class.
 
     Attributes
     ----------
     counts : int64 [bins]
-        Documents in each bin.
+        Number of documents in each bin.
     confidence : float64 [bins]
-        Their mean probability; NaN in an empty bin.
+        Mean probability of the predicted class; NaN in an empty bin.
     accuracy : float64 [bins]
-        The share of them that was right; NaN in an empty bin.
+        Accuracy of the predictions; NaN in an empty bin.
     error : float
-        The expected calibration error: the mean over all documents of the distance between the two.
+        The expected calibration error: the mean of `abs(confidence - accuracy)` over bins, weighted by their counts.
     """
 
     counts: npt.NDArray[np.int64]
@@ -210,7 +213,9 @@ class Reliability(NamedTuple):
 
 
 def reliability(probabilities: npt.ArrayLike, targets: npt.ArrayLike, bins: int = 15) -> Reliability:
-    """Compare confidence with accuracy (Guo et al. 2017, equations 1-3), in bins of equal width.
+    """Compare confidence with accuracy in bins of equal width.
+
+    See Guo et al. 2017, equations 1-3, https://arxiv.org/abs/1706.04599.
 
     Parameters
     ----------
@@ -229,12 +234,12 @@ def reliability(probabilities: npt.ArrayLike, targets: npt.ArrayLike, bins: int 
     0.1
     """
     probabilities = np.asarray(probabilities, np.float64)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(targets)
-    # (0, 1/bins] is the first; a probability of 0 would be in it too.
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == np.asarray(targets)
+    # Bins are open on the left, (0, 1/bins] for the first, which also includes 0.
     bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(bin_of, minlength=bins)
     with np.errstate(invalid="ignore"):
         mean_confidence = np.bincount(bin_of, confidence, bins) / counts
-        accuracy = np.bincount(bin_of, right, bins) / counts
+        accuracy = np.bincount(bin_of, correct, bins) / counts
     error = float(np.nansum(counts * np.abs(mean_confidence - accuracy)) / len(confidence))
     return Reliability(counts, mean_confidence, accuracy, error)

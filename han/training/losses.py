@@ -1,4 +1,4 @@
-"""The loss that training minimises, and a metric that Keras has for one-hot targets only."""
+"""The training loss, and a macro-averaged F1 score for class indices."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from han.backend import keras, tf
 
 @keras.saving.register_keras_serializable(package="han")
 class Crossentropy(keras.losses.Loss):
-    """Cross-entropy with class indices as targets, smoothed: a share of each target is spread over all classes.
+    """Cross-entropy with class indices as targets and optional label smoothing.
 
-    (Szegedy et al. 2016, section 7.) Without smoothing it is Keras' sparse categorical cross-entropy. For documents of
-    several classes it is the sum of the binary ones, with targets [documents, classes].
+    Label smoothing (Szegedy et al. 2016, section 7, https://arxiv.org/abs/1512.00567) spreads a share of each target
+    over all classes. Without it, this is Keras' sparse categorical cross-entropy. For multi-label classification,
+    targets are [documents, classes] and the loss is the sum of the binary cross-entropies.
 
     Parameters
     ----------
@@ -43,14 +44,14 @@ class Crossentropy(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="han")
 class MacroF1(keras.metrics.F1Score):
-    """Keras' macro-averaged F1 with class indices as targets, or of probabilities above a half."""
+    """Keras' macro-averaged F1 score, for class indices or, with `multi_label`, multi-hot targets."""
 
     def __init__(self, classes: int, multi_label: bool = False, name: str = "macro_f1") -> None:
         super().__init__(average="macro", threshold=0.5 if multi_label else None, name=name)
         self.classes, self.multi_label = classes, multi_label
 
     def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:
-        """Count a batch."""
+        """Accumulate the counts of a batch."""
         if not self.multi_label:
             y_true = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int64), self.classes)
         super().update_state(y_true, y_pred, sample_weight)

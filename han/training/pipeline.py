@@ -1,8 +1,7 @@
-"""Batches made by Python, as a `tf.data.Dataset`, through a graph that all datasets share.
+"""Training batches as a `tf.data.Dataset`.
 
-`tf.data.Dataset.from_generator` traces functions of its own for each generator, and TensorFlow keeps what it compiles
-for them as long as the process lives. Here they are traced once for each structure of the elements; which generator is
-called is an argument of the graph.
+`tf.data.Dataset.from_generator` traces new functions for each generator, and TensorFlow never frees them. Here, one
+graph is traced for each element structure and shared by all datasets; the generator is selected by an argument.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from han.text.batches import drop_sentences
 from han.text.corpus import Corpus
 
 Generator = Callable[[], Iterable[Any]]
-# The batches of an epoch, and whether each is to be skipped, because it was done before an interruption.
+# The batches of an epoch, each with a flag: True if it was processed before an interruption and is skipped.
 Batches = Callable[[], Iterable[tuple[npt.NDArray[np.int64], bool]]]
 
 
 class Examples(NamedTuple):
-    """Encoded documents with what is to be learned from them.
+    """Encoded documents with their targets and weights.
 
     Attributes
     ----------
@@ -51,13 +50,13 @@ def batch_dataset(
     ----------
     examples : Examples
     batches : callable
-        Called anew for each epoch.
+        Called once per epoch.
     steps : int
-        Number of batches in an epoch, without those that are skipped.
+        Number of batches in an epoch, excluding skipped ones.
     rng : numpy.random.Generator
-        For the dropout of sentences.
+        Random numbers of the sentence dropout.
     sentence_dropout : float
-        Probability that a sentence is left out.
+        Probability that a sentence is dropped.
     """
 
     def generate() -> Iterator[tuple[Any, ...]]:
@@ -65,7 +64,7 @@ def batch_dataset(
             if skipped and not sentence_dropout:
                 continue
             documents = examples.corpus.batch(batch)
-            if sentence_dropout:  # skipped batches draw their share of the random numbers, too
+            if sentence_dropout:  # skipped batches draw random numbers too, as before the interruption
                 documents = drop_sentences(documents, sentence_dropout, rng)
             if not skipped:
                 yield tuple(documents), examples.targets[batch], examples.weights[batch]
@@ -84,16 +83,16 @@ _keys = count()
 
 
 def generated_dataset(generator: Generator, signature: Any, size: int) -> tf.data.Dataset:
-    """Return a dataset of what a generator yields, two elements ahead of their use.
+    """Return a dataset of the elements of a generator, prefetching two.
 
     Parameters
     ----------
     generator : callable
-        Called anew for each pass over the dataset.
+        Called once per pass over the dataset.
     signature : nested tuple of tf.TensorSpec
         The structure of the elements.
     size : int
-        The number of elements of a pass.
+        Number of elements in a pass.
     """
     key = next(_keys)
     _generators[key] = generator
@@ -108,14 +107,13 @@ def _generate(key: int) -> Iterator[Any]:
 
 @cache
 def _graph(signature: Any) -> Callable[[int, int], tf.Tensor]:
-    """Return the graph that makes a dataset, as a variant tensor, from the key of its generator and its size."""
+    """Return a graph that maps a generator's key and its size to a dataset, as a variant tensor."""
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.int64)] * 2, autograph=False)
     def graph(key: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         dataset = tf.data.Dataset.from_generator(_generate, args=(key,), output_signature=signature)
         options = tf.data.Options()
-        # There is nothing to tune, and every other epoch would begin with a second's wait for the tuning thread to
-        # stop.
+        # There is nothing to tune, and stopping the tuning thread would delay every other epoch by a second.
         options.autotune.enabled = False
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(size)).prefetch(2).with_options(options)
         return tf.data.experimental.to_variant(dataset)

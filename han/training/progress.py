@@ -12,14 +12,14 @@ from han.backend import keras
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over an epoch's batches with loss, accuracy and time left, and a line for each finished epoch.
+    """A progress bar with loss, accuracy and remaining time, and a line of results for each epoch.
 
-    Where standard error is not a terminal only the lines are written.
+    If standard error is not a terminal, only the lines are written.
 
     Parameters
     ----------
     epochs : int
-        How many epochs there will be at most.
+        Maximum number of epochs.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -39,12 +39,12 @@ class Progress(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._bar.set_postfix_str(_metrics(logs, ("loss", "accuracy")), refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Replace the bar by a line of results."""
+        """Replace the bar with a line of results."""
         self._bar.close()
         seconds = time.monotonic() - self._started
         results = _metrics(logs, ("loss", "accuracy", "val_loss", "val_accuracy"))
