@@ -1,1 +1,1 @@
-"""How much memory there is, and how work is divided to fit."""
+"""Memory limits, and how training and prediction are divided to stay below them."""

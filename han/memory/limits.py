@@ -1,4 +1,4 @@
-"""How much memory a piece of work may take."""
+"""Memory limits of the user, the machine and the container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from han.exceptions import InvalidValueError
 
 
 class Limit(NamedTuple):
-    """The most memory that a piece of work may take, in bytes, and who says so."""
+    """A memory limit in bytes, and its source for messages."""
 
     size: int
     source: str
@@ -23,7 +23,7 @@ class Limit(NamedTuple):
 
 
 def parse_size(size: object) -> int | None:
-    """Return a number of bytes, given as such or as a text like "2GB", "1.5 GiB" or "800MB"; None if it is neither."""
+    """Return a size in bytes from an int or a string like "2GB", "1.5 GiB" or "800MB"; None if it is invalid."""
     if isinstance(size, Integral) and not isinstance(size, bool):
         return int(size) if int(size) > 0 else None
     match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)(I?)B", size.strip().upper()) if isinstance(size, str) else None
@@ -34,16 +34,16 @@ def parse_size(size: object) -> int | None:
 
 
 def gigabytes(size: float) -> str:
-    """Return a number of bytes for people."""
+    """Format a number of bytes as gigabytes."""
     return f"{size / 1e9:.2f} GB"
 
 
 def find_limit(memory_limit: int | str | None) -> Limit:
-    """Return the limit that was set, or what is free on the machine or left to the container, whatever is less."""
+    """Return the given limit, or else the memory available on the machine or in the container, whichever is less."""
     if memory_limit is not None:
         size = parse_size(memory_limit)
         if size is None:
-            raise InvalidValueError(f'memory_limit must be bytes or a text like "2GB", got {memory_limit!r}')
+            raise InvalidValueError(f'memory_limit must be bytes or a string like "2GB", got {memory_limit!r}')
         return Limit(size, "memory_limit")
     free = Limit(int(psutil.virtual_memory().available), "available on this machine")
     left = container_memory()
@@ -51,19 +51,19 @@ def find_limit(memory_limit: int | str | None) -> Limit:
 
 
 def container_memory(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int | None:
-    """Return how many bytes are left under the memory limits of the process's control groups.
+    """Return how many bytes the process may still use under the memory limits of its control groups.
 
     Parameters
     ----------
     root : Path
-        Where the control groups of Linux are mounted.
+        Where Linux mounts the control groups.
     membership : Path
-        The file that names the groups of this process.
+        The file that lists the groups of this process.
 
     Returns
     -------
     int or None
-        None where there is no limit, or nothing like that at all.
+        None without a limit or without control groups.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
@@ -79,12 +79,12 @@ def container_memory(root: Path = Path("/sys/fs/cgroup"), membership: Path = Pat
             cached = "total_inactive_file"
         else:
             continue
-        # A container often sees its own group as the root, under the name that it has outside. All groups above count.
+        # In a container, the root is often its own group, but `path` is that on the host. Limits of parents apply, too.
         group = mount / path.strip("/")
         for folder in (group, *group.parents):
             limit, usage = _number(folder / most), _number(folder / used)
             if limit is not None and usage is not None:
-                # Files that are kept in memory only until it is needed.
+                # The kernel frees cached files when memory is needed.
                 left.append(max(limit - usage + _statistic(folder / "memory.stat", cached), 0))
             if folder == mount:
                 break
@@ -92,7 +92,7 @@ def container_memory(root: Path = Path("/sys/fs/cgroup"), membership: Path = Pat
 
 
 def _number(file: Path) -> int | None:
-    """Return the number in a file; None if there is no such file, or no number in it, as "max"."""
+    """Return the number in a file; None if it does not exist or is not a number, such as "max"."""
     try:
         return int(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -100,7 +100,7 @@ def _number(file: Path) -> int | None:
 
 
 def _statistic(file: Path, name: str) -> int:
-    """Return a number by its name in a file of names and numbers, 0 if it is not there."""
+    """Return a number from a file of `name number` lines; 0 if it is missing."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,7 +1,6 @@
-"""What happens between the steps and epochs of training: averages, held rows, the best weights, and its end.
+"""Training callbacks: weight averaging, learning-rate schedule, delayed embedding, early stopping and checkpoints.
 
-Each callback can say what it knows (`state`) and take it over again (`restore`), so that a training can be gone on
-with.
+Stateful callbacks save and restore their state, so that training can be resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from han.exceptions import InvalidTypeError, InvalidValueError
 from han.training.checkpoint import Checkpoint, EpochOrder
 from han.training.optimizer import LazyAdam
 
-# Averages are brought up to date after so many steps: it costs as much as the update of all rows of the embedding.
+# Steps between updates of the averages, each of which passes over the whole embedding.
 AVERAGE_EVERY = 4
 
 # Numbers, strings and None, or arrays.
@@ -32,22 +31,27 @@ State = dict[str, Any]
 
 
 class StatefulCallback(keras.callbacks.Callback, ABC):
-    """A callback whose knowledge can be stored."""
+    """A callback whose state is stored in checkpoints."""
 
     @abstractmethod
     def state(self) -> State:
-        """Return what the callback knows: values that JSON can hold, and arrays or lists of them."""
+        """Return the state: JSON values, arrays and lists of arrays."""
 
     @abstractmethod
     def restore(self, state: State) -> None:
-        """Take over what `state` returned, once training has begun."""
+        """Restore a state returned by `state`, after `on_train_begin`."""
 
 
 class WeightAveraging(StatefulCallback):
-    """Validate, and keep, the exponential moving average of the weights (Polyak & Juditsky 1992) in their place.
+    """Exponential moving average of the weights, which replaces them for validation and after training.
 
-    At the beginning, the average is over all steps so far. While an epoch's steps run, the network has its own weights.
-    (The average of Keras' optimizers starts at the initial weights, and takes a pass over the embedding at every step.)
+    In the first steps, the average covers all steps so far. (That of Keras' optimizers starts at the initial weights,
+    and passes over the embedding in every step.) See Polyak & Juditsky 1992, https://doi.org/10.1137/0330046.
+
+    Parameters
+    ----------
+    momentum : float
+        Decay of the average for each step.
     """
 
     def __init__(self, momentum: float) -> None:
@@ -55,7 +59,7 @@ class WeightAveraging(StatefulCallback):
         self.momentum = momentum**AVERAGE_EVERY
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin with the weights as they are."""
+        """Initialise the averages with the current weights."""
         self.weights = [variable.value for variable in self.model.trainable_variables]
         with shared_kernels(any_rows=True):
             self.averages = [tf.Variable(weight) for weight in self.weights]
@@ -73,26 +77,26 @@ class WeightAveraging(StatefulCallback):
         self.update = update
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Take the weights into the averages."""
+        """Update the averages."""
         if self.step % AVERAGE_EVERY == 0:
             self.update()
         self.step += 1
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Put the averages in the place of the weights, until the next epoch."""
+        """Swap in the averages for validation."""
         self._exchange(True)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Go on with the weights."""
+        """Swap the weights back in."""
         self._exchange(False)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Put the averages in the place of the weights, if there was no validation."""
+        """Swap in the averages if there was no validation."""
         self._exchange(True)
         self.step = 0
 
     def state(self) -> State:
-        """Return the averages, or while they are in their place the weights."""
+        """Return the averages or, while these are swapped in, the weights."""
         return {
             "averages": [average.numpy() for average in self.averages],
             "updates": float(self.updates),
@@ -101,7 +105,7 @@ class WeightAveraging(StatefulCallback):
         }
 
     def restore(self, state: State) -> None:
-        """Take over the averages; the weights are restored with the network."""
+        """Restore the averages; the weights are restored with the network."""
         for average, value in zip(self.averages, state["averages"], strict=True):
             average.assign(value)
         self.updates.assign(state["updates"])
@@ -117,52 +121,53 @@ class WeightAveraging(StatefulCallback):
 
 
 class LearningRate(StatefulCallback):
-    """Raise the learning rate to its peak, then let it fall along a cosine to zero (Loshchilov & Hutter 2017).
+    """Learning-rate schedule: linear warmup, then cosine decay to zero.
 
-    A callback that sets the optimizer's learning rate takes over: the rate is left to it from then on.
+    As soon as another callback sets the optimizer's learning rate, the schedule is off. See Loshchilov & Hutter 2017,
+    https://arxiv.org/abs/1608.03983.
 
     Parameters
     ----------
     peak : float
     warmup : int
-        Steps until the peak is reached, from a hundredth of it.
+        Number of warmup steps, which start at a hundredth of the peak.
     steps : int
-        Steps in all.
-    taken_over : bool, default False
-        Whether another callback is to set the rate from the start. Until it does, the rate is the peak.
+        Total number of steps, including warmup.
+    overridden : bool, default False
+        Whether another callback sets the rate from the start. Until it does, the rate is the peak.
     """
 
-    def __init__(self, peak: float, warmup: int, steps: int, taken_over: bool = False) -> None:
+    def __init__(self, peak: float, warmup: int, steps: int, overridden: bool = False) -> None:
         super().__init__()
         self.peak, self.warmup, self.decay = peak, warmup, max(steps - warmup, 1)
-        self.taken_over = taken_over
+        self.overridden = overridden
         self.step = 0
         self.last: float | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Remember the rate, so as to notice when another callback changes it."""
+        """Record the rate, to detect changes by other callbacks."""
         self.last = float(self.model.optimizer.learning_rate)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the rate of the step."""
         optimizer = self.model.optimizer
-        self.taken_over = self.taken_over or float(optimizer.learning_rate) != self.last
-        if not self.taken_over:
+        self.overridden = self.overridden or float(optimizer.learning_rate) != self.last
+        if not self.overridden:
             optimizer.learning_rate = self.rate(self.step)
             self.last = float(optimizer.learning_rate)
         self.step += 1
 
     def state(self) -> State:
-        """Return how far the schedule has come; the rate itself is stored with the optimizer."""
-        return {"step": self.step, "taken_over": self.taken_over, "last": self.last}
+        """Return the position in the schedule; the rate itself is stored with the optimizer."""
+        return {"step": self.step, "taken_over": self.overridden, "last": self.last}
 
     def restore(self, state: State) -> None:
-        """Resume the schedule where it was."""
+        """Restore the position in the schedule."""
         self.step, self.last = state["step"], state["last"]
-        self.taken_over = self.taken_over or state["taken_over"]
+        self.overridden = self.overridden or state["taken_over"]
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step, the first of which is 0."""
+        """Return the learning rate of a step, counted from 0."""
         if step < self.warmup:
             return self.peak * (0.01 + 0.99 * step / self.warmup)
         share = min((step - self.warmup) / self.decay, 1.0)
@@ -170,47 +175,54 @@ class LearningRate(StatefulCallback):
 
 
 class EmbeddingDelay(StatefulCallback):
-    """Leave the embedding as it is for the first steps: what is above it learns to read it first."""
+    """Freeze the embedding for the first steps, while the layers above it adapt to it.
+
+    Parameters
+    ----------
+    optimizer : LazyAdam
+    steps : int
+        Number of steps.
+    """
 
     def __init__(self, optimizer: LazyAdam, steps: int) -> None:
         super().__init__()
         self.rate, self.steps = optimizer.sparse_rate, steps
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Hold the rows."""
+        """Freeze the embedding."""
         self.rate.assign(0.0)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Let go of them."""
+        """Unfreeze the embedding after the last delayed step."""
         if self.steps == 0:
             self.rate.assign(1.0)
         self.steps -= 1
 
     def state(self) -> State:
-        """Return how many steps are left, and the share of the learning rate that the rows have."""
+        """Return the number of delayed steps left and the factor on the learning rate."""
         return {"steps": self.steps, "rate": float(self.rate)}
 
     def restore(self, state: State) -> None:
-        """Take over the steps that are left."""
+        """Restore the steps and the factor."""
         self.steps = state["steps"]
         self.rate.assign(state["rate"])
 
 
 class BestWeights(StatefulCallback):
-    """Keep the weights of the best epoch, and end training when there is nothing to be won by going on.
+    """Early stopping that restores the weights of the best epoch.
 
-    It ends after `patience` epochs without a better one, when the loss or the probabilities are no longer numbers, and
-    when `interrupted` is set. Such an epoch is never the best.
+    Training stops after `patience` epochs without improvement, if the loss or the probabilities are no longer finite,
+    or if `interrupted` is set. A diverged epoch is never the best.
 
     Parameters
     ----------
     monitor : str or None
-        What of an epoch's results is compared; with None the last epoch is the best.
+        Name of the monitored result; with None, the last epoch is the best.
     mode : {"min", "max"}
     patience : int
     probabilities : callable, optional
-        Returns what the network says of some documents, where there is no validation loss to tell: the loss of an epoch
-        is of before its last step.
+        Returns the predictions for some documents. Without a validation loss, only they reveal a divergence in the last
+        step of an epoch.
     """
 
     def __init__(
@@ -227,17 +239,17 @@ class BestWeights(StatefulCallback):
         self.wait = self.epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remember which epoch it is."""
+        """Record the current epoch."""
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """End the epoch if it cannot be good any more, or is not to go on."""
+        """Stop after a divergence or an interrupt."""
         self._check("loss", logs)
         if self.interrupted or self.diverged:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Compare the epoch with the best one so far."""
+        """Compare the epoch with the best so far."""
         self._check("val_loss", logs)
         if self.diverged is None and self.probabilities and not np.isfinite(self.probabilities()).all():
             self.diverged = f"probabilities became nan in epoch {epoch + 1}"
@@ -251,17 +263,17 @@ class BestWeights(StatefulCallback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Leave the network with the best weights."""
+        """Restore the best weights."""
         if self.weights:
             self.model.set_weights(self.weights)
 
     def state(self) -> State:
-        """Return the best weights, and what they are compared by."""
+        """Return the best weights with their epoch and result."""
         own = {name: getattr(self, name) for name in ("best", "best_epoch", "wait", "diverged")}
         return {**own, "weights": self.weights}
 
     def restore(self, state: State) -> None:
-        """Take over the best weights."""
+        """Restore the best weights with their epoch and result."""
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -271,18 +283,20 @@ class BestWeights(StatefulCallback):
 
 
 class CheckpointSaver(keras.callbacks.Callback):
-    """Stores all that training depends on after each epoch and each so many steps; the last of the callbacks.
+    """Saves the whole state of training after each epoch and every `checkpoint.steps` steps.
+
+    It must be the last callback.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-        Its state, if there is one, is restored when training begins.
+        Its state, if any, is restored when training begins.
     order : EpochOrder
     best : BestWeights
     parts : mapping of StatefulCallback
-        The callbacks that know something, `best` among them.
+        All stateful callbacks, including `best`.
     epochs : int
-        How many epochs there will be at most.
+        Maximum number of epochs.
     """
 
     def __init__(
@@ -301,7 +315,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Put everything back to where it was."""
+        """Restore the state of the checkpoint."""
         state = self.checkpoint.state
         if state is None:
             return
@@ -317,7 +331,7 @@ class CheckpointSaver(keras.callbacks.Callback):
             self.metrics, self.rate = state["metrics"], float(self.model.optimizer.learning_rate)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Resume an epoch that was begun: its sums, and the learning rate that other callbacks set when it began."""
+        """When resuming within an epoch, restore its metrics and learning rate (other callbacks may have set it)."""
         for variable, value in zip(self.model.metrics_variables, self.metrics, strict=False):
             variable.assign(value)
         if self.rate is not None:
@@ -325,7 +339,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.metrics, self.rate = [], None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Store the state in the middle of an epoch."""
+        """Save the state within an epoch, if it is due."""
         self.done += 1
         last = -(-len(self.order.corpus) // self.order.batch_size)
         due = self.checkpoint.steps and self.done % self.checkpoint.steps == 0 and self.done < last
@@ -333,7 +347,7 @@ class CheckpointSaver(keras.callbacks.Callback):
             self._write(self.best.epoch, self.done, self.order.begun, False)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Store the state after an epoch, unless Ctrl-C cut it short: then the one before is gone on with."""
+        """Save the state after an epoch, unless Ctrl-C interrupted it: training then resumes from the last save."""
         self.done = 0
         if self.best.interrupted:
             return
@@ -357,9 +371,9 @@ class CheckpointSaver(keras.callbacks.Callback):
         )
 
     def _with_learning_rate(self, state: State) -> State:
-        """Return the state of a checkpoint of format 1, whose schedule was a part of the optimizer, as of format 2."""
-        own = len(self.model.variables)
-        weights, (iterations, *moments) = state["variables"][:own], state["variables"][own:]
+        """Convert a state of format 1, in which the learning rate was not a variable of the optimizer, to format 2."""
+        count = len(self.model.variables)
+        weights, (iterations, *moments) = state["variables"][:count], state["variables"][count:]
         schedule = cast(LearningRate, self.parts["rate"])
         last = np.float32(schedule.rate(int(iterations) - 1))
         rate = {"step": int(iterations), "taken_over": False, "last": float(last)}
@@ -370,15 +384,15 @@ class CheckpointSaver(keras.callbacks.Callback):
         }
 
     def _variables(self) -> list[keras.Variable]:
-        """Return the weights, the seeds of dropout and the state of the optimizer."""
+        """Return the weights, the states of the random generators and the state of the optimizer."""
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
 @contextmanager
 def first_interrupt_ends(training: BestWeights) -> Iterator[None]:
-    """Let the first Ctrl-C end the training, as the callback does; the second is a KeyboardInterrupt as ever.
+    """Let the first Ctrl-C stop training after the current step; the second raises KeyboardInterrupt.
 
-    Where Python does something else on Ctrl-C than it does by itself, or another thread trains, that stays as it is.
+    Outside the main thread, or if the application has installed a handler of its own, Ctrl-C is handled as before.
     """
     default = signal.default_int_handler
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not default:
@@ -397,22 +411,22 @@ def first_interrupt_ends(training: BestWeights) -> Iterator[None]:
 
 
 def check_callbacks(callbacks: object) -> list[Any]:
-    """Return callbacks as a list, empty for None; an error if there is anything but Keras callbacks that work here."""
+    """Return callbacks as a list, empty for None; raise an error if one is not a Keras callback or is unsupported."""
     if callbacks is None:
         return []
-    from han.backend import keras  # here, so that evaluation and data sets come without TensorFlow
+    from han.backend import keras  # imported here, so that evaluation and data sets do not load TensorFlow
 
     expected = "callbacks must be a list of keras.callbacks.Callback"
     if not isinstance(callbacks, list | tuple):
         raise InvalidTypeError(f"{expected}, got {type(callbacks).__name__}")
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
-            raise InvalidTypeError(f"{expected}, got one with {short_repr(callback)} in it")
-        # Neither works with what `fit` does itself: the average, and the order of documents, would be lost.
+            raise InvalidTypeError(f"{expected}, got one that contains {short_repr(callback)}")
+        # Both conflict with `fit`, which averages the weights and saves checkpoints itself.
         for kind, parameter in (
             (keras.callbacks.SwapEMAWeights, "averaging of HANClassifier"),
             (keras.callbacks.BackupAndRestore, "checkpoint_dir of fit"),
         ):
             if isinstance(callback, kind):
-                raise InvalidValueError(f"callbacks must not hold {kind.__name__}: use {parameter} instead")
+                raise InvalidValueError(f"callbacks must not contain {kind.__name__}: use {parameter} instead")
     return list(callbacks)

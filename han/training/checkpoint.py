@@ -1,4 +1,4 @@
-"""Unfinished training on disk: killed at any moment, it can be gone on with as if nothing had happened."""
+"""Checkpoints on disk, from which an interrupted training resumes with identical results."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from han.text.batches import training_batches
 from han.text.corpus import Corpus
 
 FORMAT_VERSION = 2
-# In the folder that the user names.
+# Name of the checkpoint folder in `checkpoint_dir`.
 NAME = "checkpoint"
 STATE, ARRAYS = "state.json", "arrays.npz"
-# Hyper-parameters that may be set to something else before a training is gone on with.
+# Hyper-parameters that may change before training is resumed.
 IRRELEVANT = ("verbose", "memory_limit")
 
 
 class EpochOrder:
-    """The batches of one epoch after another, of which the first may be begun in the middle.
+    """Yields the batches of each epoch in random order; the first may be resumed after some steps.
 
     Attributes
     ----------
     begun : dict
-        The generator's state at the beginning of the current epoch, from which all of its order follows.
+        State of the random generator at the beginning of the current epoch, which determines its order.
     skipped : int
-        How many steps of the next epoch have been done.
+        Number of steps of the next epoch that are already done.
     """
 
     def __init__(self, corpus: Corpus, batch_size: int, rng: np.random.Generator) -> None:
@@ -49,7 +49,7 @@ class EpochOrder:
         self.skipped = 0
 
     def __call__(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
-        """Yield an epoch's batches, and whether each was done before."""
+        """Yield the batches of an epoch, each with True if it is already done."""
         self.begun = self.rng.bit_generator.state
         skipped, self.skipped = self.skipped, 0
         for step, batch in enumerate(training_batches(self.corpus, self.batch_size, self.rng)):
@@ -58,18 +58,18 @@ class EpochOrder:
 
 @dataclass
 class Checkpoint:
-    """Where a training is stored, and what was there.
+    """A checkpoint folder and the state stored in it.
 
     Attributes
     ----------
     folder : Path
     steps : int or None
-        After how many steps to store it, besides after each epoch.
+        Number of steps between checkpoints within an epoch; None to save after each epoch only.
     description : dict of str
-        What makes the training the same one: digests of its data, and its hyper-parameters.
+        Digests of the data, and the hyper-parameters; they must match to resume.
     seed : int
     state : dict or None
-        What is to be gone on with; None at the beginning.
+        The state to resume from; None to train from the beginning.
     """
 
     folder: Path
@@ -82,22 +82,22 @@ class Checkpoint:
     def open(
         cls, path: str | os.PathLike[str], steps: int | None, description: Mapping[str, str], seed: int
     ) -> Checkpoint:
-        """Read what a folder holds, if it holds a checkpoint.
+        """Open a checkpoint folder, and read the checkpoint if there is one.
 
         Parameters
         ----------
         path : path
-            A folder that is there, or can be made.
+            The folder; it is created if it does not exist.
         steps, description : see above
         seed : int
-            For a training that is yet to begin.
+            Seed of a new training; a checkpoint has its own.
 
         Raises
         ------
         CheckpointError
-            If the checkpoint is damaged, or of a training that differs from the one described.
+            If the checkpoint is damaged, or its description differs.
         DestinationError
-            If nothing can be written there.
+            If the folder is not writable.
         """
         checkpoint = cls(_folder(path), steps, description, seed)
         check_writable(checkpoint.folder)
@@ -105,17 +105,17 @@ class Checkpoint:
         return checkpoint
 
     def read(self) -> None:
-        """Take over the state that is stored, if there is one."""
+        """Read the stored state and seed, if there are any."""
         found = complete_version(self.folder)
         if not found.is_dir():
             return
         try:
             for name in (STATE, ARRAYS, MANIFEST):
                 if not (found / name).is_file():
-                    raise ModelFileError(f"{found} must hold a checkpoint, got no {name} in it")
+                    raise ModelFileError(f"{found} must be a checkpoint, got a folder without {name}")
             check_manifest(found, FORMAT_VERSION, (STATE, ARRAYS))
             state = read_json(found / STATE, dict)
-            # NumPy would leave a file open that it has opened and cannot read.
+            # NumPy does not close a file that it opens itself and cannot read.
             with (found / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = _with_arrays(state, arrays)
             found_description, seed = dict(state["description"]), int(state["seed"])
@@ -123,19 +123,19 @@ class Checkpoint:
             raise CheckpointError(f"{error}; remove {str(self.folder)!r} to train from the beginning") from error
         except (KeyError, TypeError, ValueError, BadZipFile) as error:
             raise CheckpointError(
-                f"{found} must hold a checkpoint as `fit` writes it, got one that cannot be read ({error}); "
+                f"{found} must be a checkpoint written by `fit`, got an unreadable one ({error}); "
                 f"remove {str(self.folder)!r} to train from the beginning"
             ) from error
-        differing = [name for name, told in self.description.items() if found_description.get(name) != told]
+        differing = [name for name, value in self.description.items() if found_description.get(name) != value]
         if differing:
             raise CheckpointError(
-                f"checkpoint_dir must hold a checkpoint of the same training, got {str(self.folder.parent)!r}, where "
-                f"{' and '.join(differing)} differ; remove it to train from the beginning"
+                f"checkpoint_dir must contain a checkpoint of the same training, got {str(self.folder.parent)!r}, "
+                f"where {' and '.join(differing)} differ; remove it to train from the beginning"
             )
         self.seed, self.state = seed, state
 
     def write(self, state: dict[str, Any]) -> None:
-        """Store a state, which may hold arrays and lists of arrays."""
+        """Store a state, which may contain arrays and lists of arrays."""
         arrays: dict[str, npt.NDArray[Any]] = {}
         plain = _without_arrays({**state, "description": dict(self.description), "seed": self.seed}, arrays)
         with replacing_folder(self.folder) as new:
@@ -145,22 +145,22 @@ class Checkpoint:
 
 
 def describe(parameters: Mapping[str, Any], **data: object) -> dict[str, str]:
-    """Return what makes a training the same one, for `Checkpoint.open`.
+    """Return the description of a training for `Checkpoint.open`.
 
     Parameters
     ----------
     parameters : mapping
-        The hyper-parameters of `HANClassifier`. Functions and word vectors are told by their names and types only.
+        The hyper-parameters of `HANClassifier`. Functions are described by their names, word vectors by their type.
     **data : see `digest`
-        What is trained on, by the names that users know.
+        The training data, by the names of the arguments of `fit`.
     """
     plain = (str, os.PathLike, int, float, type(None))
-    told = {
+    described = {
         name: value if isinstance(value, plain) or name == "class_weight" else _kind(value)
         for name, value in parameters.items()
         if name not in IRRELEVANT
     }
-    return {name: str(value) for name, value in told.items()} | {name: digest(held) for name, held in data.items()}
+    return {name: str(value) for name, value in described.items()} | {name: digest(part) for name, part in data.items()}
 
 
 def _kind(value: object) -> str:
@@ -168,7 +168,7 @@ def _kind(value: object) -> str:
 
 
 def digest(*parts: object) -> str:
-    """Return a SHA-256 of strings, arrays and lists of them."""
+    """Return the SHA-256 digest of strings, arrays and lists of them."""
     hashed = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
@@ -182,17 +182,17 @@ def digest(*parts: object) -> str:
 
 
 def has_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Tell whether there is a checkpoint in a folder."""
+    """Return whether a folder contains a checkpoint."""
     return complete_version(_folder(path)).is_dir()
 
 
 def has_ended(path: str | os.PathLike[str]) -> bool:
-    """Tell whether there is a checkpoint in a folder, and its training had come to its end."""
+    """Return whether a folder contains the checkpoint of a finished training."""
     return has_checkpoint(path) and bool(read_json(complete_version(_folder(path)) / STATE, dict)["ended"])
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
-    """Remove the checkpoint from a folder, and the folder if nothing else is in it."""
+    """Remove the checkpoint from a folder, and the folder if it is empty then."""
     checkpoint = _folder(path)
     folder = checkpoint.parent
     if not folder.is_dir():
@@ -210,29 +210,29 @@ def _folder(path: str | os.PathLike[str]) -> Path:
 
 
 def _without_arrays(value: Any, arrays: dict[str, npt.NDArray[Any]]) -> Any:
-    """Return a value as JSON can hold it: arrays are put into `arrays`, and their names in their place."""
+    """Return a JSON value in which arrays are replaced with names; the arrays are added to `arrays`."""
     if isinstance(value, np.ndarray):
         name = f"array_{len(arrays)}"
         arrays[name] = value
         return {"array": name}
     if isinstance(value, Mapping):
-        return {key: _without_arrays(held, arrays) for key, held in value.items()}
+        return {key: _without_arrays(item, arrays) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_arrays(held, arrays) for held in value]
+        return [_without_arrays(item, arrays) for item in value]
     return value
 
 
 def _with_arrays(value: Any, arrays: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """Undo `_without_arrays`."""
+    """Return the original of a value from `_without_arrays`."""
     if isinstance(value, dict):
         if value.keys() == {"array"}:
             return arrays[value["array"]]
-        return {key: _with_arrays(held, arrays) for key, held in value.items()}
-    return [_with_arrays(held, arrays) for held in value] if isinstance(value, list) else value
+        return {key: _with_arrays(item, arrays) for key, item in value.items()}
+    return [_with_arrays(item, arrays) for item in value] if isinstance(value, list) else value
 
 
 def check_checkpoint(checkpoint_dir: object, checkpoint_steps: object) -> None:
-    """Raise a TypeError or ValueError if these do not say where and how often to store a training."""
+    """Raise a TypeError or ValueError if the arguments of `fit` for checkpoints are invalid."""
     if checkpoint_dir is not None:
         local_path("checkpoint_dir", checkpoint_dir)
     if checkpoint_steps is None:

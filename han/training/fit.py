@@ -18,8 +18,7 @@ from han.data.validation import check_class_weight, check_sample_weight, check_t
 from han.fitted import FittedClassifier, warn_of_truncation
 from han.hyperparameters import Hyperparameters
 from han.memory.limits import find_limit
-from han.memory.planning import NetworkSize, plan_training
-from han.memory.planning import check_texts as check_text_lengths
+from han.memory.planning import NetworkSize, check_text_lengths, plan_training
 from han.text.word_vectors import check_source
 from han.training.callbacks import check_callbacks
 from han.training.checkpoint import Checkpoint, check_checkpoint, describe
@@ -31,12 +30,13 @@ from han.training.pipeline import Examples
 def check_labelled(
     texts: list[str], y: Any, labels: LabelEncoder, sample_weight: Any, class_weight: Any
 ) -> LabelledDocuments:
-    """Return checked training documents, with the weights of documents and of their classes multiplied.
+    """Return checked training documents; their weights are the products of sample and class weights.
 
     Parameters
     ----------
     texts : list of str
-    y : labels in the form of `labels` [documents]
+    y : labels [documents]
+        In the format of `labels`.
     labels : LabelEncoder
     sample_weight : array-like of float [documents] or None
     class_weight : dict, "balanced" or None
@@ -44,7 +44,7 @@ def check_labelled(
     Raises
     ------
     TypeError, ValueError
-        As `HANClassifier.fit`.
+        As in `HANClassifier.fit`.
     """
     targets = labels.encode(y, len(texts))
     weights = check_sample_weight(sample_weight, len(texts))
@@ -52,7 +52,7 @@ def check_labelled(
 
 
 class ClassifierFit:
-    """A call of `HANClassifier.fit`: all arguments are checked here, before `run` does any work.
+    """A call of `HANClassifier.fit`: all arguments are checked here, before `run` trains.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class ClassifierFit:
     Raises
     ------
     TypeError, ValueError
-        As `HANClassifier.fit`.
+        As in `HANClassifier.fit`.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class ClassifierFit:
     def observe(
         self, callbacks: Any, checkpoint_dir: str | os.PathLike[str] | None, checkpoint_steps: int | None
     ) -> None:
-        """Set the callbacks, and where to store checkpoints; read the checkpoint to resume from, if there is one."""
+        """Set the callbacks and the checkpoint; an existing checkpoint is read to resume from it."""
         check_checkpoint(checkpoint_dir, checkpoint_steps)
         self.callbacks = check_callbacks(callbacks)
         if checkpoint_dir is None:

@@ -20,7 +20,7 @@ from han.memory.planning import (
     PredictionPlan,
     TrainingPlan,
     check_network,
-    check_texts,
+    check_text_lengths,
     plan_prediction,
     plan_training,
     training_cost,
@@ -49,7 +49,7 @@ def corpus_of(documents, sentences, words):
         (None, None), ("-2GB", None),
     ],
 )  # fmt: skip
-def test_sizes_are_bytes_or_texts(size, expected):
+def test_sizes_are_ints_or_strings(size, expected):
     assert parse_size(size) == expected
 
 
@@ -59,7 +59,7 @@ def group(folder, **files):
         (folder / name.replace("__", ".")).write_text(f"{content}\n")
 
 
-def test_a_container_of_version_2_has_left_what_is_below_its_limit(tmp_path):
+def test_memory_left_in_control_groups_of_version_2(tmp_path):
     root, membership = tmp_path / "cgroup", tmp_path / "self"
     membership.write_text("0::/outer/inner\n")
     group(root / "outer" / "inner", memory__max="max", memory__current=900)
@@ -72,14 +72,14 @@ def test_a_container_of_version_2_has_left_what_is_below_its_limit(tmp_path):
     assert container_memory(root, membership) == 0
 
 
-def test_a_container_sees_its_own_group_as_the_root(tmp_path):
+def test_a_container_may_see_its_own_group_as_the_root(tmp_path):
     root, membership = tmp_path / "cgroup", tmp_path / "self"
     membership.write_text("0::/docker/0123\n")
     group(root, memory__max=1000, memory__current=400)
     assert container_memory(root, membership) == 600
 
 
-def test_a_container_of_version_1(tmp_path):
+def test_memory_left_in_control_groups_of_version_1(tmp_path):
     root, membership = tmp_path / "cgroup", tmp_path / "self"
     membership.write_text("5:cpu,cpuacct:/jobs\n4:memory:/jobs\n0::/\n")
     group(root / "memory" / "jobs", memory__limit_in_bytes=1000, memory__usage_in_bytes=300)
@@ -87,18 +87,18 @@ def test_a_container_of_version_1(tmp_path):
     assert container_memory(root, membership) == 720
 
 
-def test_there_may_be_no_containers_at_all(tmp_path):
+def test_no_limit_without_control_groups(tmp_path):
     assert container_memory(tmp_path, tmp_path / "nothing") is None
 
 
-def test_the_limit_is_the_machines_unless_it_is_set():
+def test_the_default_limit_is_that_of_the_machine():
     assert find_limit("2GB") == Limit(2_000_000_000, "memory_limit")
     found = find_limit(None)
     assert 0 < found.size <= psutil.virtual_memory().total
     assert found.source != "memory_limit"
 
 
-def test_what_fits_is_left_whole():
+def test_nothing_is_divided_below_the_limit():
     corpus = corpus_of(16, 100, 20)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -113,11 +113,11 @@ def test_what_fits_is_left_whole():
 
 def training_plan(corpus, size, **changes):
     arguments = {"batch_size": 16, "evidence": False, "limit": Limit(size, "memory_limit"), **changes}
-    with pytest.warns(MemoryLimitWarning, match=r"training would take up to .* GB more .* above the limit of"):
+    with pytest.warns(MemoryLimitWarning, match=r"training would need up to .* GB of additional .* above the limit of"):
         return plan_training(NETWORK, corpus, corpus.take([]), **arguments)
 
 
-def test_batches_are_parted_between_documents_as_far_as_that_will_do():
+def test_batches_are_divided_between_documents_first():
     corpus = corpus_of(16, 1000, 20)
     whole, distinct = training_cost(NETWORK, corpus, 16)
     overhead = FIXED_TRAINING + NETWORK.training_table + 16 * len(corpus.word_ids) + distinct
@@ -125,21 +125,21 @@ def test_batches_are_parted_between_documents_as_far_as_that_will_do():
     plan = training_plan(corpus, overhead + 3 * document + 1000)
     assert plan.parts.most_grouped is None
     assert 3 * document <= plan.parts.most < 4 * document
-    # A document alone is too much: its sentences are parted.
+    # A single document is too large, so its sentences are grouped.
     plan = training_plan(corpus, overhead + document * 9 // 10)
     assert plan.parts.most_grouped >= 50 * NETWORK.training_word
     assert plan.parts.most >= 1000 * NETWORK.training_sentence
     assert plan.parts.most + plan.parts.most_grouped <= document * 9 // 10
-    with pytest.raises(MemoryLimitError, match=r"room for training.*max_sentences.*or raise memory_limit"):
+    with pytest.raises(MemoryLimitError, match=r"sufficient for training.*max_sentences.*or raise memory_limit"):
         plan_training(
             NETWORK, corpus, corpus.take([]), batch_size=16, evidence=False,
             limit=Limit(overhead + document // 10, "memory_limit"),
         )  # fmt: skip
 
 
-def test_a_long_document_that_is_held_out_is_read_in_groups_too():
+def test_sentences_of_a_long_validation_document_are_grouped_too():
     corpus, long = corpus_of(16, 2, 20), corpus_of(1, 5000, 20)
-    with pytest.warns(MemoryLimitWarning, match="validation reads"):
+    with pytest.warns(MemoryLimitWarning, match="validation processes"):
         plan = plan_training(
             NETWORK, corpus, long, batch_size=16, evidence=False, limit=Limit(800_000_000, "memory_limit")
         )
@@ -147,44 +147,44 @@ def test_a_long_document_that_is_held_out_is_read_in_groups_too():
     assert 50 * NETWORK.training_word <= plan.parts.most_grouped < 400_000_000
 
 
-def test_what_cannot_be_divided_is_refused():
+def test_indivisible_work_above_the_limit_is_an_error():
     corpus, limit = corpus_of(1000, 100, 20), Limit(500_000_000, "memory_limit")
     with pytest.raises(MemoryLimitError, match=r"linear model of n-grams.*0\.84 GB.*0\.50 GB.*ngram_evidence=False"):
         plan_training(NETWORK, corpus, corpus.take([]), batch_size=1, evidence=True, limit=limit)
     with pytest.raises(MemoryLimitError, match=r"word vectors.*max_vocabulary or embedding_dim"):
         check_network(NETWORK._replace(vocabulary_size=100_000), corpus, limit)
     with pytest.raises(MemoryLimitError, match="splitting the longest document"):
-        check_texts(["a" * 10**6], Limit(10**6, "memory_limit"))
+        check_text_lengths(["a" * 10**6], Limit(10**6, "memory_limit"))
     limit, splitter = Limit(10**6, "memory_limit"), DocumentSplitter()
-    with pytest.raises(MemoryLimitError, match="room for prediction"):
+    with pytest.raises(MemoryLimitError, match="sufficient for prediction"):
         plan_prediction(NETWORK, ["a b " * 10**5], chunk=10**6, splitter=splitter, limit=limit)
 
 
-def test_prediction_reads_fewer_words_at_once():
+def test_a_lower_limit_means_fewer_threads_and_words_at_once():
     texts = ["word " * 10**6]
     plans = []
     for size in (1_200_000_000, 600_000_000, 400_000_000):
         limit = Limit(size, "memory_limit")
-        with pytest.warns(MemoryLimitWarning, match="prediction would take"):
+        with pytest.warns(MemoryLimitWarning, match="prediction would need"):
             plans.append(plan_prediction(NETWORK, texts * 9, chunk=550_000, splitter=DocumentSplitter(), limit=limit))
     assert [plan.threads for plan in plans] == sorted((plan.threads for plan in plans), reverse=True)
     assert plans[-1].words < plans[0].words <= MAX_BATCH_WORDS
     assert plans[-1].threads == 1
 
 
-def test_a_classifier_refuses_before_it_works_and_says_what_to_do(news):
+def test_fit_fails_early_with_advice(news):
     classifier = HANClassifier(**SMALL, memory_limit=1000)
-    with pytest.raises(MemoryLimitError, match=r"memory_limit must leave room for .* raise memory_limit"):
+    with pytest.raises(MemoryLimitError, match=r"memory_limit must be sufficient for .* raise memory_limit"):
         classifier.fit(news[0], news[1])
     assert not hasattr(classifier, "model_")
 
 
-def test_the_density_of_words_is_not_below_the_truth():
+def test_words_per_character_is_a_conservative_estimate():
     texts = ["Ein Haus am See. " * 100, "", "a b c " * 500, "見よ" * 300]
     splitter = DocumentSplitter(max_sentences=10**6)
     words = sum(len(sentence) for text in texts for sentence in splitter(text))
-    truth = words / sum(map(len, texts))
-    assert truth <= words_per_character(texts, splitter) <= 2 * truth
+    expected = words / sum(map(len, texts))
+    assert expected <= words_per_character(texts, splitter) <= 2 * expected
     assert words_per_character([""], splitter) == 0.0
 
 
@@ -193,12 +193,12 @@ PEAK = Path(__file__).parents[1] / "memory_peak.py"
 
 needs_peak = pytest.mark.skipif(
     sys.platform != "linux",
-    reason="the peak of a fit alone needs /proc/self/clear_refs, with which Linux lets VmHWM begin anew",
+    reason="the peak of a fit alone needs /proc/self/clear_refs, with which Linux resets VmHWM",
 )
 
 
 def peak(work, **settings):
-    """Return what a fit or a prediction in a process of its own takes beside its libraries and documents."""
+    """Return the peak memory of a fit or a prediction in its own process, without its libraries and documents."""
     result = subprocess.run(  # noqa: S603
         [sys.executable, PEAK, work, json.dumps(settings)],
         capture_output=True, check=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -208,7 +208,7 @@ def peak(work, **settings):
 
 @needs_peak
 @pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 260_000_000)])
-def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
+def test_the_estimate_is_above_the_peak_and_the_limit_is_observed(work, limit):
     free, kept = peak(work), peak(work, memory_limit=limit)
     assert free["peak"] <= free["estimate"] <= 3 * free["peak"]
     assert free["peak"] > limit
@@ -220,6 +220,6 @@ def test_the_estimate_is_above_the_peak_and_a_limit_is_kept(work, limit):
 @pytest.mark.slow
 @needs_peak
 @pytest.mark.parametrize("settings", [{"units": 20, "embedding_dim": 200, "cell": "gru"}, {"units": 100}], ids=str)
-def test_the_estimate_follows_the_settings(settings):
+def test_the_estimate_depends_on_the_settings(settings):
     found = peak("fit", **settings)
     assert found["peak"] <= found["estimate"] <= 3 * found["peak"]

@@ -259,7 +259,7 @@ def test_what_keras_callbacks_write_can_be_read(tmp_path):
 )
 def test_callbacks_that_cannot_work_are_refused_before_training(name, arguments, instead):
     callback = getattr(keras.callbacks, name)(**arguments)
-    with pytest.raises(ValueError, match=f"must not hold {name}: use {instead}"):
+    with pytest.raises(ValueError, match=f"must not contain {name}: use {instead}"):
         train(callbacks=[callback])
 
 

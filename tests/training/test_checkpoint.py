@@ -214,7 +214,7 @@ def test_a_state_that_fit_does_not_write_is_refused(changed, tmp_path):
     state = json.loads((folder / "state.json").read_text())
     (folder / "state.json").write_text(json.dumps(state | changed))
     sign(folder)
-    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+    with pytest.raises(CheckpointError, match="written by `fit`"):
         Checkpoint.open(tmp_path, None, {}, 1)
 
 
@@ -223,7 +223,7 @@ def test_arrays_that_are_no_archive_are_refused(tmp_path):
     folder = tmp_path / "checkpoint"
     (folder / "arrays.npz").write_bytes(b"PK\x03\x04 and no more")
     sign(folder)
-    with pytest.raises(CheckpointError, match="as `fit` writes it"):
+    with pytest.raises(CheckpointError, match="written by `fit`"):
         Checkpoint.open(tmp_path, None, {}, 1)
 
 
