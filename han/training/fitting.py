@@ -1,4 +1,4 @@
-"""From labelled documents to a trained and calibrated network: vocabulary, word vectors, training, calibration."""
+"""Building, training and calibrating a network for labelled documents."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
 from han.training.trainer import History, Trainer
 
-# Hyper-parameters that are arguments of the network: those that shape its weights, and those that do not.
+# Hyper-parameters passed to the network: `SHAPES` determine the shapes of its weights, `RATES` do not.
 SHAPES = ("units", "cell", "pooling", "residual")
 RATES = ("dropout", "embedding_dropout", "word_dropout", "recurrent_dropout", "l2")
 
 
 @dataclass(frozen=True)
 class UntrainedNetwork:
-    """A network to train, and the documents that it was built for.
+    """An untrained network with the encoded documents it is built for.
 
     Attributes
     ----------
     network : TrainingNetwork
     reader : DocumentReader
     corpus : Corpus
-        The documents, encoded.
+        The encoded documents.
     known : bool [words of the vocabulary] or None
-        Which words have given word vectors; None without word vectors.
+        Which words have a pretrained vector; None without word vectors.
     """
 
     network: TrainingNetwork
@@ -57,7 +57,7 @@ class UntrainedNetwork:
     def build(
         cls, texts: list[str], classes: int, multi_label: bool, hyperparameters: Hyperparameters, seed: int
     ) -> UntrainedNetwork:
-        """Learn the vocabulary of documents and build a network for it, with word vectors if they are given.
+        """Learn the vocabulary of the documents and build a network, with pretrained word vectors if configured.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class UntrainedNetwork:
         multi_label : bool
         hyperparameters : Hyperparameters
         seed : int
-            Of the initial weights, of dropout and of word2vec.
+            Seed of the initial weights, of dropout and of word2vec.
         """
         reader, corpus = DocumentReader.learn(
             texts, hyperparameters.splitter(), hyperparameters.min_count, hyperparameters.max_vocabulary
@@ -103,7 +103,7 @@ class UntrainedNetwork:
         hyperparameters: Hyperparameters,
         seed: int,
     ) -> UntrainedNetwork:
-        """Copy a fitted network, without its n-grams, to continue training with its vocabulary."""
+        """Return a copy of a fitted network, without its n-grams, to continue training with its vocabulary."""
         reader = DocumentReader(hyperparameters.splitter(), vocabulary)
         rates = {name: getattr(hyperparameters, name) for name in RATES}
         copy = TrainingNetwork.of(network.with_evidence(None), seed=seed, **rates)
@@ -111,11 +111,11 @@ class UntrainedNetwork:
         return cls(copy, reader, reader.encode(texts))
 
     def first(self, documents: int) -> UntrainedNetwork:
-        """Return the same with the first documents only."""
+        """Return a copy with the first documents only."""
         return replace(self, corpus=self.corpus.take(np.arange(documents)))
 
     def coverage(self) -> float | None:
-        """Return the share of the documents' words, unknown ones included, that have given word vectors."""
+        """Return the share of the documents' words with a pretrained vector; None without word vectors."""
         if self.known is None:
             return None
         covered = np.concatenate([np.zeros(FIRST_WORD_ID, bool), self.known])[self.corpus.word_ids]
@@ -123,15 +123,15 @@ class UntrainedNetwork:
 
 
 class TrainedNetwork(NamedTuple):
-    """A trained network and what was fitted with it.
+    """A trained network with its calibration and history.
 
     Attributes
     ----------
     network : HierarchicalAttentionNetwork
     temperature : float
-        The logits were divided by it.
+        The logits of the network are already divided by it.
     thresholds : float64 [classes]
-        For multi-label classification: the probability from which each class is predicted.
+        Decision thresholds for multi-label classification.
     history : dict of lists
     """
 
@@ -147,7 +147,7 @@ class NetworkFitter:
     Parameters
     ----------
     untrained : UntrainedNetwork
-        With the documents of `training`.
+        The network, built for the documents of `training`.
     training, validation : Examples
         Without validation examples, there is no early stopping and no calibration.
     hyperparameters : Hyperparameters
@@ -184,7 +184,7 @@ class NetworkFitter:
         callbacks : sequence of keras.callbacks.Callback
         checkpoint : Checkpoint or None
         learn_validation : bool
-            Fit the n-grams again, to the validation examples too, once everything is decided on these.
+            Whether to refit the n-grams on training and validation examples once they are weighted.
         """
         history = Trainer(self.network, self.hyperparameters).fit(
             self.training,
@@ -220,12 +220,12 @@ class NetworkFitter:
         return Examples(Corpus.concatenate([corpus, held_out]), targets, weights)
 
     def _network_logits(self) -> npt.NDArray[np.float64]:
-        """Return the network's logits for the validation examples, up to a constant of each under a softmax."""
+        """Return the network's logits for the validation examples; under a softmax, up to a constant per document."""
         probabilities = classify(self.network, self.validation.corpus, max_words=self.plan.prediction_words)
         return to_logits(probabilities, self.multi_label)
 
     def _ngram_logits(self, evidence: Evidence) -> npt.NDArray[np.float32]:
-        """Return the logits of the n-grams for the validation examples [documents, classes]."""
+        """Return the logits [documents, classes] of the n-grams for the validation examples."""
         network, corpus = self.network.with_evidence(evidence), self.validation.corpus
         batches = prediction_batches(corpus, self.plan.prediction_words)
         return np.concatenate([network.evidence_logits(corpus.batch(batch)) for batch in batches])
@@ -243,12 +243,12 @@ class NetworkFitter:
 
 
 def check_shapes(config: dict[str, Any], hyperparameters: Hyperparameters, had_vectors: bool) -> None:
-    """Raise a ValueError if the hyper-parameters do not fit the weights of a network with this configuration."""
-    # Given word vectors may have made the embedding wider than `embedding_dim`.
+    """Raise a ValueError if hyper-parameters do not match the weights of a network with this configuration."""
+    # Pretrained word vectors may have more dimensions than `embedding_dim`.
     for name in SHAPES if had_vectors else (*SHAPES, "embedding_dim"):
-        given = getattr(hyperparameters, name)
-        if config[name] != given:
-            raise InvalidValueError(f"{name} must be {config[name]!r}, as in the fitted network, got {given!r}")
+        value = getattr(hyperparameters, name)
+        if config[name] != value:
+            raise InvalidValueError(f"{name} must be {config[name]!r}, as in the fitted network, got {value!r}")
 
 
 def _word_vectors(

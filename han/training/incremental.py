@@ -1,4 +1,4 @@
-"""Training on batches of documents as they come: `HANClassifier.partial_fit`."""
+"""Incremental training: `HANClassifier.partial_fit`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from han.training.trainer import Trainer
 
 
 class IncrementalFit:
-    """The calls of `HANClassifier.partial_fit`, between which the state of the optimizer is kept."""
+    """Keeps the state of the optimizer between calls of `HANClassifier.partial_fit`."""
 
     def __init__(self) -> None:
         self._trainer: Trainer | None = None
@@ -40,7 +40,7 @@ class IncrementalFit:
         sample_weight: Any,
         hyperparameters: Hyperparameters,
     ) -> FittedClassifier:
-        """Pass over labelled documents once, and return the updated classifier.
+        """Train one epoch on labelled documents, and return the updated classifier.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class IncrementalFit:
                 network = TrainingNetwork.of(network)
             network.embedding.trainable = hyperparameters.embedding_training != "freeze"
             trainer = Trainer(network, hyperparameters)
-        # Each call shuffles anew; the same calls with the same random state shuffle alike.
+        # The order differs from call to call, but is reproducible with a fixed random state.
         rng = np.random.default_rng([seed, len(fitted.history.get("loss", []))])
         results = trainer.update(examples, hyperparameters, plan, rng)
         self._trainer = trainer
@@ -133,7 +133,7 @@ def _check_hyperparameters(
 
 
 def _empty(untrained: UntrainedNetwork, labels: LabelEncoder) -> FittedClassifier:
-    """Return a classifier that has not seen a document."""
+    """Return a classifier before its first documents."""
     classes = len(labels.classes)
     return FittedClassifier(
         network=untrained.network,

@@ -1,8 +1,8 @@
-"""Training steps, of whole batches or in parts: the update of a whole batch in the memory of a part of it.
+"""Training steps on whole batches, or in parts to save memory (gradient accumulation).
 
-In parts, the words of the batch are projected once, and the gradient is accumulated over parts of its documents. If a
-single document is too long for that, its sentences are read in groups: first for their vectors alone and, once the
-gradient with respect to the vectors is known, again for the gradient of what is below them.
+In parts, the words of the batch are projected once, and the gradient is accumulated over groups of documents. The
+sentences of a document that is too long are processed in groups, twice: first to compute the sentence vectors and,
+once their gradient is known, again to backpropagate it.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ Work = Callable[[tf.Tensor, tf.Tensor, tuple[Any, ...]], tuple[Any, ...]]
 
 
 class TrainingNetwork(HierarchicalAttentionNetwork):
-    """The network while it is trained, with training steps that can be divided.
+    """A network whose training steps can be divided into parts.
 
-    The update in parts is that of the whole batch up to rounding. Dropout has the same distribution, but other random
-    numbers for sentence vectors and document vectors, and for recurrent kernels one mask for each part. Validation
-    keeps nothing for a gradient, and so runs the same compiled loops as prediction.
+    Up to rounding, a step in parts equals a step on the whole batch. Dropout has the same distribution, but draws
+    different random numbers for sentence and document vectors, and one mask for recurrent kernels per part. Validation
+    needs no gradient, so it runs the same compiled loops as prediction.
 
     Attributes
     ----------
     parts : Parts or None
-        How batches are divided; None for whole ones. See `divide`.
+        How batches are divided; None for whole batches. Set by `divide`.
     """
 
     parts: Parts | None = None
 
     @classmethod
     def of(cls, network: HierarchicalAttentionNetwork, **settings: Any) -> TrainingNetwork:
-        """Return a copy of a network to train; `settings` are arguments on which no weight depends."""
+        """Return a trainable copy of a network; `settings` replace arguments that do not affect the weights."""
         copy = cls(**{**network.get_config(), **settings})
         copy.build((None, None, None))
         copy.set_weights(network.get_weights())
         return copy
 
     def divide(self, parts: Parts | None) -> None:
-        """Set how batches are divided from now on."""
+        """Set how batches are divided."""
         if parts != self.parts:
             self.parts = parts
-            self.train_function = self.test_function = None  # Keras keeps what it has traced
+            self.train_function = self.test_function = None  # discards the traced functions
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
-        """Update the weights by a batch, as `keras.Model.train_step` does."""
+        """Update the weights with a batch, as `keras.Model.train_step` does."""
         if self.parts is None:
             logs: dict[str, tf.Tensor] = super().train_step(data)
             return logs
@@ -65,7 +65,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
             penalty = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
         batch = _Batch(self, self.parts, documents, rows, targets, weights, tables)
         loss, probabilities, table_gradients, gradients = batch.gradients()
-        # Sparse for the embedding, whose rows no part has touched.
+        # The gradient of the embedding stays sparse.
         through_tables = tape.gradient(
             [*tables, penalty], variables, output_gradients=[*table_gradients, tf.constant(1.0)]
         )
@@ -77,8 +77,8 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         return self._update_metrics(loss + penalty, data, probabilities)
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
-        """Evaluate a batch, as `keras.Model.test_step` does, reading sentences in groups if batches are divided so."""
-        # A callback may evaluate the network on blocks, and without weights.
+        """Evaluate a batch, as `keras.Model.test_step` does, with sentences in groups if these are divided."""
+        # Callbacks may evaluate the network on padded documents without weights.
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         documents = Documents(*inputs) if isinstance(inputs, tuple) else unpad(tf.cast(inputs, tf.int32))[0]
         distinct, index = tf.unique(documents.word_ids)
@@ -93,7 +93,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         return self._update_metrics(tf.add_n([loss, *self.losses]), (documents, targets, weights), probabilities)
 
     def _update_metrics(self, loss: tf.Tensor, data: tuple[Any, ...], probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Update the mean loss and the metrics by a batch, as Keras does, and return them."""
+        """Update the mean loss and the metrics with a batch, as Keras does, and return them."""
         inputs, targets, weights = data
         tracker = next(metric for metric in self.metrics if metric.name == "loss")
         tracker.update_state(loss, sample_weight=tf.shape(inputs[0])[0])
@@ -102,7 +102,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
 
 class _Batch(NamedTuple):
-    """A batch to process in parts; `rows` [words] are the rows of `tables` of its words."""
+    """A batch to process in parts; `rows` [words] index `tables`."""
 
     model: HierarchicalAttentionNetwork
     parts: Parts
@@ -115,10 +115,10 @@ class _Batch(NamedTuple):
     def gradients(self) -> tuple[tf.Tensor, tf.Tensor, Gradients, list[tf.Tensor | None]]:
         """Return the loss, the probabilities, and the gradients of the tables and of the trainable variables.
 
-        The gradient of the embedding, which is read through the tables, is None.
+        The gradient of the embedding is None, because it flows through the tables.
         """
         trainable = self.model.trainable_variables
-        # Without the embedding, whose gradient of zeros would be as large as itself.
+        # Without the embedding, which would get a dense gradient of zeros.
         own = [variable.value for variable in trainable if variable is not self.model.embedding.embeddings]
         inputs = [*self.tables, *own]
         sentences, words = _starts(self.documents.document_lengths), _starts(self.documents.sentence_lengths)
@@ -178,7 +178,7 @@ class _Batch(NamedTuple):
         part_loss: Callable[[tf.Tensor], tf.Tensor],
         inputs: Sequence[tf.Tensor],
     ) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
-        """Return what `_part` does, reading the sentences in groups, twice."""
+        """Return the same as `_part`, but process the sentences in groups, twice."""
         reset_dropout = self._dropout_resetter()
         vectors = _encode_in_groups(self.model, self.parts, part, self.tables, training=True, before=reset_dropout)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -198,9 +198,9 @@ class _Batch(NamedTuple):
         return loss, probabilities, _over_groups(self.parts, part, add_group, tuple(gradients))
 
     def _dropout_resetter(self) -> Callable[[], None]:
-        """Return a function that resets the random numbers of the word encoder's recurrent dropout to their state now.
+        """Return a function that resets the random state of the word encoder's recurrent dropout to the current one.
 
-        All groups, in both passes, then share one mask, as in a whole batch.
+        All groups then share one mask in both passes, as in a whole batch.
         """
         dropout = self.model.word_encoder.weight_dropout
         if not dropout.rate:
@@ -222,7 +222,7 @@ def _encode_in_groups(
     training: bool = False,
     before: Callable[[], None] = lambda: None,
 ) -> tf.Tensor:
-    """Return sentence vectors [sentences, 2 * units] without a gradient; call `before` for each group."""
+    """Return sentence vectors [sentences, 2 * units] without a gradient; `before` is called before each group."""
 
     def encode(start: tf.Tensor, end: tf.Tensor, done: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         before()
@@ -235,24 +235,24 @@ def _encode_in_groups(
 
 
 def _group(documents: Documents, start: tf.Tensor, end: tf.Tensor) -> Documents:
-    """Return some sentences; a sentence's vector does not depend on its document."""
+    """Return some sentences without documents, on which sentence vectors do not depend."""
     words = _starts(documents.sentence_lengths)
     rows = documents.word_ids[words[start] : words[end]]
     return Documents(rows, documents.sentence_lengths[start:end], documents.document_lengths[:0])
 
 
 def _over_groups(parts: Parts, documents: Documents, work: Work, initial: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
-    """Call `_over_parts` with the sentences of documents."""
+    """Call `_over_parts` for groups of sentences."""
     cost = tf.cast(_starts(documents.sentence_lengths), tf.int64) * parts.word_cost
     most = parts.most if parts.most_grouped is None else parts.most_grouped
     return _over_parts(cost, most, work, initial)
 
 
 def _over_parts(cost: tf.Tensor, most: int, work: Work, initial: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
-    """Call `work(start, end, results)` for parts of consecutive items, and return the last results.
+    """Call `work(start, end, results)` for parts of consecutive items, starting from `initial`; return the results.
 
-    A part costs at most `most`, or is a single item. `cost`, int64 [items + 1], is the cumulative cost of the items
-    before each, and of all. The first results are `initial`.
+    A part costs at most `most`, or is a single item. `cost`, int64 [items + 1], is the cumulative cost before each
+    item, followed by the total.
     """
     last = tf.size(cost) - 1
 
@@ -267,19 +267,19 @@ def _over_parts(cost: tf.Tensor, most: int, work: Work, initial: tuple[Any, ...]
         advance,
         (tf.constant(0), *initial),
         shape_invariants=(tf.TensorShape([]), *shapes),
-        parallel_iterations=1,  # more would have several parts in memory at once
+        parallel_iterations=1,  # otherwise several parts would be in memory at once
     )
     return results[1:]
 
 
 def _starts(lengths: tf.Tensor) -> tf.Tensor:
-    """Return the start of each of consecutive pieces, and the end, int32 [pieces + 1]."""
+    """Return the start of each piece, and the end of the last, int32 [pieces + 1]."""
     return tf.pad(tf.cumsum(lengths), [[1, 0]])
 
 
 def _gradient(
     tape: tf.GradientTape, result: tf.Tensor, inputs: Sequence[tf.Tensor], result_gradient: tf.Tensor | None = None
 ) -> Gradients:
-    """Return the gradient with respect to each input; zeros where the result does not depend on it."""
+    """Return the gradient with respect to each input, zeros if the result does not depend on it."""
     found: list[tf.Tensor] = tape.gradient(result, inputs, result_gradient, tf.UnconnectedGradients.ZERO)
     return tuple(map(tf.convert_to_tensor, found))

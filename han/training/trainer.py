@@ -1,4 +1,4 @@
-"""Fitting a network to encoded documents."""
+"""Training of a network on encoded documents."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from han.training.steps import TrainingNetwork
 
 History = dict[str, list[float]]
 
-# Which validation result decides on the best epoch, and whether the lowest or the highest value is best.
+# The validation result that each `monitor` compares, and whether its minimum or maximum is best.
 MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "macro_f1": ("val_macro_f1", "max")}
-# epochs="auto": with few documents, ten epochs have too few updates to learn from, and many classes need more: on the
-# development split of 20 Newsgroups, the validation loss is lowest after 3,600 steps.
+# epochs="auto": small data sets need more than ten epochs for enough updates, and many classes need more updates: on
+# the development split of 20 Newsgroups, the validation loss is lowest after 3,600 steps.
 MIN_STEPS, MIN_STEPS_PER_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
-# Training documents whose probabilities are checked for NaN where there is no validation loss.
+# Number of training documents whose probabilities are checked for NaN if there is no validation loss.
 CHECKED_DOCUMENTS = 64
-# With one of these callbacks, the schedule of the project is off.
+# These callbacks replace the default learning-rate schedule.
 RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 ADVICE = "try a lower learning_rate, a longer warmup, or clipnorm=1.0 or less"
 
 
 class Trainer:
-    """Trains a network with Adam: once to the end (`fit`), or a pass at a time (`update`).
+    """Trains a network with Adam, for all epochs (`fit`) or one epoch per call (`update`).
 
     Parameters
     ----------
     network : TrainingNetwork
-        Built; it is compiled here.
+        A built network; it is compiled here.
     hyperparameters : Hyperparameters
     """
 
@@ -76,21 +76,21 @@ class Trainer:
     ) -> History:
         """Train for the given number of epochs, stop early, and restore the best weights.
 
-        The first Ctrl-C ends the epoch. If training ends that way, or because the loss is no longer finite, a
-        `TrainingWarning` says so, provided that there are weights to keep.
+        The first Ctrl-C stops training. A `TrainingWarning` is issued if training is interrupted or, after the first
+        epoch, if the loss or the probabilities are no longer finite.
 
         Parameters
         ----------
         training, validation : Examples
-            Without validation examples, all epochs are run and the last weights kept.
+            Without validation examples, training runs for all epochs and keeps the last weights.
         hyperparameters : Hyperparameters
         plan : TrainingPlan
         rng : numpy.random.Generator
             Shuffles the documents.
         callbacks : sequence of keras.callbacks.Callback
-            Called in addition to the project's own.
+            Called in addition to the default callbacks.
         checkpoint : Checkpoint, optional
-            Where to store the training, and the state to resume it from.
+            Where to save checkpoints, with the state to resume from.
 
         Returns
         -------
@@ -112,17 +112,17 @@ class Trainer:
     def update(
         self, examples: Examples, hyperparameters: Hyperparameters, plan: TrainingPlan, rng: np.random.Generator
     ) -> History:
-        """Pass over the examples once at a constant learning rate; the state of the optimizer is kept between calls.
+        """Train one epoch at a constant learning rate; the state of the optimizer is kept between calls.
 
         Returns
         -------
         dict of lists
-            Loss and accuracy of the pass.
+            Loss and accuracy of the epoch.
 
         Raises
         ------
         DivergenceError
-            If the loss or the probabilities are not finite. The network is as it was before.
+            If the loss or the probabilities are not finite. The network is restored to its previous state.
         """
         self.optimizer.learning_rate = hyperparameters.learning_rate
         self.network.divide(plan.parts)
@@ -136,10 +136,10 @@ class Trainer:
                 history = self.network.fit(dataset, shuffle=False, verbose=0).history
             probabilities = _some_probabilities(self.network, examples.corpus, plan)()
             for name, values in (("loss", history["loss"]), ("probabilities", probabilities)):
-                odd = np.ravel(values)[~np.isfinite(np.ravel(values))]
-                if len(odd):
-                    raise DivergenceError(f"{name} became {odd[0]}: the network is as it was before; {ADVICE}")
-        except BaseException:  # undo what would be half a pass
+                invalid = np.ravel(values)[~np.isfinite(np.ravel(values))]
+                if len(invalid):
+                    raise DivergenceError(f"{name} became {invalid[0]}: the network is unchanged; {ADVICE}")
+        except BaseException:  # restore the weights of an incomplete or diverged epoch
             for variable, value in zip(variables, before, strict=True):
                 variable.assign(value)
             raise
@@ -177,7 +177,7 @@ class _Run:
             self.best = BestWeights(None, "min", patience, _some_probabilities(self.network, training.corpus, plan))
 
     def train(self, callbacks: Sequence[keras.callbacks.Callback]) -> History:
-        """Train until the last epoch, an early stop or an interrupt; return the results of all epochs."""
+        """Train until the last epoch, early stopping or an interrupt; return the results of all epochs."""
         called = self._callbacks(callbacks)
         history: History = {}
         if self.checkpoint is not None and self.checkpoint.state is not None and self.checkpoint.state["step"]:
@@ -189,7 +189,7 @@ class _Run:
         return history
 
     def _callbacks(self, others: Sequence[keras.callbacks.Callback]) -> list[keras.callbacks.Callback]:
-        """Return all callbacks, in order: averages before what reads them, then `others`, then the best weights."""
+        """Return all callbacks in order: averaging comes before `others` and `BestWeights`, which read the averages."""
         hyperparameters = self.hyperparameters
         scheduled_elsewhere = any(isinstance(callback, RATE_CALLBACKS) for callback in others)
         warmup = max(round(hyperparameters.warmup * self.steps), 1)
@@ -211,7 +211,7 @@ class _Run:
         return called
 
     def _fit(self, callbacks: list[keras.callbacks.Callback], last: int) -> History:
-        """Train until an epoch, resuming from the checkpoint; return the results of all epochs."""
+        """Train until epoch `last`, resuming from the checkpoint; return the results of all epochs."""
         first, history = 0, {}
         if self.checkpoint is not None and self.checkpoint.state is not None:
             state = self.checkpoint.state
@@ -236,13 +236,13 @@ class _Run:
 def _some_probabilities(
     network: HierarchicalAttentionNetwork, corpus: Corpus, plan: TrainingPlan
 ) -> Callable[[], npt.NDArray[np.float32]]:
-    """Return a function that returns the probabilities of the first documents."""
+    """Return a function that predicts the probabilities of the first documents."""
     some = corpus.take(np.arange(min(len(corpus), CHECKED_DOCUMENTS)))
     return lambda: classify(network, some, max_words=plan.prediction_words)
 
 
 def _report(best: BestWeights, epochs: int) -> None:
-    """Warn, or raise an error, if training ended early for another reason than patience."""
+    """Warn of an interrupt or a divergence; raise an error if there are no weights to keep."""
     kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
     if best.diverged:
         if not kept:
@@ -266,9 +266,9 @@ def _compile(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparame
         optimizer=optimizer,
         loss=Crossentropy(hyperparameters.label_smoothing, multi_label),
         weighted_metrics=metrics,
-        jit_compile=False,  # the recurrence is compiled; the shapes of the rest change with every batch
+        jit_compile=False,  # only the recurrence is compiled with XLA: other shapes change with every batch
     )
-    # If the optimizer and the metrics created their variables in the first step, it would be traced twice.
+    # The variables are created here, because creating them in the first step would trace it twice.
     optimizer.build(network.trainable_variables)
     targets = np.zeros((1, classes) if multi_label else 1, int)
     network.compute_metrics(None, targets, np.full((1, classes), 1 / classes), np.ones(1))
@@ -276,7 +276,7 @@ def _compile(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparame
 
 
 def _epochs(epochs: int | str, steps: int, classes: int) -> int:
-    """Return the number of epochs of `steps` steps each."""
+    """Return the number of epochs, each with `steps` steps."""
     if isinstance(epochs, str):
         needed = MIN_STEPS + MIN_STEPS_PER_CLASS * classes
         return min(max(-(-needed // steps), MIN_EPOCHS), MAX_EPOCHS)

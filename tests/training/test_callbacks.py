@@ -126,7 +126,7 @@ def test_a_pass_that_spoils_the_network_is_undone():
     before, history = weights(classifier), classifier.history_
     for learning_rate, batch_size, name in ((1e30, 40, "probabilities"), (1e30, 8, "loss")):
         classifier.set_params(learning_rate=learning_rate, batch_size=batch_size)
-        with pytest.raises(DivergenceError, match=rf"{name} became (nan|inf): the network is as it was"):
+        with pytest.raises(DivergenceError, match=rf"{name} became (nan|inf): the network is unchanged"):
             classifier.partial_fit(TEXTS, LABELS)
         assert classifier.history_ is history
         for weight, expected in zip(weights(classifier), before, strict=True):
