@@ -1,4 +1,4 @@
-"""A training that takes seconds, for tests that stop it, break it and go on with it."""
+"""A training run of a few seconds, for tests that interrupt and resume it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ TEXTS = [
     for n, (first, second) in enumerate([("A fine", "liked"), ("A dull", "left")] * 20)
 ]
 LABELS = ["good", "bad"] * 20
-# All that draws random numbers or remembers something from step to step.
+# Everything that draws random numbers or keeps a state between steps is switched on.
 SETTINGS = {
     "embedding_dim": 6, "units": 3, "batch_size": 8, "epochs": 4, "patience": None, "sentence_dropout": 0.3,
     "recurrent_dropout": 0.1, "embedding_training": "delay", "learning_rate": 0.01, "random_state": 3, "verbose": 0,
 }  # fmt: skip
-STEPS = 5  # of an epoch: 36 documents are trained on
+STEPS = 5  # per epoch, with 36 training documents
 
 
 class At(keras.callbacks.Callback):
-    """Calls a function at the end of a step, counted from 1 over all epochs that it sees."""
+    """Calls a function at the end of a step, counted from 1 over all epochs."""
 
     def __init__(self, step, function):
         super().__init__()

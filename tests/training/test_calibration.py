@@ -21,42 +21,42 @@ def soften(probabilities, temperature):
 
 
 @pytest.fixture
-def honest(rng):
-    """Probabilities, and classes drawn with exactly these."""
+def calibrated(rng):
+    """Probabilities, and classes drawn with them."""
     probabilities = rng.dirichlet([1, 1, 2], size=20_000)
     targets = np.array([rng.choice(3, p=row) for row in probabilities])
     return probabilities, targets
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
-def test_the_temperature_that_spoiled_honest_probabilities_is_found(honest, temperature):
-    probabilities, targets = honest
-    spoiled = soften(probabilities, 1 / temperature)
-    assert fit_temperature(spoiled, targets) == pytest.approx(temperature, rel=0.04)
+def test_temperature_is_recovered(calibrated, temperature):
+    probabilities, targets = calibrated
+    scaled = soften(probabilities, 1 / temperature)
+    assert fit_temperature(scaled, targets) == pytest.approx(temperature, rel=0.04)
 
 
-def test_the_temperature_has_the_least_log_loss(honest):
-    probabilities, targets = honest
-    spoiled = soften(probabilities, 0.5)[:500]
-    best = fit_temperature(spoiled, targets[:500])
-    losses = [log_loss(targets[:500], soften(spoiled, best * factor)) for factor in (0.97, 1.0, 1.03)]
+def test_temperature_minimises_the_log_loss(calibrated):
+    probabilities, targets = calibrated
+    scaled = soften(probabilities, 0.5)[:500]
+    best = fit_temperature(scaled, targets[:500])
+    losses = [log_loss(targets[:500], soften(scaled, best * factor)) for factor in (0.97, 1.0, 1.03)]
     assert losses[1] < min(losses[0], losses[2])
 
 
-def test_weights_count_as_repetitions(honest):
-    probabilities, targets = honest[0][:300], honest[1][:300]
+def test_sample_weights_equal_repetitions(calibrated):
+    probabilities, targets = calibrated[0][:300], calibrated[1][:300]
     weights = np.arange(300) % 3
     repeated = fit_temperature(np.repeat(probabilities, weights, axis=0), np.repeat(targets, weights))
     assert fit_temperature(probabilities, targets, weights) == pytest.approx(repeated, rel=1e-6)
 
 
-def test_certainty_that_is_never_wrong_stays_within_bounds():
+def test_temperature_stays_within_bounds():
     assert fit_temperature([[1.0, 0.0]] * 5, [0] * 5) >= 0.05
     assert fit_temperature([[1.0, 0.0]] * 5, [1] * 5) <= 20.0
 
 
-def test_reliability_against_a_plain_loop(honest):
-    probabilities, targets = soften(honest[0][:1000], 0.6), honest[1][:1000]
+def test_reliability_against_a_plain_loop(calibrated):
+    probabilities, targets = soften(calibrated[0][:1000], 0.6), calibrated[1][:1000]
     result = reliability(probabilities, targets, bins=10)
     error = 0.0
     for index in range(10):
@@ -72,13 +72,13 @@ def test_reliability_against_a_plain_loop(honest):
     assert result.error == pytest.approx(error)
 
 
-def test_honest_probabilities_have_a_small_error_and_spoiled_ones_have_not(honest):
-    probabilities, targets = honest
+def test_only_calibrated_probabilities_have_a_small_error(calibrated):
+    probabilities, targets = calibrated
     assert reliability(probabilities, targets).error < 0.015
     assert reliability(soften(probabilities, 0.3), targets).error > 0.1
 
 
-def test_the_mixture_is_the_best_of_a_grid_and_stays_at_a_half_each_of_few_documents(rng):
+def test_mixture_is_the_best_of_a_grid_and_close_to_the_prior_for_few_documents(rng):
     targets = rng.integers(0, 3, 400)
     first, second = (np.eye(3)[targets] * strength + rng.normal(0, 1, (400, 3)) for strength in (1.5, 0.5))
     weights = rng.uniform(0, 2, 400)
@@ -97,7 +97,7 @@ def test_the_mixture_is_the_best_of_a_grid_and_stays_at_a_half_each_of_few_docum
     np.testing.assert_allclose(fit_mixture(first[:2], second[:2], targets[:2]), 0.5, atol=0.1)
 
 
-def test_of_several_classes_at_once_each_has_a_logistic_loss(rng):
+def test_multi_label_calibration_minimises_the_sum_of_logistic_losses(rng):
     first, second = rng.normal(0, 2, (60, 3)), rng.normal(0, 2, (60, 3))
     targets = (rng.random((60, 3)) < 1 / (1 + np.exp(-first - 0.3 * second))).astype(int)
     weights = rng.random(60)
@@ -119,14 +119,14 @@ def test_of_several_classes_at_once_each_has_a_logistic_loss(rng):
         assert loss(sure / temperature) < loss(sure / (temperature * change))
 
 
-def test_logits_and_probabilities_undo_each_other(rng):
+def test_to_logits_inverts_to_probabilities(rng):
     logits = rng.normal(0, 3, (20, 4))
     np.testing.assert_allclose(to_logits(to_probabilities(logits, True), True), logits, atol=1e-6)
     back = to_logits(to_probabilities(logits))
     np.testing.assert_allclose(back - back[:, :1], logits - logits[:, :1], atol=1e-9)
 
 
-def test_thresholds_are_those_of_the_highest_f1(rng):
+def test_thresholds_maximise_f1(rng):
     targets = (rng.random((80, 3)) < [0.5, 0.2, 0.02]).astype(int)
     targets[:, 2] = 0
     targets[:2, 2] = 1
@@ -140,7 +140,7 @@ def test_thresholds_are_those_of_the_highest_f1(rng):
             for threshold in (found[column], *grid)
         ]
         assert scores[0] == pytest.approx(max(scores))
-    # Two documents are too few: theirs is the one that is best for all classes together.
+    # A class with two documents gets the threshold of all classes together.
     everything = np.repeat(weights, 3)
     together = [
         f1_score(targets.ravel(), probabilities.ravel() >= threshold, sample_weight=everything)

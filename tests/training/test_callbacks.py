@@ -18,7 +18,7 @@ def interrupt():
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_ctrl_c_ends_the_epoch_and_keeps_the_best_weights():
+def test_ctrl_c_stops_training_and_keeps_the_best_weights():
     with pytest.warns(TrainingWarning, match=r"Ctrl-C in epoch 3 of 4: training has stopped, the weights of epoch \d"):
         classifier = train(callbacks=[At(2 * STEPS + 2, interrupt)])
     assert len(classifier.history_["loss"]) == 3
@@ -26,7 +26,7 @@ def test_ctrl_c_ends_the_epoch_and_keeps_the_best_weights():
     classifier.predict(TEXTS)
 
 
-def test_an_epoch_that_ctrl_c_ended_is_gone_on_with_from_its_checkpoint(tmp_path):
+def test_training_resumes_after_ctrl_c(tmp_path):
     whole = train()
     with pytest.warns(TrainingWarning, match="Ctrl-C in epoch 2 of 4"):
         train(callbacks=[At(STEPS + 2, interrupt)], checkpoint_dir=tmp_path)
@@ -35,7 +35,7 @@ def test_an_epoch_that_ctrl_c_ended_is_gone_on_with_from_its_checkpoint(tmp_path
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_second_ctrl_c_is_an_error_and_changes_nothing():
+def test_a_second_ctrl_c_raises_and_leaves_the_classifier_unchanged():
     classifier = train(settings={"epochs": 1})
     before, history = weights(classifier), classifier.history_
     callbacks = [At(2, interrupt), At(2, interrupt)]
@@ -46,7 +46,7 @@ def test_a_second_ctrl_c_is_an_error_and_changes_nothing():
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_who_handles_ctrl_c_goes_on_doing_so():
+def test_other_handlers_of_ctrl_c_stay_in_place():
     best = BestWeights(None, "min", 1)
     seen = []
     previous = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
@@ -69,7 +69,7 @@ def test_who_handles_ctrl_c_goes_on_doing_so():
 
 
 class Poison(keras.callbacks.Callback):
-    """Makes a weight infinite at the end of an epoch, from 0."""
+    """Sets weights to NaN at the beginning of an epoch, counted from 0."""
 
     def __init__(self, epoch):
         super().__init__()
@@ -80,7 +80,7 @@ class Poison(keras.callbacks.Callback):
             self.model.classifier.bias.assign([np.nan, np.nan])
 
 
-def test_a_loss_that_is_no_number_ends_training_with_the_last_good_weights():
+def test_a_nan_loss_stops_training_and_keeps_the_last_finite_weights():
     expected = train(settings={"epochs": 2, "validation_fraction": 0.0, "warmup": 0.0, "averaging": 0.0})
     message = r"loss became nan in epoch 3: training has stopped, the weights of epoch 2 are kept; try a lower"
     with pytest.warns(TrainingWarning, match=message):
@@ -89,7 +89,7 @@ def test_a_loss_that_is_no_number_ends_training_with_the_last_good_weights():
     assert classifier.predict(TEXTS).tolist() == expected.predict(TEXTS).tolist()
 
 
-def test_a_loss_that_is_no_number_from_the_beginning_is_an_error():
+def test_a_nan_loss_in_the_first_epoch_is_an_error():
     classifier = train(settings={"epochs": 1})
     before = weights(classifier)
     with pytest.raises(DivergenceError, match=r"loss became nan in epoch 1; try a lower learning_rate"):
@@ -98,15 +98,15 @@ def test_a_loss_that_is_no_number_from_the_beginning_is_an_error():
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_learning_rate_that_is_too_high_in_a_real_training():
+def test_divergence_with_a_high_learning_rate():
     classifier = HANClassifier(**{**SETTINGS, "learning_rate": 1e30, "warmup": 0.0, "clipnorm": None, "averaging": 0.0})
     with pytest.raises(DivergenceError, match=r"loss became (nan|inf) in epoch 1"):
         classifier.fit(TEXTS, LABELS)
     assert not hasattr(classifier, "model_")
 
 
-def test_weights_of_which_the_loss_has_not_yet_told_are_not_kept():
-    """The last step of an epoch spoils what the losses of its steps, which come before it, have not."""
+def test_a_divergence_in_the_last_step_of_an_epoch_is_detected():
+    """The loss of a step is computed before its update, so it does not reveal the divergence."""
     settings = {"validation_fraction": 0.0, "averaging": 0.0}
 
     def poison():
@@ -121,7 +121,7 @@ def test_weights_of_which_the_loss_has_not_yet_told_are_not_kept():
         train(settings=one_step)
 
 
-def test_a_pass_that_spoils_the_network_is_undone():
+def test_partial_fit_restores_the_weights_after_a_divergence():
     classifier = HANClassifier(**{**SETTINGS, "validation_fraction": 0.0, "epochs": 1}).fit(TEXTS, LABELS)
     before, history = weights(classifier), classifier.history_
     for learning_rate, batch_size, name in ((1e30, 40, "probabilities"), (1e30, 8, "loss")):
@@ -134,7 +134,7 @@ def test_a_pass_that_spoils_the_network_is_undone():
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", 2), ("max", 0)])
-def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
+def test_early_stopping_restores_the_best_epoch(mode, best):
     values = [0.9, 0.5, 0.3, 0.4, 0.4, 0.1]
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     callback = BestWeights("val_loss", mode, 2)
@@ -153,7 +153,7 @@ def test_the_best_epoch_is_kept_and_patience_ends(mode, best):
 
 
 class Rates(keras.callbacks.Callback):
-    """Notes the learning rate of each step."""
+    """Records the learning rate of each step."""
 
     def __init__(self):
         super().__init__()
@@ -165,12 +165,12 @@ class Rates(keras.callbacks.Callback):
 
 def rates(*callbacks, **settings):
     """Return the learning rate of each step [epochs, steps], and the classifier."""
-    noted = Rates()
-    classifier = train(settings={"epochs": 3, **settings}, callbacks=[*callbacks, noted])
-    return np.reshape(noted.rates, (-1, STEPS)), classifier
+    recorder = Rates()
+    classifier = train(settings={"epochs": 3, **settings}, callbacks=[*callbacks, recorder])
+    return np.reshape(recorder.rates, (-1, STEPS)), classifier
 
 
-def test_the_learning_rate_is_that_of_cosine_decay_in_keras():
+def test_the_schedule_equals_cosine_decay_in_keras():
     found, _ = rates(warmup=0.6)
     schedule = keras.optimizers.schedules.CosineDecay(
         SETTINGS["learning_rate"] / 100, 3 * STEPS - 3, warmup_target=SETTINGS["learning_rate"], warmup_steps=3
@@ -178,7 +178,7 @@ def test_the_learning_rate_is_that_of_cosine_decay_in_keras():
     np.testing.assert_allclose(found.ravel(), [float(schedule(step)) for step in range(3 * STEPS)], rtol=1e-5)
 
 
-def test_a_scheduler_sets_the_rate_of_each_epoch():
+def test_a_scheduler_sets_the_learning_rate_of_each_epoch():
     found, classifier = rates(keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 / (1 + epoch)))
     np.testing.assert_allclose(found, [[0.01] * STEPS, [0.005] * STEPS, [0.01 / 3] * STEPS], rtol=1e-6)
     np.testing.assert_allclose(classifier.history_["learning_rate"], [0.01, 0.005, 0.01 / 3], rtol=1e-6)
@@ -186,7 +186,7 @@ def test_a_scheduler_sets_the_rate_of_each_epoch():
     np.testing.assert_allclose(found[:, -1], [0.01, 0.005, 0.0025], rtol=1e-6)
 
 
-def test_the_rate_is_reduced_on_a_plateau():
+def test_the_learning_rate_is_reduced_on_a_plateau():
     plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=1, min_delta=100.0, factor=0.1)
     found, _ = rates(plateau)
     np.testing.assert_allclose(found, [[0.01] * STEPS, [0.01] * STEPS, [0.001] * STEPS], rtol=1e-6)
@@ -215,7 +215,7 @@ def test_a_callback_of_ones_own_that_sets_the_rate_takes_over(assign):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """Asks the network about documents of its own, as blocks, with and without weights."""
+    """Evaluates the network on its own padded documents, with and without weights."""
 
     def on_epoch_end(self, epoch, logs=None):
         blocks, targets = np.array([[[2, 3, 0], [4, 0, 0]], [[5, 2, 2], [0, 0, 0]]]), np.array([0, 1])
@@ -234,7 +234,7 @@ def test_a_callback_may_evaluate_the_network():
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_what_keras_callbacks_write_can_be_read(tmp_path):
+def test_files_of_keras_callbacks_can_be_read(tmp_path):
     callbacks = [
         keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
         keras.callbacks.CSVLogger(tmp_path / "log.csv"),
@@ -243,7 +243,7 @@ def test_what_keras_callbacks_write_can_be_read(tmp_path):
     ]
     settings = {"monitor": "macro_f1", "label_smoothing": 0.1, "averaging": 0.0}
     classifier = train(settings=settings, callbacks=callbacks)
-    assert len(classifier.history_["loss"]) == 2  # the early stop
+    assert len(classifier.history_["loss"]) == 2  # stopped early
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert lines[0] == "epoch,accuracy,loss,macro_f1,val_accuracy,val_loss,val_macro_f1"
     loaded = keras.saving.load_model(tmp_path / "2.keras")
@@ -257,7 +257,7 @@ def test_what_keras_callbacks_write_can_be_read(tmp_path):
     ("name", "arguments", "instead"),
     [("SwapEMAWeights", {}, "averaging"), ("BackupAndRestore", {"backup_dir": "backup"}, "checkpoint_dir")],
 )
-def test_callbacks_that_cannot_work_are_refused_before_training(name, arguments, instead):
+def test_unsupported_callbacks_are_rejected(name, arguments, instead):
     callback = getattr(keras.callbacks, name)(**arguments)
     with pytest.raises(ValueError, match=f"must not contain {name}: use {instead}"):
         train(callbacks=[callback])

@@ -59,14 +59,14 @@ def assert_same(classifier, whole):
 @pytest.mark.parametrize(
     ("step", "every", "first_step"),
     [
-        (2, None, 1),  # before the end of the first epoch: there is nothing to go on with
+        (2, None, 1),  # no checkpoint before the end of the first epoch
         (8, None, STEPS + 1),
         (3 * STEPS + 1, None, 3 * STEPS + 1),
         (8, 2, STEPS + 2 + 1),
         (2 * STEPS, 3, STEPS + 3 + 1),
     ],
 )
-def test_a_training_that_was_cut_short_ends_at_the_same_weights(step, every, first_step, whole, tmp_path):
+def test_interrupted_training_resumes_with_identical_results(step, every, first_step, whole, tmp_path):
     where = {"checkpoint_dir": tmp_path / "checkpoint", "checkpoint_steps": every}
     with pytest.raises(PowerCutError):
         train(**where, callbacks=[At(step, cut_power)])
@@ -75,8 +75,8 @@ def test_a_training_that_was_cut_short_ends_at_the_same_weights(step, every, fir
     assert counted.steps == 4 * STEPS - (first_step - 1)
 
 
-def test_a_training_that_is_cut_short_again_and_again(whole, tmp_path):
-    for cut in (2, 4, 3, 6):  # steps after the last one that was stored
+def test_training_can_be_interrupted_repeatedly(whole, tmp_path):
+    for cut in (2, 4, 3, 6):  # steps after the last checkpoint
         with pytest.raises(PowerCutError):
             train(checkpoint_dir=tmp_path, checkpoint_steps=1, callbacks=[At(cut, cut_power)])
     state = json.loads((tmp_path / "checkpoint" / "state.json").read_text())
@@ -84,7 +84,7 @@ def test_a_training_that_is_cut_short_again_and_again(whole, tmp_path):
     assert_same(train(checkpoint_dir=tmp_path), whole)
 
 
-def test_a_training_that_has_ended_gives_its_network_again(whole, tmp_path):
+def test_a_finished_checkpoint_restores_the_network_without_training(whole, tmp_path):
     assert_same(train(checkpoint_dir=tmp_path), whole)
     assert has_ended(tmp_path)
     counted = Count()
@@ -92,7 +92,7 @@ def test_a_training_that_has_ended_gives_its_network_again(whole, tmp_path):
     assert counted.steps == 0
 
 
-def test_early_stopping_goes_on_counting(tmp_path):
+def test_patience_is_restored(tmp_path):
     settings = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "averaging": 0.0}
     whole = train(settings=settings)
     epochs = len(whole.history_["loss"])
@@ -102,7 +102,7 @@ def test_early_stopping_goes_on_counting(tmp_path):
     assert_same(train(settings=settings, checkpoint_dir=tmp_path), whole)
 
 
-def test_a_seed_that_was_drawn_is_gone_on_with(tmp_path):
+def test_a_random_seed_is_restored(tmp_path):
     settings = {"random_state": None}
     with pytest.raises(PowerCutError):
         train(settings=settings, checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
@@ -112,7 +112,7 @@ def test_a_seed_that_was_drawn_is_gone_on_with(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_warm_start_is_gone_on_with(tmp_path):
+def test_a_warm_start_is_resumed(tmp_path):
     def again(**arguments):
         classifier = HANClassifier(**SETTINGS, warm_start=True).fit(TEXTS, LABELS)
         return classifier.fit(TEXTS, LABELS, **arguments)
@@ -133,14 +133,14 @@ def test_a_warm_start_is_gone_on_with(tmp_path):
         ({"unlabelled": ["More."]}, "unlabelled differ"),
     ],
 )
-def test_another_training_is_refused(changes, message, tmp_path):
+def test_a_checkpoint_of_another_training_is_rejected(changes, message, tmp_path):
     Checkpoint.open(tmp_path, None, described(), 1).write({"epoch": 1, "ended": False})
     with pytest.raises(CheckpointError, match=message):
         train(checkpoint_dir=tmp_path, **changes)
 
 
 def described():
-    """Return how the small training is described, without training."""
+    """Return the description of the small training run, without training."""
 
     class Seen(Exception):  # noqa: N818
         pass
@@ -152,20 +152,20 @@ def described():
         raise Seen
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("han.classifier.Checkpoint.open", look)
+        patch.setattr("han.training.fit.Checkpoint.open", look)
         with pytest.raises(Seen):
             train(checkpoint_dir="anywhere")
     return seen
 
 
-def test_what_may_change_before_a_training_is_gone_on_with(whole, tmp_path):
+def test_some_parameters_may_change_before_training_is_resumed(whole, tmp_path):
     with pytest.raises(PowerCutError):
         train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
     assert_same(train(checkpoint_dir=tmp_path, checkpoint_steps=2, settings={"verbose": 1}), whole)
 
 
 @pytest.mark.parametrize("name", ["state.json", "arrays.npz", "manifest.json"])
-def test_a_damaged_checkpoint_is_refused(name, tmp_path):
+def test_a_damaged_checkpoint_is_rejected(name, tmp_path):
     Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": [np.ones(3)]})
     assert Checkpoint.open(tmp_path, None, {}, 2).seed == 1
     path = tmp_path / "checkpoint" / name
@@ -181,7 +181,7 @@ def test_a_damaged_checkpoint_is_refused(name, tmp_path):
 
 
 class Payload:
-    """Leaves a mark when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -191,7 +191,7 @@ class Payload:
 
 
 def sign(folder):
-    """Write a manifest that fits, as somebody who means harm would."""
+    """Write a matching manifest, as an attacker would."""
     (folder / "manifest.json").unlink()
     write_manifest(folder, FORMAT_VERSION)
 
@@ -208,7 +208,7 @@ def test_nothing_in_a_checkpoint_is_unpickled(tmp_path):
 
 
 @pytest.mark.parametrize("changed", [{"seed": None}, {"description": "units"}, {"variables": {"array": "array_9"}}])
-def test_a_state_that_fit_does_not_write_is_refused(changed, tmp_path):
+def test_an_invalid_state_is_rejected(changed, tmp_path):
     Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False, "variables": np.ones(3)})
     folder = tmp_path / "checkpoint"
     state = json.loads((folder / "state.json").read_text())
@@ -218,7 +218,7 @@ def test_a_state_that_fit_does_not_write_is_refused(changed, tmp_path):
         Checkpoint.open(tmp_path, None, {}, 1)
 
 
-def test_arrays_that_are_no_archive_are_refused(tmp_path):
+def test_invalid_arrays_are_rejected(tmp_path):
     Checkpoint.open(tmp_path, None, {}, 1).write({"epoch": 1, "ended": False})
     folder = tmp_path / "checkpoint"
     (folder / "arrays.npz").write_bytes(b"PK\x03\x04 and no more")
@@ -227,7 +227,7 @@ def test_arrays_that_are_no_archive_are_refused(tmp_path):
         Checkpoint.open(tmp_path, None, {}, 1)
 
 
-def test_arguments_are_checked_before_any_work(tmp_path):
+def test_arguments_are_checked_before_training(tmp_path):
     for arguments, error, message in (
         ({"checkpoint_dir": 3}, TypeError, "checkpoint_dir must be a path, got 3"),
         ({"checkpoint_steps": 3}, ValueError, "checkpoint_steps needs a checkpoint_dir"),
@@ -244,7 +244,7 @@ def test_arguments_are_checked_before_any_work(tmp_path):
         train(checkpoint_dir=tmp_path / "file")
 
 
-def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
+def test_removing_a_checkpoint_keeps_other_files(tmp_path):
     folder = tmp_path / "folder"
     assert not has_checkpoint(folder)
     remove_checkpoint(folder)
@@ -259,7 +259,7 @@ def test_a_checkpoint_is_removed_and_nothing_else(tmp_path):
         assert [path.name for path in folder.iterdir()] == others if others else not folder.exists()
 
 
-def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
+def test_temporary_folders_of_a_killed_process_are_removed_with_the_checkpoint(tmp_path):
     Checkpoint.open(tmp_path / "folder", None, {}, 1).write({"epoch": 0, "ended": False})
     code = (
         "import os, signal, sys; from pathlib import Path; from han.files.folders import replacing_folder\n"
@@ -273,7 +273,7 @@ def test_what_a_killed_process_left_goes_with_the_checkpoint(tmp_path):
 
 
 @needs_mounts
-def test_a_checkpoint_goes_from_a_volume_that_stays(tmp_path):
+def test_a_checkpoint_is_removed_from_a_mounted_volume(tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from han.training.checkpoint import Checkpoint, has_checkpoint, remove_checkpoint\n"
@@ -286,7 +286,7 @@ def test_a_checkpoint_goes_from_a_volume_that_stays(tmp_path):
     assert (run.returncode, run.stdout) == (0, "2\nFalse\n"), run.stderr
 
 
-def test_an_order_that_was_begun_is_ended():
+def test_the_order_of_an_epoch_is_resumed():
     corpus, _ = Corpus.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
     order = EpochOrder(corpus, 4, np.random.default_rng(5))
     expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
@@ -302,26 +302,26 @@ def test_an_order_that_was_begun_is_ended():
         assert order.skipped == 0
 
 
-def test_digests_tell_data_apart():
+def test_different_data_have_different_digests():
     data = [["a", "b"], ["ab"], ["a", ["b"]], [np.ones(2)], [np.ones(2, np.float32)], [np.ones((1, 2))], ["\ud800"], []]
     assert len({digest(part) for part in data}) == len(data)
     assert digest("a", "b") != digest("ab")
-    # What is stored with a checkpoint has to be found again by later versions.
+    # Stored in checkpoints, so it must not change between versions.
     assert digest("a", ["b"]) == "cd9a5124a5bf0cdc122014e32efdad67f9253f762ce417a1d82725e2cec65a6b"
 
 
-def test_functions_and_vectors_are_told_by_their_names():
-    told = describe(
+def test_functions_and_word_vectors_are_described_by_name():
+    described = describe(
         {
             "tokenizer": str.split,
-            "embeddings": {"a": [1.0]},  # of which there may be a million
+            "embeddings": {"a": [1.0]},  # may have a million words
             "class_weight": {"a": 2.0},
             "random_state": np.random.RandomState(1),
             "patience": None,
             "verbose": 1,
         }
     )
-    assert told == {
+    assert described == {
         "tokenizer": "str.split",
         "embeddings": "dict",
         "class_weight": "{'a': 2.0}",
@@ -334,7 +334,7 @@ def halving():
     return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
 
 
-def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_path):
+def test_a_learning_rate_set_by_a_callback_is_resumed_within_an_epoch(tmp_path):
     expected = train(callbacks=[halving()])
     with pytest.raises(PowerCutError):
         train(callbacks=[halving(), At(2 * STEPS + 4, cut_power)], checkpoint_dir=tmp_path, checkpoint_steps=2)
@@ -344,7 +344,7 @@ def test_a_rate_that_a_callback_set_is_resumed_in_the_middle_of_an_epoch(tmp_pat
 
 
 def test_a_checkpoint_of_format_1_is_resumed(whole, tmp_path):
-    # Written by the code of version 0.1.0 before the learning rate was a variable, in the middle of an epoch.
+    # Written within an epoch by version 0.1.0, in which the learning rate was not a variable.
     shutil.copytree(Path(__file__).parents[1] / "saved" / "checkpoint_1", tmp_path, dirs_exist_ok=True)
     count = Count()
     resumed = train(checkpoint_dir=tmp_path, callbacks=[count])
@@ -355,7 +355,7 @@ def test_a_checkpoint_of_format_1_is_resumed(whole, tmp_path):
         np.testing.assert_allclose(weight, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_checkpoint_of_a_later_format_is_refused(tmp_path):
+def test_a_checkpoint_of_a_later_format_is_rejected(tmp_path):
     with pytest.raises(PowerCutError):
         train(checkpoint_dir=tmp_path, callbacks=[At(STEPS + 1, cut_power)])
     write_manifest(tmp_path / "checkpoint", FORMAT_VERSION + 1)

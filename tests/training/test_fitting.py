@@ -1,4 +1,4 @@
-"""What `fit` does around the training: word vectors, weights of classes, temperature."""
+"""Word vectors, n-grams, class weights and calibration in `fit`."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ def rows(classifier):
     ]
 
 
-def test_held_word_vectors_are_those_given_centred_and_scaled():
+def test_frozen_word_vectors_are_centred_and_scaled():
     classifier = HANClassifier(**SMALL, embeddings=VECTORS, embedding_training="freeze").fit(TEXTS, LABELS)
     given = np.array([*VECTORS.values()])
     expected = given - given.mean(axis=0)
     found = rows(classifier)
     assert found.shape == (3, 3)
     np.testing.assert_allclose(found, expected * (found.std() / expected.std()), atol=1e-6)
-    # Of the 15 words and marks of the two documents, "film" comes twice, "fine" and "dull" once.
+    # Of the 15 tokens of the two documents, two are "film", one is "fine" and one "dull".
     assert classifier.embedding_coverage_ == pytest.approx(4 / 15)
 
 
-def test_word_vectors_are_tuned_unless_they_are_held():
-    tuned, delayed, held = (
+def test_word_vectors_are_tuned_unless_frozen():
+    tuned, delayed, frozen = (
         HANClassifier(**SMALL, embeddings=VECTORS, embedding_training=how).fit(TEXTS, LABELS)
         for how in ("tune", "delay", "freeze")
     )
-    assert rows(tuned).shape == (3, 8)  # the vectors and five columns at random
-    assert rows(held).shape == (3, 3)
+    assert rows(tuned).shape == (3, 8)  # the vectors and five random columns
+    assert rows(frozen).shape == (3, 3)
     start = rows(HANClassifier(**SMALL | {"learning_rate": 1e-9}, embeddings=VECTORS).fit(TEXTS, LABELS))
     assert 0 < np.abs(rows(delayed) - start).max() < np.abs(rows(tuned) - start).max()
 
 
-def test_a_linear_model_of_ngrams_stands_beside_the_network():
+def test_logits_of_the_network_and_the_ngrams_are_averaged():
     alone, both = (
         HANClassifier(**SMALL, validation_fraction=0, ngram_evidence=evidence).fit(TEXTS, LABELS)
         for evidence in (False, True)
@@ -54,12 +54,14 @@ def test_a_linear_model_of_ngrams_stands_beside_the_network():
     assert alone.model_.evidence is None
     network, together = (np.log(classifier.predict_proba(TEXTS)) for classifier in (alone, both))
     corpus = Corpus.encode(TEXTS, DocumentSplitter(), both.vocabulary_)
-    said = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
-    assert (np.sign(said) == np.where(np.array(LABELS) == "good", 1, -1)).all()
-    np.testing.assert_allclose(together[:, 1] - together[:, 0], (network[:, 1] - network[:, 0]) / 2 + said, atol=1e-5)
+    ngram_logits = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
+    assert (np.sign(ngram_logits) == np.where(np.array(LABELS) == "good", 1, -1)).all()
+    np.testing.assert_allclose(
+        together[:, 1] - together[:, 0], (network[:, 1] - network[:, 0]) / 2 + ngram_logits, atol=1e-5
+    )
 
 
-def test_held_out_documents_teach_the_linear_model_but_documents_given_to_validate_on_do_not(news):
+def test_ngrams_are_refitted_on_held_out_documents_but_not_on_validation_data(news):
     train, labels, test, test_labels = news
 
     def keys(classifier, texts):
@@ -71,11 +73,11 @@ def test_held_out_documents_teach_the_linear_model_but_documents_given_to_valida
     given = HANClassifier(**SMALL).fit(train, labels, validation_data=(test, test_labels))
     for classifier in (split, given):
         np.testing.assert_array_equal(classifier.model_.evidence.keys, keys(classifier, train))
-    # Which documents are held out is drawn from the seed; without them fewer n-grams are known.
+    # Fitted on fewer documents, the model has fewer n-grams.
     assert len(keys(split, train[: len(train) * 9 // 10])) < len(keys(split, train))
 
 
-def test_unlabelled_documents_give_words_and_vectors():
+def test_unlabelled_documents_add_words_and_vectors():
     classifier = HANClassifier(**SMALL, embeddings="word2vec")
     classifier.fit(TEXTS, LABELS, unlabelled=["A strange plot. A strange end."] * 3)
     assert "strange" in classifier.vocabulary_
@@ -85,14 +87,14 @@ def test_unlabelled_documents_give_words_and_vectors():
         classifier.fit(TEXTS, LABELS, unlabelled="A strange plot.")
 
 
-def test_missing_vectors_are_refused_before_any_work(monkeypatch):
-    monkeypatch.setattr("han.classifier.hold_out", lambda *_: pytest.fail("work was done"))
+def test_missing_word_vectors_are_an_error_before_training(monkeypatch):
+    monkeypatch.setattr("han.training.fit.hold_out", lambda *_: pytest.fail("training started"))
     with pytest.raises(FileNotFoundError, match=r"embeddings must be a file.*nowhere\.txt"):
         HANClassifier(**SMALL, embeddings="nowhere.txt").fit(TEXTS, LABELS)
 
 
 @pytest.mark.filterwarnings("ignore:.* documents have the same text as another one")
-def test_class_weight_is_sample_weight():
+def test_class_weights_equal_sample_weights():
     labels = ["good"] + ["bad", "good", "bad", "bad"] * 4 + ["bad"] * 3
     counts = {label: labels.count(label) for label in set(labels)}
     balanced = {label: len(labels) / (2 * count) for label, count in counts.items()}
@@ -105,9 +107,9 @@ def test_class_weight_is_sample_weight():
 
 
 @pytest.mark.parametrize("ngram_evidence", [False, True])
-def test_calibration_divides_the_logits_by_the_temperature_of_the_held_out_documents(news, ngram_evidence):
+def test_calibration_divides_the_logits_by_the_temperature(news, ngram_evidence):
     train, labels, test, test_labels = news
-    # Were all of them predicted right, there would be no best temperature.
+    # If all predictions were correct, the best temperature would be 0.
     test_labels = [test_labels[-1], *test_labels[1:-1], test_labels[0]]
     settings = SMALL | {"learning_rate": 0.02, "epochs": 6, "ngram_evidence": ngram_evidence}
     plain, calibrated = (
@@ -118,13 +120,13 @@ def test_calibration_divides_the_logits_by_the_temperature_of_the_held_out_docum
     before = plain.predict_proba(test).astype(np.float64)
     expected = fit_temperature(before, np.searchsorted(plain.classes_, test_labels))
     assert calibrated.temperature_ == pytest.approx(expected, rel=1e-3)
-    if not ngram_evidence:  # whose factors leave little for the temperature to do
+    if not ngram_evidence:  # the weights of the mixture already calibrate the probabilities
         assert abs(np.log(expected)) > 0.05
     raised = before ** (1 / expected)
     np.testing.assert_allclose(calibrated.predict_proba(test), raised / raised.sum(axis=1, keepdims=True), atol=1e-4)
 
 
-def test_equal_random_states_give_equal_networks_with_every_kind_of_noise():
+def test_results_are_reproducible_with_every_source_of_randomness():
     noisy = SMALL | {"recurrent_dropout": 0.2, "sentence_dropout": 0.3, "label_smoothing": 0.1, "averaging": 0.9}
     first, second = (HANClassifier(**noisy).fit(TEXTS, LABELS).predict_proba(TEXTS) for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -1,4 +1,4 @@
-"""The progress bar in a real terminal: a pseudo-terminal that a process writes to."""
+"""The progress bar in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import termios
 
 
-def test_a_terminal_shows_a_bar_with_loss_accuracy_and_time_left():
+def test_the_bar_shows_loss_accuracy_and_remaining_time():
     code = (
         "from han import HANClassifier; "
         "HANClassifier(embedding_dim=8, units=4, epochs=2, batch_size=2, validation_fraction=0, random_state=0)"
@@ -25,7 +25,7 @@ def test_a_terminal_shows_a_bar_with_loss_accuracy_and_time_left():
     while True:
         try:
             chunk = os.read(parent, 4096)
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # raised by Linux if the other end is closed
             break
         if not chunk:
             break

@@ -9,7 +9,7 @@ from han.text.corpus import Corpus
 from han.training.steps import TrainingNetwork
 
 VOCABULARY = 50
-# Documents at once, sentences at once; and all of them at once, which is the whole batch again.
+# Parts of documents, groups of sentences, and the whole batch as a single part.
 DOCUMENTS = Parts(word_cost=3, sentence_cost=2, most=150)
 GROUPS = Parts(word_cost=3, sentence_cost=2, most=9, most_grouped=30)
 ALL = Parts(word_cost=0, sentence_cost=0, most=1)
@@ -18,7 +18,7 @@ ALL_IN_GROUPS = Parts(word_cost=3, sentence_cost=0, most=1, most_grouped=30)
 
 @pytest.fixture(scope="module")
 def corpus():
-    """Twelve documents of up to 14 sentences, one of them without any; some words are in most of them."""
+    """Twelve documents of up to 14 sentences, one of them empty, with some frequent words."""
     rng = np.random.default_rng(4)
     counts = np.array([0, *rng.integers(1, 15, 11)])
     lengths = rng.integers(1, 9, counts.sum())
@@ -28,7 +28,7 @@ def corpus():
 
 
 def steps(corpus, parts, multi_label=False, count=2, **settings):
-    """Return the changes of the weights, and what was reported, by steps with all documents as the batch."""
+    """Return the model, the changes of its weights and the history after steps on a batch of all documents."""
     keras.utils.set_random_seed(0)
     model = TrainingNetwork(
         VOCABULARY, 3, embedding_dim=6, units=4, seed=1, multi_label=multi_label, **{"l2": 1e-2, **settings}
@@ -40,7 +40,7 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     if multi_label:
         targets = np.eye(3, dtype=np.float32)[targets]
         loss, metric = keras.losses.BinaryCrossentropy(), keras.metrics.BinaryAccuracy("accuracy")
-    # Without Adam, which would hide the scale of the gradient.
+    # SGD rather than Adam, which would hide the scale of the gradient.
     model.compile(keras.optimizers.SGD(0.5), loss=loss, weighted_metrics=[metric])
     weights = rng.uniform(0, 2, len(corpus)).astype(np.float32)
     batch = tuple(corpus.batch(np.arange(len(corpus)))), targets, weights
@@ -52,7 +52,7 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
             tf.TensorSpec([None], tf.float32),
         ),
     )
-    # Larger than they come: or hardly any of it would reach the attention over words.
+    # With the small initial weights, the gradient of the attention over words would be tiny.
     model.set_weights([4 * weight for weight in model.get_weights()])
     before = [np.array(variable) for variable in model.trainable_variables]
     model.divide(parts)
@@ -67,18 +67,18 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     [{}, {"cell": "gru", "residual": True}, {"pooling": "max"}, {"pooling": "mean", "multi_label": True}],
     ids=str,
 )
-def test_the_update_is_that_of_the_whole_batch(corpus, parts, settings):
+def test_a_step_in_parts_equals_a_step_on_the_whole_batch(corpus, parts, settings):
     _, expected, expected_history = steps(corpus, None, **settings)
     model, changes, history = steps(corpus, parts, **settings)
     for variable, change, other in zip(model.trainable_variables, changes, expected, strict=True):
         largest = np.abs(other).max()
-        assert largest > 1e-4, f"{variable.path} has not moved"
+        assert largest > 1e-4, f"{variable.path} has not changed"
         np.testing.assert_allclose(change, other, atol=2e-3 * largest, err_msg=variable.path)
     for name, values in expected_history.items():
         assert history[name] == pytest.approx(values, rel=1e-5)
 
 
-def test_groups_of_sentences_have_the_masks_of_the_whole_batch(corpus):
+def test_groups_of_sentences_share_the_dropout_masks_of_the_whole_batch(corpus):
     dropout = {"dropout": 0.5, "embedding_dropout": 0.5, "word_dropout": 0.3, "recurrent_dropout": 0.5}
     model, changes, _ = steps(corpus, ALL_IN_GROUPS, count=1, **dropout)
     _, expected, _ = steps(corpus, ALL, count=1, **dropout)
@@ -89,7 +89,7 @@ def test_groups_of_sentences_have_the_masks_of_the_whole_batch(corpus):
 
 
 @pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
-def test_evaluation_is_that_of_the_whole_batch(corpus, parts):
+def test_evaluation_in_parts_equals_that_of_the_whole_batch(corpus, parts):
     model = TrainingNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
     model.build((None, None, None))
     metric = keras.metrics.SparseCategoricalAccuracy("accuracy")

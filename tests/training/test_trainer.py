@@ -30,7 +30,7 @@ def documents():
 
 
 class Recorder(keras.callbacks.Callback):
-    """Remembers the weights after each step, and what was validated and seen at the end of each epoch."""
+    """Records the weights after each step, at validation and at the end of each epoch."""
 
     def on_train_begin(self, logs=None):
         self.steps, self.validated, self.at_end = [self._weights()], [], []
@@ -85,10 +85,10 @@ def test_macro_f1_against_scikit_learn(rng):
 
 
 @pytest.mark.parametrize("held_out", [True, False])
-def test_averages_are_validated_and_kept_while_training_goes_on_from_the_weights(documents, held_out):
+def test_averages_are_used_for_validation_and_kept_but_not_trained_from(documents, held_out):
     _, before, _ = run(documents, held_out)
     model, recorder, _ = run(documents, held_out, averaging=0.9)
-    # The steps are the same as without averaging: the averages come and go between epochs.
+    # Averaging does not change the steps, because the averages are swapped in between epochs only.
     np.testing.assert_allclose(np.concatenate([w.ravel() for w in recorder.steps[-1]]),
                                np.concatenate([w.ravel() for w in before.steps[-1]]), atol=1e-6)  # fmt: skip
     steps_per_epoch = (len(recorder.steps) - 1) // 3
@@ -108,7 +108,7 @@ def test_averages_are_validated_and_kept_while_training_goes_on_from_the_weights
             np.testing.assert_allclose(weight, average, atol=1e-6)
 
 
-def test_a_delayed_embedding_stands_still_for_its_steps_only(documents):
+def test_a_delayed_embedding_is_frozen_for_the_first_epoch_only(documents):
     _, recorder, _ = run(documents, embedding_training="delay")
     steps = (len(recorder.steps) - 1) // 3
     tables = [weights[0] for weights in recorder.steps]
@@ -121,11 +121,11 @@ def test_a_delayed_embedding_stands_still_for_its_steps_only(documents):
 
 def test_the_number_of_epochs(documents):
     assert len(run(documents, epochs=2)[2]["loss"]) == 2
-    assert len(run(documents, epochs="auto")[2]["loss"]) == 40  # 5 steps an epoch are few
+    assert len(run(documents, epochs="auto")[2]["loss"]) == 40  # the maximum, with 5 steps per epoch
 
 
 @pytest.mark.parametrize("monitor", ["accuracy", "macro_f1"])
-def test_what_is_monitored_decides_which_weights_are_kept(documents, monitor):
+def test_the_weights_of_the_best_monitored_result_are_kept(documents, monitor):
     model, recorder, history = run(documents, monitor=monitor, epochs=6, learning_rate=0.003)
     best = int(np.argmax(history[f"val_{monitor}"]))
     for weight, kept in zip(model.trainable_variables, recorder.at_end[best], strict=True):
@@ -133,14 +133,14 @@ def test_what_is_monitored_decides_which_weights_are_kept(documents, monitor):
 
 
 def test_clipping_bounds_the_first_step(documents):
-    # Adam's first step does not depend on the gradient's scale, so the norm shows in the second moments only.
+    # Adam's first step does not depend on the scale of the gradient, but its second moments do.
     model, _, _ = run(documents, epochs=1, clipnorm=1e-6)
     moments = [np.array(v) for v in model.optimizer.variables if "velocity" in v.path]
     assert sum(moment.sum() for moment in moments) <= 5 * (1e-6) ** 2 * 1.01
 
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.2])
-def test_the_loss_of_several_classes_is_the_sum_of_theirs(rng, label_smoothing):
+def test_the_multi_label_loss_is_the_sum_of_binary_losses(rng, label_smoothing):
     targets, probabilities = rng.integers(0, 2, (6, 4)).astype(np.float32), rng.uniform(0.05, 0.95, (6, 4))
     smooth = targets * (1 - label_smoothing) + label_smoothing / 2
     expected = -(smooth * np.log(probabilities) + (1 - smooth) * np.log(1 - probabilities)).sum(axis=1)
@@ -148,7 +148,7 @@ def test_the_loss_of_several_classes_is_the_sum_of_theirs(rng, label_smoothing):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-def test_macro_f1_of_several_classes_is_scikit_learns(rng):
+def test_multi_label_macro_f1_against_scikit_learn(rng):
     targets, probabilities = rng.integers(0, 2, (30, 4)), rng.random((30, 4))
     metric = MacroF1(4, multi_label=True)
     metric.update_state(targets.astype(np.float32), probabilities.astype(np.float32))
@@ -156,7 +156,7 @@ def test_macro_f1_of_several_classes_is_scikit_learns(rng):
 
 
 @pytest.mark.parametrize("parts", [Parts(1, 1, 25), Parts(1, 1, 6, most_grouped=4)], ids=["documents", "sentences"])
-def test_training_in_parts_ends_at_the_same_weights(documents, parts):
+def test_training_in_parts_gives_the_same_weights(documents, parts):
     plain, _, expected = run(documents, epochs=1, averaging=0.9)
     model, recorder, history = run(documents, epochs=1, averaging=0.9, plan=TrainingPlan(parts, validation_words=20))
     for weight, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
