@@ -22,7 +22,7 @@ TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
 LABELS = ["good", "bad"] * 10
 
 
-def test_learns_real_documents(fitted, news):
+def test_real_documents_are_classified(fitted, news):
     _, _, texts, labels = news
     assert fitted.score(texts, labels) > 0.9
     assert fitted.classes_.tolist() == ["business", "sports"]
@@ -44,7 +44,7 @@ def test_predictions_are_the_most_probable_classes(fitted, news):
     np.testing.assert_allclose(fitted.predict_proba(pd.Series(texts, dtype="string")), probabilities, atol=1e-6)
 
 
-def test_a_document_does_not_depend_on_its_company(fitted, news):
+def test_predictions_do_not_depend_on_other_documents(fitted, news):
     documents = {
         "real": news[2][0],
         "ten times longer": "\n".join(news[2][:10]),
@@ -70,7 +70,7 @@ def test_equal_random_states_give_equal_predictions():
     assert not np.array_equal(first, other)
 
 
-def test_random_state_leaves_the_global_generators_alone():
+def test_random_state_does_not_affect_global_generators():
     np.random.seed(5)  # noqa: NPY002
     expected = np.random.rand()  # noqa: NPY002
     np.random.seed(5)  # noqa: NPY002
@@ -81,7 +81,7 @@ def test_random_state_leaves_the_global_generators_alone():
 @pytest.mark.parametrize(
     ("labels", "kind"), [([7, 3], int), ([True, False], bool), (np.array(["b", "a"], object), str)]
 )
-def test_predictions_are_labels_as_they_were_given(labels, kind):
+def test_predictions_have_the_type_of_the_labels(labels, kind):
     y = np.array([*labels] * 10, dtype=getattr(labels, "dtype", None))
     classifier = HANClassifier(**SMALL).fit(TEXTS, y)
     assert classifier.classes_.tolist() == sorted(set(y.tolist()))
@@ -90,7 +90,7 @@ def test_predictions_are_labels_as_they_were_given(labels, kind):
     assert type(predicted.tolist()[0]) is kind
 
 
-def test_sample_weight_of_zero_is_absence():
+def test_documents_of_weight_zero_are_ignored():
     settings = {**SMALL, "epochs": 30, "learning_rate": 0.02, "dropout": 0.0, "patience": None}
     weights = np.tile([1.0, 0.0], 10)
     classifier = HANClassifier(**settings).fit(TEXTS, LABELS, sample_weight=weights)
@@ -98,10 +98,10 @@ def test_sample_weight_of_zero_is_absence():
     assert set(HANClassifier(**settings).fit(TEXTS, LABELS).predict(TEXTS)) == {"good", "bad"}
 
 
-def test_validation_data_is_used_for_early_stopping_and_not_for_learning():
-    # The losses are those of the network alone.
+def test_validation_data_is_used_for_early_stopping_only():
+    # Without n-grams, because the losses are those of the network alone.
     settings = {**SMALL, "epochs": 40, "patience": 1, "learning_rate": 0.02, "l2": 0.0, "ngram_evidence": False}
-    held_out = (TEXTS[:4], ["bad", "good"] * 2)  # labels the wrong way round: the more is learned, the worse
+    held_out = (TEXTS[:4], ["bad", "good"] * 2)  # swapped labels, so the validation loss rises
     classifier = HANClassifier(**settings).fit(TEXTS, LABELS, validation_data=held_out)
     losses = classifier.history_["val_loss"]
     assert len(losses) < 40
@@ -112,7 +112,7 @@ def test_validation_data_is_used_for_early_stopping_and_not_for_learning():
     assert -np.log(probabilities[range(4), truth]).mean() == pytest.approx(losses[best], rel=1e-4)
 
 
-def test_vocabulary_is_that_of_the_training_documents_alone():
+def test_vocabulary_excludes_validation_documents():
     classifier = HANClassifier(**SMALL).fit(TEXTS, LABELS, validation_data=(["Surprise surprise."], ["good"]))
     assert "film" in classifier.vocabulary_
     assert "surprise" not in classifier.vocabulary_
@@ -131,14 +131,14 @@ def test_every_kind_of_network_learns(cell, pooling):
     assert classifier.score(TEXTS, LABELS) == 1.0
 
 
-def test_numpy_numbers_are_numbers(tmp_path):
+def test_parameters_may_be_numpy_numbers(tmp_path):
     settings = {**SMALL, "units": np.int64(4), "epochs": np.int32(1), "dropout": np.float32(0.1)}
     classifier = HANClassifier(**settings).fit(TEXTS, LABELS)
     classifier.save(tmp_path / "model")
     assert HANClassifier.load(tmp_path / "model").units == 4
 
 
-def test_own_splitter_and_tokenizer():
+def test_custom_splitter_and_tokenizer():
     classifier = HANClassifier(**SMALL, sentence_splitter=lambda text: text.split("\n"), tokenizer=str.split)
     classifier.fit([text.replace(". ", ".\n") for text in TEXTS], LABELS)
     assert "film." in classifier.vocabulary_
@@ -148,15 +148,15 @@ TOPICS = [["film"], ["film", "music"], ["music"], []]
 SEVERAL = ["A fine film. I liked it.", "A film with songs. A band plays.", "The band plays songs.", "It rained."] * 8
 
 
-@pytest.mark.parametrize("form", ["lists", "matrix"])
-def test_documents_of_several_classes(form, tmp_path):
+@pytest.mark.parametrize("label_format", ["lists", "matrix"])
+def test_multi_label_classification(label_format, tmp_path):
     matrix = np.array([[1, 0], [1, 1], [0, 1], [0, 0]] * 8)
-    y = TOPICS * 8 if form == "lists" else matrix
+    y = TOPICS * 8 if label_format == "lists" else matrix
     settings = SMALL | {"epochs": 25, "learning_rate": 0.02, "calibrate": True, "tune_thresholds": True}
     classifier = HANClassifier(**settings).fit(SEVERAL, y)
-    assert classifier.classes_.tolist() == (["film", "music"] if form == "lists" else [0, 1])
+    assert classifier.classes_.tolist() == (["film", "music"] if label_format == "lists" else [0, 1])
     predicted = classifier.predict(SEVERAL)
-    assert predicted == y if form == "lists" else (predicted == y).all()
+    assert predicted == y if label_format == "lists" else (predicted == y).all()
     assert classifier.score(SEVERAL, y) == 1.0
     probabilities = classifier.predict_proba(SEVERAL[:4])
     assert probabilities.shape == (4, 2)
@@ -173,13 +173,13 @@ def test_documents_of_several_classes(form, tmp_path):
     assert type(loaded.predict(SEVERAL)) is type(y)
 
 
-def test_documents_with_several_classes_have_the_mean_of_their_weights():
+def test_multi_label_class_weights_are_averaged():
     weighted = HANClassifier(**SMALL, class_weight={"music": 5}).fit(SEVERAL, TOPICS * 8)
     by_hand = HANClassifier(**SMALL).fit(SEVERAL, TOPICS * 8, sample_weight=[1, 3, 5, 1] * 8)
     np.testing.assert_array_equal(weighted.predict_proba(SEVERAL[:4]), by_hand.predict_proba(SEVERAL[:4]))
 
 
-# A sentence of each side, written for the test; enough of them to learn from by heart.
+# A positive and a negative review in each language, written for this test.
 FILMS = {
     "de": ("Ein schöner Film, z. B. am Ende. Ich mochte ihn.", "Ein öder Film. Ich schlief z. B. ein."),
     "fr": ("Un beau film. Je l’ai aimé.", "Un film ennuyeux. J’ai dormi."),
@@ -191,7 +191,7 @@ FILMS = {
 
 
 @pytest.mark.parametrize("language", FILMS)
-def test_documents_of_other_languages_are_learned_and_explained(language, tmp_path):
+def test_other_languages(language, tmp_path):
     X = [*FILMS[language]] * 10
     classifier = HANClassifier(**SMALL | {"epochs": 15, "learning_rate": 0.02}, language=language).fit(X, LABELS)
     assert classifier.score(X, LABELS) == 1.0
@@ -204,7 +204,7 @@ def test_documents_of_other_languages_are_learned_and_explained(language, tmp_pa
     np.testing.assert_array_equal(loaded.predict_proba(X[:2]), classifier.predict_proba(X[:2]))
 
 
-def test_split_documents_are_what_their_text_is():
+def test_split_documents_equal_their_text():
     sentences = [[sentence.strip() for sentence in split_sentences(text)] for text in TEXTS]
     words = [DocumentSplitter()(text) for text in TEXTS]
     expected = HANClassifier(**SMALL).fit(TEXTS, LABELS)
@@ -220,7 +220,7 @@ def test_split_documents_are_what_their_text_is():
     assert Explanation.from_json(given.to_json()).text == given.text
 
 
-def test_documents_over_the_cap_are_cut_with_one_warning():
+def test_long_documents_are_truncated_with_one_warning():
     classifier = HANClassifier(**SMALL, max_sentences=1)
     with pytest.warns(UserWarning, match="20 of 20 documents have more than max_sentences=1") as caught:
         classifier.fit(TEXTS, LABELS)
@@ -260,7 +260,7 @@ def test_documents_over_the_cap_are_cut_with_one_warning():
         ({"random_state": -1}, "random_state must be an int .*, got -1"),
     ],
 )
-def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
+def test_fit_rejects_invalid_hyper_parameters(parameters, message):
     classifier = HANClassifier(**{**SMALL, **parameters})
     with pytest.raises(ValueError, match=message):
         classifier.fit(TEXTS, LABELS)
@@ -281,7 +281,7 @@ def test_bad_hyper_parameters_are_refused_by_fit(parameters, message):
         ((TEXTS, LABELS, None, (["a"], ["new"])), ValueError, r"validation_data\[1\] must contain .* got \['new'\]"),
     ],
 )
-def test_a_refused_fit_leaves_the_fitted_state_alone(arguments, error, message, fitted):
+def test_a_failed_fit_leaves_the_classifier_unchanged(arguments, error, message, fitted):
     before = fitted.predict_proba(TEXTS)
     state = dict(vars(fitted))
     with pytest.raises(error, match=message):
@@ -290,13 +290,13 @@ def test_a_refused_fit_leaves_the_fitted_state_alone(arguments, error, message, 
     np.testing.assert_array_equal(fitted.predict_proba(TEXTS), before)
 
 
-def test_a_hyper_parameter_changed_for_the_worse_is_refused_by_predict():
+def test_predict_rejects_invalid_hyper_parameters():
     classifier = HANClassifier(**SMALL).fit(TEXTS, LABELS).set_params(max_words=0)
     with pytest.raises(ValueError, match="max_words must be an int of at least 1, got 0"):
         classifier.predict(TEXTS)
 
 
-def test_before_fit_nothing_is_predicted_or_saved(tmp_path):
+def test_an_unfitted_classifier_neither_predicts_nor_saves(tmp_path):
     for call in (
         lambda: HANClassifier().predict(TEXTS),
         lambda: HANClassifier().predict_proba(TEXTS),
@@ -307,7 +307,7 @@ def test_before_fit_nothing_is_predicted_or_saved(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_constructor_only_stores_and_clones():
+def test_constructor_only_stores_parameters():
     classifier = HANClassifier(units=-3, cell="nonsense")
     assert clone(classifier).get_params() == classifier.get_params()
     assert set(vars(classifier)) == set(classifier.get_params())
@@ -352,27 +352,27 @@ def test_verbose_1_shows_loss_and_accuracy_of_each_epoch(capfd):
     assert all(name in lines[0] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
 
 
-def test_threads_get_the_answers_that_one_would(fitted, news):
-    # Nothing is traced yet in the copy: all threads come first together.
-    asked, texts = copy.deepcopy(fitted), [*news[2][:8], ""]
+def test_threads_get_the_same_results_as_one_thread(fitted, news):
+    # Nothing is traced in a copy, so all threads trace at the same time.
+    copied, texts = copy.deepcopy(fitted), [*news[2][:8], ""]
     parts = [texts[start : start + 3] for start in range(7)] + [texts]
     methods = ["attention", "gradient_x_input", "integrated_gradients", "occlusion"] * 2
-    together = threading.Barrier(len(parts))
+    barrier = threading.Barrier(len(parts))
 
-    def ask(part, method):
-        together.wait()
-        first = asked.predict_proba(part)
-        return first, asked.explain(part, method=method, n_steps=4), asked.predict(part), asked.predict_proba(part)
+    def call(part, method):
+        barrier.wait()
+        first = copied.predict_proba(part)
+        return first, copied.explain(part, method=method, n_steps=4), copied.predict(part), copied.predict_proba(part)
 
     with ThreadPoolExecutor(len(parts)) as executor:
-        answers = list(executor.map(ask, parts, methods))
-    for part, method, (first, explanations, labels, second) in zip(parts, methods, answers, strict=True):
-        expected = asked.predict_proba(part)
+        results = list(executor.map(call, parts, methods))
+    for part, method, (first, explanations, labels, second) in zip(parts, methods, results, strict=True):
+        expected = copied.predict_proba(part)
         np.testing.assert_allclose(first, expected, atol=1e-6)
         np.testing.assert_allclose(second, expected, atol=1e-6)
         np.testing.assert_allclose(fitted.predict_proba(part), expected, atol=1e-6)
-        assert labels.tolist() == asked.predict(part).tolist()
-        for got, wanted in zip(explanations, asked.explain(part, method=method, n_steps=4), strict=True):
-            np.testing.assert_allclose(got.word_scores, wanted.word_scores, atol=1e-6)
-            np.testing.assert_allclose(got.sentence_scores, wanted.sentence_scores, atol=1e-6)
-            np.testing.assert_allclose(got.probabilities, wanted.probabilities, atol=1e-6)
+        assert labels.tolist() == copied.predict(part).tolist()
+        for found, explanation in zip(explanations, copied.explain(part, method=method, n_steps=4), strict=True):
+            np.testing.assert_allclose(found.word_scores, explanation.word_scores, atol=1e-6)
+            np.testing.assert_allclose(found.sentence_scores, explanation.sentence_scores, atol=1e-6)
+            np.testing.assert_allclose(found.probabilities, explanation.probabilities, atol=1e-6)

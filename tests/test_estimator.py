@@ -1,4 +1,4 @@
-"""scikit-learn's contract: its own checks, and what its users do with a classifier."""
+"""scikit-learn's estimator checks, and the use of the classifier with its tools."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ QUICK = {
 NO_DROPOUT = {"dropout": 0.0, "embedding_dropout": 0.0, "word_dropout": 0.0}
 
 
-class Spelled(HANClassifier):
-    """Reads numbers: a row is a document, a column a sentence that says how large its number is.
+class NumericClassifier(HANClassifier):
+    """Converts rows of numbers to documents: each column becomes a sentence that encodes the size of its number.
 
-    scikit-learn checks only the copying of classifiers whose input is text. This gives its other checks something to
-    check: labels, weights, parameters, attributes, pickling, errors.
+    For classifiers of text, scikit-learn runs few of its checks. This class lets it run those of labels, weights,
+    parameters, attributes, pickling and errors.
     """
 
     def __sklearn_tags__(self):
@@ -72,21 +72,21 @@ class Spelled(HANClassifier):
     def fit(self, X, y=None, sample_weight=None):
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None")
-        return super().fit(self._spell(X, reset=True), y, sample_weight)
+        return super().fit(self._documents(X, reset=True), y, sample_weight)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         first = not hasattr(self, "model_")
         classes = np.unique(y) if classes is None and first else classes
-        return super().partial_fit(self._spell(X, reset=first), y, classes, sample_weight)
+        return super().partial_fit(self._documents(X, reset=first), y, classes, sample_weight)
 
     def predict_proba(self, X):
         check_is_fitted(self)
-        return super().predict_proba(self._spell(X))
+        return super().predict_proba(self._documents(X))
 
     def score(self, X, y, sample_weight=None):
-        return super().score(self._spell(X), y, sample_weight)
+        return super().score(self._documents(X), y, sample_weight)
 
-    def _spell(self, X, reset=False):
+    def _documents(self, X, reset=False):
         if isinstance(X, Documents):
             return X
         return Documents(
@@ -97,29 +97,29 @@ class Spelled(HANClassifier):
 
 
 class Documents(list):
-    """Documents that have been spelled."""
+    """Documents made from numbers."""
 
 
 def expected_failures(estimator):
-    if not isinstance(estimator, Spelled):
+    if not isinstance(estimator, NumericClassifier):
         return {}
     return {
-        "check_sample_weight_equivalence_on_dense_data": "a weight of two is one step of stochastic gradient descent, "
-        "two documents are more steps, or other batches",
+        "check_sample_weight_equivalence_on_dense_data": "a repeated document changes the batches of stochastic "
+        "gradient descent, a weight does not",
     }
 
 
 with warnings.catch_warnings():
-    # That there is one check only for text.
+    # scikit-learn warns that it runs a single check for text.
     warnings.simplefilter("ignore", SkipTestWarning)
     every_check = parametrize_with_checks(
-        [HANClassifier(**QUICK), Spelled(**QUICK)], expected_failed_checks=expected_failures
+        [HANClassifier(**QUICK), NumericClassifier(**QUICK)], expected_failed_checks=expected_failures
     )
 
 
-# `Spelled` has the same document for numbers that are nearly the same.
+# Numbers that are nearly equal give the same document.
 @pytest.mark.filterwarnings("ignore:.*have the same text as another one:han.exceptions.TrainingWarning")
-@pytest.mark.no_cover  # a quarter of their time, and nothing is reached that no other test reaches
+@pytest.mark.no_cover  # takes a quarter of the time, and covers nothing that other tests do not
 @every_check
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
@@ -127,18 +127,18 @@ def test_scikit_learn_checks(estimator, check):
 
 @pytest.fixture(scope="module")
 def articles(news):
-    """The beginnings of 80 real articles of two classes in turn, with their classes."""
+    """The beginnings of 80 real articles and their labels, of two alternating classes."""
     order = np.arange(80).reshape(2, 40).T.ravel()
     return [news[0][index][:300] for index in order], news[1][order]
 
 
 @pytest.fixture(scope="module")
 def quick(articles):
-    """Not to be changed by a test."""
+    """A fitted classifier that tests must not change."""
     return HANClassifier(**QUICK).fit(*articles)
 
 
-def test_clone_has_the_parameters_and_nothing_that_was_learned(quick):
+def test_clone_is_unfitted_with_equal_parameters(quick):
     copied = clone(quick)
     assert copied.get_params() == quick.get_params()
     with pytest.raises(NotFittedError):
@@ -212,7 +212,7 @@ def test_permutation_test(articles):
 def test_sample_weight_is_routed(articles):
     texts, labels = articles
     weights = np.where(labels == "sports", 1.0, 0.0)
-    weights[0] = 1e-6  # both classes have to be there
+    weights[0] = 1e-6  # both classes must have some weight
     with sklearn.config_context(enable_metadata_routing=True):
         classifier = HANClassifier(**QUICK, ngram_evidence=False)
         classifier = classifier.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
@@ -220,7 +220,7 @@ def test_sample_weight_is_routed(articles):
             make_pipeline(classifier), texts, labels, cv=StratifiedKFold(2), params={"sample_weight": weights},
             return_estimator=True,
         )  # fmt: skip
-        # Nearly all the weight is on one class, and so it is what is predicted.
+        # Nearly all the weight is on one class, so only this class is predicted.
         for fitted in result["estimator"]:
             assert set(fitted.predict(texts)) == {"sports"}
         searched = GridSearchCV(classifier, {"units": [4]}, cv=2).fit(texts, labels, sample_weight=weights)
@@ -228,7 +228,7 @@ def test_sample_weight_is_routed(articles):
 
 
 @pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
-def test_pickles_are_read_in_a_new_process(dump, quick, articles, tmp_path):
+def test_unpickling_in_a_new_process(dump, quick, articles, tmp_path):
     file = tmp_path / "model.pkl"
     with file.open("wb") as stream:
         dump(make_pipeline(quick), stream)
@@ -242,7 +242,7 @@ def test_pickles_are_read_in_a_new_process(dump, quick, articles, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "probabilities.npy"), quick.predict_proba(articles[0]), atol=1e-6)
 
 
-def test_pickle_holds_the_files_that_save_writes(quick, tmp_path):
+def test_a_pickle_contains_the_files_of_save(quick, tmp_path):
     quick.save(tmp_path / "model")
     state = quick.__getstate__()["saved"]
     assert sorted(state) == sorted(path.name for path in (tmp_path / "model").iterdir())
@@ -250,7 +250,7 @@ def test_pickle_holds_the_files_that_save_writes(quick, tmp_path):
         assert state[name] == (tmp_path / "model" / name).read_bytes()
 
 
-def test_copies_share_nothing(quick, articles):
+def test_copies_are_independent(quick, articles):
     copied = copy.deepcopy(quick)
     before = quick.predict_proba(articles[0])
     copied.partial_fit(articles[0], articles[1][::-1])
@@ -265,51 +265,51 @@ def test_pickle_before_fit():
 
 @pytest.fixture(scope="module")
 def vectors():
-    """Word vectors of 2 MB, of which the classifiers here need a few."""
+    """Word vectors of 2 MB; the classifiers here need a few of them."""
     words = ["the", "of", "market", "goal", *(f"rare{number}" for number in range(30_000))]
     return dict(zip(words, np.random.default_rng(0).normal(size=(len(words), 16)).astype(np.float32), strict=True))
 
 
 @pytest.fixture(scope="module")
-def began_with_vectors(vectors, articles):
+def fitted_with_vectors(vectors, articles):
     return HANClassifier(**QUICK, embeddings=vectors).fit(*articles)
 
 
 @pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
-def test_a_pickle_carries_no_word_vectors(dump, began_with_vectors, articles):
+def test_a_pickle_does_not_contain_word_vectors(dump, fitted_with_vectors, articles):
     stream = io.BytesIO()
-    dump(make_pipeline(began_with_vectors), stream)
+    dump(make_pipeline(fitted_with_vectors), stream)
     assert len(stream.getvalue()) < 500_000
     assert b"rare29999" not in stream.getvalue()
     stream.seek(0)
     loaded = joblib.load(stream)[-1]
     assert loaded.embeddings is None
-    assert loaded.embedding_coverage_ == began_with_vectors.embedding_coverage_
+    assert loaded.embedding_coverage_ == fitted_with_vectors.embedding_coverage_
     np.testing.assert_allclose(
-        loaded.predict_proba(articles[0]), began_with_vectors.predict_proba(articles[0]), atol=1e-6
+        loaded.predict_proba(articles[0]), fitted_with_vectors.predict_proba(articles[0]), atol=1e-6
     )
 
 
-def test_training_anew_without_the_vectors_that_were_there_is_told(began_with_vectors, vectors, articles, tmp_path):
-    began_with_vectors.save(tmp_path / "model")
+def test_refitting_without_the_word_vectors_is_a_warning(fitted_with_vectors, vectors, articles, tmp_path):
+    fitted_with_vectors.save(tmp_path / "model")
     loaded = HANClassifier.load(tmp_path / "model")
-    pickled = pickle.loads(pickle.dumps(began_with_vectors))  # noqa: S301
-    pickled.partial_fit(*articles)  # goes on with the network, which has them
+    pickled = pickle.loads(pickle.dumps(fitted_with_vectors))  # noqa: S301
+    pickled.partial_fit(*articles)  # continues with the network, which contains the vectors
     for classifier in (loaded, clone(pickle.loads(pickle.dumps(clone(pickled))))):  # noqa: S301
         with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with before are not"):
             classifier.fit(*articles)
-        classifier.fit(*articles)  # it was not fitted with vectors before
+        classifier.fit(*articles)  # no warning: the previous fit had no vectors
     pickled.set_params(embeddings=vectors).fit(*articles)
-    assert pickled.embedding_coverage_ == began_with_vectors.embedding_coverage_
+    assert pickled.embedding_coverage_ == fitted_with_vectors.embedding_coverage_
 
 
-def test_before_fit_a_pickle_keeps_the_word_vectors(vectors):
+def test_a_pickle_of_an_unfitted_classifier_keeps_the_word_vectors(vectors):
     loaded = pickle.loads(pickle.dumps(HANClassifier(embeddings=vectors)))  # noqa: S301
     assert loaded.embeddings.keys() == vectors.keys()
     np.testing.assert_array_equal(loaded.embeddings["goal"], vectors["goal"])
 
 
-def test_clones_and_copies_share_the_word_vectors(began_with_vectors, vectors, articles):
+def test_clones_and_copies_share_the_word_vectors(fitted_with_vectors, vectors, articles):
     keyed = KeyedVectors(2)
     keyed.add_vectors(["the", "of"], np.eye(2, dtype=np.float32))
     for source in (vectors, keyed):
@@ -319,15 +319,15 @@ def test_clones_and_copies_share_the_word_vectors(began_with_vectors, vectors, a
             assert copied.embeddings is source
             assert copied.get_params() == new.get_params()
         assert clone(new).class_weight is not new.class_weight
-    for copied in (copy.deepcopy(began_with_vectors), copy.copy(began_with_vectors)):
+    for copied in (copy.deepcopy(fitted_with_vectors), copy.copy(fitted_with_vectors)):
         assert copied.embeddings is vectors
-        assert copied.model_ is not began_with_vectors.model_
-    assert not hasattr(clone(began_with_vectors), "model_")
-    results = cross_validate(clone(began_with_vectors), *articles, cv=2, return_estimator=True)
+        assert copied.model_ is not fitted_with_vectors.model_
+    assert not hasattr(clone(fitted_with_vectors), "model_")
+    results = cross_validate(clone(fitted_with_vectors), *articles, cv=2, return_estimator=True)
     assert all(estimator.embeddings is vectors for estimator in results["estimator"])
 
 
-def test_pickle_keeps_functions_that_can_be_imported(articles):
+def test_a_pickle_keeps_importable_functions(articles):
     classifier = HANClassifier(**QUICK, tokenizer=str.split).fit(*articles)
     restored = pickle.loads(pickle.dumps(classifier))  # noqa: S301
     assert restored.tokenizer == str.split
@@ -338,12 +338,12 @@ def test_html_for_notebooks(quick):
     html = make_pipeline(TfidfVectorizer(), clone(quick))._repr_html_()
     assert "HANClassifier" in html
     assert "embedding_dim" in html
-    # Attributes are documented for the panel that shows what was fitted.
+    # scikit-learn reads the descriptions of fitted attributes from the docstring.
     assert "HANClassifier" in quick._repr_html_()
     assert repr(clone(quick)).startswith("HANClassifier(batch_size=16")
 
 
-def test_predictions_for_a_frame_of_results(articles, quick):
+def test_predictions_can_be_assigned_to_a_data_frame(articles, quick):
     frame = pd.DataFrame({"text": articles[0]}, index=np.arange(80)[::-1])
     frame["topic"] = quick.predict(frame["text"])
     assert frame["topic"].tolist() == quick.predict(articles[0]).tolist()
@@ -363,7 +363,7 @@ def test_partial_fit_learns_from_a_stream(articles):
     assert stream.score(texts, labels) > 0.9
 
 
-def test_partial_fit_goes_on_after_a_pickle(articles):
+def test_partial_fit_continues_after_unpickling(articles):
     texts, labels = articles
     first = HANClassifier(**QUICK).partial_fit(texts, labels, classes=["sports", "business"])
     assert first.classes_.tolist() == ["business", "sports"]
@@ -376,7 +376,7 @@ def test_partial_fit_goes_on_after_a_pickle(articles):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_a_pass_that_breaks_off_has_not_been(error, quick, articles, monkeypatch):
+def test_an_interrupted_partial_fit_has_no_effect(error, quick, articles, monkeypatch):
     class Breaks(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             raise error
@@ -395,7 +395,7 @@ def test_a_pass_that_breaks_off_has_not_been(error, quick, articles, monkeypatch
     np.testing.assert_allclose(again.predict_proba(articles[0]), twin.predict_proba(articles[0]), atol=1e-6)
 
 
-def test_what_began_with_word_vectors_goes_on_without_them(articles, tmp_path):
+def test_training_continues_without_the_file_of_word_vectors(articles, tmp_path):
     (tmp_path / "vectors.txt").write_text("the " + "1 " * 19 + "0\nof " + "0 " * 19 + "1\n")
     classifier = HANClassifier(**QUICK, embeddings=tmp_path / "vectors.txt").fit(*articles)
     classifier.save(tmp_path / "model")
@@ -405,16 +405,16 @@ def test_what_began_with_word_vectors_goes_on_without_them(articles, tmp_path):
     assert loaded.model_.get_config()["embedding_dim"] == 20
 
 
-def test_score_counts_labels_that_were_not_there_as_wrong(quick, articles):
+def test_score_counts_unknown_classes_as_wrong(quick, articles):
     labels = np.where(np.arange(80) % 4 == 0, "politics", quick.predict(articles[0]))
     message = r"20 of 80 documents in y have classes that .* not trained on, \['politics'\]: they count as wrong"
-    with pytest.warns(UnknownClassWarning, match=message) as told:
+    with pytest.warns(UnknownClassWarning, match=message) as caught:
         assert quick.score(articles[0], labels) == accuracy_score(labels, quick.predict(articles[0])) == 0.75
-    assert told[0].filename == __file__
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize("kind", ["list", "set"])
-def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kind):
+def test_score_counts_additional_unknown_labels_as_wrong(quick, articles, kind):
     classifier = copy.copy(quick)
     classifier.label_encoder_, classifier.thresholds_ = LabelEncoder(quick.classes_, kind), np.full(2, 0.5)
     labels = classifier.predict(articles[0])
@@ -428,7 +428,7 @@ def test_score_counts_further_labels_of_a_document_as_wrong(quick, articles, kin
         assert classifier.score(articles[0], labels, sample_weight=weights) == pytest.approx(0.5)
 
 
-def test_decisions_and_log_probabilities_of_two_classes(quick, articles):
+def test_decision_function_and_log_probabilities_of_two_classes(quick, articles):
     probabilities = quick.predict_proba(articles[0])
     decisions = quick.decision_function(articles[0])
     assert decisions.shape == (80,)
@@ -437,7 +437,7 @@ def test_decisions_and_log_probabilities_of_two_classes(quick, articles):
     np.testing.assert_allclose(np.exp(quick.predict_log_proba(articles[0])), probabilities, atol=1e-6)
 
 
-def test_decisions_of_classes_that_exclude_each_other_and_of_others(articles):
+def test_decision_function_of_multiclass_and_multi_label(articles):
     texts, topics = articles[0][:30], [*"abc"] * 10
     single = HANClassifier(**{**QUICK, "epochs": 1, "validation_fraction": 0.2}, calibrate=True).fit(texts, topics)
     assert single.temperature_ != 1.0
@@ -447,28 +447,28 @@ def test_decisions_of_classes_that_exclude_each_other_and_of_others(articles):
     labels = [["a"], ["a", "b"], []] * 10
     several = HANClassifier(**{**QUICK, "epochs": 1}, class_weight="balanced").fit(texts, labels)
     decisions = several.decision_function(texts)
-    assert decisions.shape == (30, 2)  # also of two classes
+    assert decisions.shape == (30, 2)  # one column per class, even for two
     np.testing.assert_allclose(expit(decisions), several.predict_proba(texts), atol=1e-6)
 
 
-def test_confident_documents_have_finite_logarithms(quick, articles):
-    sure = copy.deepcopy(quick)
-    sure.model_.scale_logits(1e6, 1e6)
-    assert sure.predict_proba(articles[0]).min() == 0.0
-    assert np.isfinite(sure.predict_log_proba(articles[0])).all()
-    decisions = sure.decision_function(articles[0])
+def test_log_probabilities_are_finite(quick, articles):
+    confident = copy.deepcopy(quick)
+    confident.model_.scale_logits(1e6, 1e6)
+    assert confident.predict_proba(articles[0]).min() == 0.0
+    assert np.isfinite(confident.predict_log_proba(articles[0])).all()
+    decisions = confident.decision_function(articles[0])
     assert np.isfinite(decisions).all()
     np.testing.assert_array_equal(decisions > 0, quick.decision_function(articles[0]) > 0)
 
 
-def test_parameters_that_are_set_after_fit_hinder_no_saving():
+def test_saving_after_set_params():
     classifier = HANClassifier(**{**QUICK, "validation_fraction": 0.1}).fit(["a b c d", "d e f"] * 20, [0, 1] * 20)
     classifier.set_params(monitor="macro_f1", max_words=np.int64(20))
     assert pickle.loads(pickle.dumps(classifier)).monitor == "macro_f1"  # noqa: S301
     assert json.dumps(classifier.tokenizer_settings())
 
 
-def test_partial_fit_knows_classes_and_labels_that_come_later(articles):
+def test_partial_fit_accepts_classes_that_occur_later(articles):
     texts, labels = articles
     classes = ["business", "politics", "sports"]
     classifier = HANClassifier(**QUICK).partial_fit(texts[:40], labels[:40], classes=classes)
@@ -480,7 +480,7 @@ def test_partial_fit_knows_classes_and_labels_that_come_later(articles):
 @pytest.mark.parametrize(
     "labels", [np.eye(2, dtype=int)[[0, 1] * 40], [["a"], ["a", "b"]] * 40], ids=["matrix", "lists"]
 )
-def test_partial_fit_of_several_labels(articles, labels):
+def test_multi_label_partial_fit(articles, labels):
     classifier = HANClassifier(**QUICK).partial_fit(articles[0], labels, classes=["a", "b"])
     assert classifier.classes_.tolist() == ["a", "b"]
     assert type(classifier.predict(articles[0])) is type(labels)
@@ -495,7 +495,7 @@ def test_partial_fit_of_several_labels(articles, labels):
         ({"class_weight": "balanced"}, {"classes": ["business", "sports"]}, "class_weight must be a dict or None"),
     ],
 )
-def test_partial_fit_refuses_and_stays_unfitted(articles, settings, arguments, message):
+def test_invalid_arguments_leave_partial_fit_unfitted(articles, settings, arguments, message):
     classifier = HANClassifier(**QUICK, **settings)
     with pytest.raises(ValueError, match=message):
         classifier.partial_fit(*articles, **arguments)
@@ -506,12 +506,12 @@ def test_partial_fit_refuses_and_stays_unfitted(articles, settings, arguments, m
 @pytest.mark.parametrize(
     ("settings", "arguments", "message"),
     [
-        ({}, {"classes": ["business", "arts"]}, "classes must be those that there are"),
-        ({"units": 5}, {}, "units must be 4, as in the network that is gone on with, got 5"),
+        ({}, {"classes": ["business", "arts"]}, "classes must match the fitted classes"),
+        ({"units": 5}, {}, "units must be 4, as in the fitted network, got 5"),
         ({"embedding_dim": 8}, {}, "embedding_dim must be 16"),
     ],
 )
-def test_partial_fit_refuses_what_does_not_go_on(quick, articles, settings, arguments, message):
+def test_partial_fit_rejects_changes_of_the_network(quick, articles, settings, arguments, message):
     classifier = copy.deepcopy(quick).set_params(**settings)
     before = classifier.predict_proba(articles[0])
     with pytest.raises(ValueError, match=message):
@@ -519,7 +519,7 @@ def test_partial_fit_refuses_what_does_not_go_on(quick, articles, settings, argu
     np.testing.assert_array_equal(classifier.predict_proba(articles[0]), before)
 
 
-def test_warm_start_goes_on_with_the_network_and_its_vocabulary(articles):
+def test_warm_start_continues_with_the_network_and_its_vocabulary(articles):
     texts, labels = articles
     classifier = HANClassifier(**QUICK, **NO_DROPOUT, ngram_evidence=False, warm_start=True).fit(
         texts[:40], labels[:40]
@@ -532,7 +532,7 @@ def test_warm_start_goes_on_with_the_network_and_its_vocabulary(articles):
     assert again.history_ == first
 
 
-def test_warm_start_refuses_another_network_and_other_classes(quick, articles):
+def test_warm_start_rejects_other_networks_and_classes(quick, articles):
     classifier = copy.deepcopy(quick).set_params(warm_start=True, cell="gru")
     before = classifier.predict_proba(articles[0])
     with pytest.raises(ValueError, match="cell must be 'lstm'"):
