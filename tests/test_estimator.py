@@ -296,7 +296,7 @@ def test_training_anew_without_the_vectors_that_were_there_is_told(began_with_ve
     pickled = pickle.loads(pickle.dumps(began_with_vectors))  # noqa: S301
     pickled.partial_fit(*articles)  # goes on with the network, which has them
     for classifier in (loaded, clone(pickle.loads(pickle.dumps(clone(pickled))))):  # noqa: S301
-        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with before are not"):
+        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with were not"):
             classifier.fit(*articles)
         classifier.fit(*articles)  # it was not fitted with vectors before
     pickled.set_params(embeddings=vectors).fit(*articles)

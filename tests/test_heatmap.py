@@ -106,7 +106,7 @@ def test_text_that_was_not_read_is_marked():
 
     texts = ["Shares fell. Goal!", "A cup. Shares rose."] * 5
     settings = {"embedding_dim": 4, "units": 2, "epochs": 1, "max_sentences": 1, "validation_fraction": 0, "verbose": 0}
-    with pytest.warns(UserWarning, match="were cut there"):
+    with pytest.warns(UserWarning, match="were truncated"):
         classifier = HANClassifier(**settings, random_state=0).fit(texts, ["a", "b"] * 5)
     with pytest.warns(UserWarning, match="1 of 1 documents have more than max_sentences=1"):
         (explanation,) = classifier.explain(["Shares fell. Goal!"])
