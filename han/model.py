@@ -133,7 +133,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         # Each layer gets a range of seeds of its own: layers with equal seeds would have equal weights.
         seeds = [None] * 10 if seed is None else [80 * seed + part for part in range(0, 80, 8)]
 
-        def layer_arguments(name: str) -> dict[str, Any]:
+        def common(name: str) -> dict[str, Any]:
             """Return the arguments common to all layers; their dtype does not follow Keras' global policy."""
             return {"name": name, "dtype": self.dtype_policy}
 
@@ -141,32 +141,28 @@ class HierarchicalAttentionNetwork(keras.Model):
             vocabulary_size,
             embedding_dim,
             embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0]),
-            **layer_arguments("embedding"),
+            **common("embedding"),
         )
         self.word_encoder = BidirectionalEncoder(
-            units, cell, seeds[1], recurrent_dropout, residual, **layer_arguments("word_encoder")
+            units, cell, seeds[1], recurrent_dropout, residual, **common("word_encoder")
         )
-        self.word_pooling = _pooling(pooling, l2, seeds[2], **layer_arguments("word_pooling"))
+        self.word_pooling = _pooling(pooling, l2, seeds[2], **common("word_pooling"))
         self.sentence_encoder = BidirectionalEncoder(
-            units, cell, seeds[3], recurrent_dropout, residual, **layer_arguments("sentence_encoder")
+            units, cell, seeds[3], recurrent_dropout, residual, **common("sentence_encoder")
         )
-        self.sentence_pooling = _pooling(pooling, l2, seeds[4], **layer_arguments("sentence_pooling"))
+        self.sentence_pooling = _pooling(pooling, l2, seeds[4], **common("sentence_pooling"))
         self.classifier = keras.layers.Dense(
-            classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **layer_arguments("classifier")
+            classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **common("classifier")
         )
         self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
         self.evidence = (
-            NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **layer_arguments("evidence"))
-            if ngrams
-            else None
+            NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **common("evidence")) if ngrams else None
         )
-        self.embedding_dropout = keras.layers.Dropout(
-            embedding_dropout, seed=seeds[6], **layer_arguments("embedding_dropout")
-        )
-        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8], **layer_arguments("sentence_dropout"))
-        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9], **layer_arguments("document_dropout"))
+        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6], **common("embedding_dropout"))
+        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8], **common("sentence_dropout"))
+        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9], **common("document_dropout"))
         self.word_dropout = keras.layers.Dropout(
-            word_dropout, noise_shape=(None, 1), seed=seeds[7], **layer_arguments("word_dropout")
+            word_dropout, noise_shape=(None, 1), seed=seeds[7], **common("word_dropout")
         )
         self.supports_jit = False  # the recurrence is compiled already; other shapes depend on the word ids
 
