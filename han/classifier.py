@@ -78,8 +78,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     recurrent_dropout : float in [0, 1), default 0.0
         Dropout rate of the recurrent weights (Merity et al. 2018).
     l2 : float, default 1e-6
-        L2 penalty on the projection kernels and context vectors of attention. Adam amplifies it because their gradients
-        are small: with a tenfold penalty, attention over sentences becomes almost uniform.
+        L2 penalty on the projection kernels and context vectors of attention. Their gradients are small, so Adam
+        amplifies the penalty: at 1e-5, attention over sentences becomes almost uniform.
     label_smoothing : float in [0, 1), default 0.0
         Fraction of each label that the loss distributes over all classes.
     learning_rate : float, default 2e-3
@@ -105,11 +105,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         to `fit`; 0 for none. Classes that are too small for it contribute no documents: at 0.1, a class of 4. Without
         held-out documents there is no early stopping.
     calibrate : bool, default False
-        Divide the logits by a temperature fitted on the held-out documents (Guo et al. 2017). This makes the
-        probabilities more accurate and leaves the predicted classes as they are.
+        Divide the logits by a temperature fitted on the held-out documents (Guo et al. 2017). The probabilities become
+        better calibrated; the predicted classes do not change.
     tune_thresholds : bool, default False
-        For multi-label classification: predict each class from the probability that maximises its F1 on the held-out
-        documents, instead of from 0.5; see `han.training.calibration.fit_thresholds`.
+        For multi-label classification, choose the threshold of each class that maximises its F1 on the held-out
+        documents, instead of 0.5; see `han.training.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
         Weight of each class in the loss, multiplied by `sample_weight`. "balanced" gives all classes the same total
         weight. In multi-label classification, a document's weight is the mean over its classes, or 1 if it has none.
@@ -159,7 +159,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         For multi-label classification, the minimum probability at which each class is predicted; 0.5 without
         `tune_thresholds`.
     history_ : dict of lists
-        Training and validation loss and accuracy of each epoch, and other logs of `callbacks`, such as
+        Training and validation loss and accuracy of each epoch, and values that `callbacks` add to the logs, such as
         `learning_rate`.
     model_ : HierarchicalAttentionNetwork
         The trained network, a `keras.Model`.
@@ -292,9 +292,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     ) -> HANClassifier:
         """Train on labelled documents.
 
-        Training stops after the current epoch at Ctrl-C, and at once if the loss becomes NaN or infinite. In both cases
-        the best weights so far are restored, with a `TrainingWarning`. A second Ctrl-C raises a KeyboardInterrupt; like
-        any error, it leaves the classifier unchanged.
+        Ctrl-C stops training after the current epoch, and a NaN or infinite loss stops it too. In both cases the best
+        weights so far are restored, with a `TrainingWarning`. A second Ctrl-C raises a KeyboardInterrupt; like any
+        error, it leaves the classifier unchanged.
 
         Parameters
         ----------
@@ -334,7 +334,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         TypeError, ValueError
             If documents are not text or contain no words at all, labels do not match the documents or have a single
             class, weights are not numbers of at least 0, callbacks are not Keras callbacks, or a hyper-parameter is
-            invalid. The classifier is unchanged then.
+            invalid. The classifier is left unchanged.
         CheckpointError
             If the checkpoint is damaged, or its documents, labels or hyper-parameters differ.
         DivergenceError
@@ -378,8 +378,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         The first call should get many documents, because it builds the vocabulary: words that appear later are unknown.
         There is no early stopping, averaging, calibration or threshold tuning; `ngram_evidence` is kept from an earlier
         `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the learning rate is constant. The
-        optimizer state is kept between calls, but not saved. Between calls, only `learning_rate`, `batch_size` and
-        `sentence_dropout` can be changed with effect. `history_` has one entry per call, and no validation scores.
+        optimizer state is kept between calls, but not saved. After the first call, only changes of `learning_rate`,
+        `batch_size` and `sentence_dropout` take effect. `history_` has one entry per call, and no validation scores.
 
         Parameters
         ----------
@@ -402,9 +402,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         ------
         TypeError, ValueError
             As for `fit`; also if `classes` is missing in the first call or different in a later one, or if
-            `class_weight` is "balanced", which would need all documents. The classifier is unchanged then.
+            `class_weight` is "balanced", which would need all documents. The classifier is left unchanged.
         DivergenceError
-            If the loss or the probabilities become NaN or infinite. The network is unchanged then.
+            If the loss or the probabilities become NaN or infinite. The network is left unchanged.
         ForkedProcessError
             In a process that was forked after TensorFlow was initialised.
 

@@ -162,7 +162,7 @@ def pid_after_printing(table):
     return os.getpid()
 
 
-def test_nothing_is_refused_in_a_process_that_was_not_forked():
+def test_refuse_does_not_raise_in_a_process_that_was_not_forked():
     assert not forked.was_forked()
     forked.refuse("anything")
 
