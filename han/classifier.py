@@ -487,12 +487,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray [documents], or for multi-label classification labels in the format of the training labels
+        ndarray [documents]
+            Labels as in `classes_`; in multi-label classification, in the format of the training labels.
         """
         return self._fitted_classifier().decode(self.predict_proba(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """Return the accuracy: in multi-label classification, of the whole set of labels of each document.
+        """Return the accuracy. In multi-label classification, a prediction is correct if all labels are.
 
         Parameters
         ----------
@@ -729,9 +730,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If `path` is not a local path, but a URL, for example.
+            If `path` is not a local path, for example a URL.
         DestinationError
-            If `path` exists and is not a saved classifier, or is not writable.
+            If `path` contains anything but a saved classifier, or is not writable.
         """
         write_model(path, to_saved(self._fitted_classifier(), self._hyperparameters(), data, scores))
 
