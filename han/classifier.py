@@ -732,7 +732,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         TypeError, ValueError
             If `path` is not a local path, for example a URL.
         DestinationError
-            If `path` contains anything but a saved classifier, or is not writable.
+            If `path` is neither new, nor an empty folder, nor a saved classifier; or if it is not writable.
         """
         write_model(path, to_saved(self._fitted_classifier(), self._hyperparameters(), data, scores))
 
