@@ -1,6 +1,8 @@
-"""A hierarchical attention network (Yang et al. 2016) that classifies documents of any length.
+"""Document classification with hierarchical attention networks (Yang et al. 2016).
 
-Names are imported when they are first used: `import han` alone loads neither TensorFlow nor Keras.
+https://aclanthology.org/N16-1174/
+
+Names are imported on first use, so that `import han` alone does not load TensorFlow and Keras.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ __all__ = [
     "load_dataset",
 ]
 
-_HOMES = {
+_MODULES = {
     "AttentionPooling": "han.layers",
     "Dataset": "han.datasets",
     "Explanation": "han.explain.explanation",
@@ -36,9 +38,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'han' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""`HANClassifier`: the network as a scikit-learn classifier over raw text."""
+"""`HANClassifier`: the network as a scikit-learn classifier of raw texts."""
 
 from __future__ import annotations
 
@@ -37,129 +37,140 @@ from han.training.incremental import IncrementalFit
 
 
 class HANClassifier(ClassifierMixin, BaseEstimator):
-    """Classify documents with a hierarchical attention network (Yang et al. 2016).
+    """Hierarchical attention network for document classification (Yang et al. 2016).
 
     Parameters
     ----------
     embeddings : path, "glove-50d", "word2vec", mapping, gensim KeyedVectors or None, default None
-        Word vectors to begin with: a file of GloVe text, word2vec text or binary, or fastText text vectors, plain or
-        compressed by gzip, bzip2, xz or zip; GloVe's 400,000 words with 50 features (the extra `glove`); word2vec
-        trained on the documents that `fit` gets (the extra `word2vec`); or a mapping of words to vectors. Each feature
-        is centred and all are scaled alike. Words without a vector begin at random; None lets all. A mapping is shared
-        by clones and copies, and not stored with a fitted classifier, whose network has what it needs of it.
+        Pretrained word vectors: a file in GloVe text, word2vec text, word2vec binary or fastText text format, plain or
+        compressed with gzip, bzip2, xz or zip; "glove-50d" for 400,000 GloVe vectors of width 50 (extra `glove`);
+        "word2vec" to train vectors on the documents passed to `fit` (extra `word2vec`); or a mapping of words to
+        vectors. Each feature is centred, and all are scaled by a common factor. Words without a vector are initialised
+        at random; with None, all words are. Clones and copies share a mapping. It is not stored with a fitted
+        classifier, whose network contains the vectors it needs.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
-        Whether the word vectors are trained with the rest, trained after an epoch in which they are held, or held.
+        Whether word vectors are fine-tuned, frozen for the first epoch only, or frozen throughout.
     ngram_evidence : bool, default True
-        Add to the network's logits those of a linear model of the words and word pairs that a document holds, see
-        `han.training.ngrams.fit_evidence`: each times a factor that suits the held-out documents (a half, if there are
-        none), from which the linear model then learns too. It is fitted in seconds, for up to 100 classes. Attention
-        does not tell of it, the other methods of `explain` do; `history_` is of the network alone. The paper has none.
+        Add the logits of a linear model of words and word pairs to those of the network, see
+        `han.training.ngrams.fit_evidence`. The two are weighted by factors fitted on the held-out documents (0.5 each
+        if there are none); the linear model is then refitted with these documents included. It is fitted in seconds,
+        and only for up to 100 classes. Attention does not include its contribution, the other methods of `explain` do.
+        `history_` describes the network alone. Not part of the paper.
     embedding_dim : int, default 100
-        Width of the word vectors, or that of `embeddings` if they are wider. Columns that are left over begin at
-        random; there are none if `embeddings` are held.
+        Width of the word vectors. Wider `embeddings` keep their width; narrower ones are extended with randomly
+        initialised columns, unless they are frozen.
     units : int, default 50
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
-        Recurrent cell of both levels.
+        Recurrent cell of the word and sentence encoders.
     pooling : {"attention", "mean", "max"}, default "attention"
-        How states become a vector: HN-ATT, HN-AVE or HN-MAX in the paper.
+        How the encoder states are pooled into one vector: HN-ATT, HN-AVE or HN-MAX in the paper.
     residual : bool, default True
-        Whether attention pools words and sentences themselves beside what the encoders make of them. It learns from
-        fewer documents; the paper's network has no such connection.
+        Add a projection of each encoder's inputs to its states. This helps with few documents. Not part of the paper.
     dropout : float in [0, 1), default 0.5
-        Rate for the sentence vectors, with one mask for all of a document, and for the document vector.
+        Dropout rate of the sentence vectors, with one mask per document, and of the document vector.
     embedding_dropout : float in [0, 1), default 0.5
-        Rate for the features of a word, the same at its every occurrence in a batch.
+        Dropout rate of the word vectors' features, with one mask per distinct word of a batch.
     word_dropout : float in [0, 1), default 0.4
-        Probability that a word is replaced by zeros, at its every occurrence in a batch.
+        Probability that all occurrences of a word in a batch are replaced by zeros.
     sentence_dropout : float in [0, 1), default 0.0
-        Probability that a sentence is left out when its document is trained on, anew in each epoch; one stays.
+        Probability that a sentence is skipped in a training epoch; at least one sentence of each document is kept.
     recurrent_dropout : float in [0, 1), default 0.0
-        Rate for the weights of the recurrent kernels (Merity et al. 2018).
+        Dropout rate of the recurrent weights (Merity et al. 2018).
     l2 : float, default 1e-6
-        L2 penalty on the attentions' projection kernels and context vectors. Adam scales it up with their small
-        gradients: ten times as much flattens the attention over sentences.
+        L2 penalty on the projection kernels and context vectors of attention. Their gradients are small, so Adam
+        amplifies the penalty: at 1e-5, attention over sentences becomes almost uniform.
     label_smoothing : float in [0, 1), default 0.0
-        Share of each label that is spread over all classes in the loss.
+        Fraction of each label that the loss distributes over all classes.
     learning_rate : float, default 2e-3
-        Peak learning rate of Adam; it falls along a cosine to nothing at `epochs`.
+        Peak learning rate of Adam; it decays to 0 at `epochs`, along a cosine.
     warmup : float, default 0.5
-        Epochs over which the learning rate rises to its peak.
+        Number of epochs in which the learning rate rises to its peak.
     clipnorm : float or None, default 1.0
-        Gradients are scaled down together so that their norm does not exceed this.
+        Maximum global norm of the gradients; None for no clipping.
     averaging : float in [0, 1), default 0.995
-        Momentum of an exponential moving average of the weights, validated and kept in their place; 0 for none.
+        Momentum of the exponential moving average of the weights, which is validated and kept; 0 for none.
     batch_size : int, default 32
-        Documents in a training batch.
+        Number of documents per training batch.
     epochs : int or "auto", default "auto"
-        Passes over the training documents at most; "auto" is 10, and more for few documents or many classes: enough
-        for 1,000 steps and 250 for each class, but no more than 40 epochs.
+        Maximum number of epochs. "auto" is enough for 1,000 steps and for 250 steps per class, but at least 10 and at
+        most 40 epochs.
     patience : int, "auto" or None, default "auto"
-        Stop after this many epochs without a better `monitor` and keep the best weights; "auto" is three tenths of the
-        epochs. None never stops early, but keeps the best weights all the same.
+        Number of epochs without improvement of `monitor` after which training stops; "auto" is 30 % of the epochs. None
+        disables early stopping. The best weights are restored in any case.
     monitor : {"loss", "accuracy", "macro_f1"}, default "loss"
-        What of the held-out documents decides which epoch is the best.
+        Score on the held-out documents that determines the best epoch.
     validation_fraction : float in [0, 1), default 0.1
-        Share of each class held out of the training documents for early stopping, if `fit` is not given
-        `validation_data`; 0 for none. A class too small for the fraction (of 4 documents at 0.1) gives none, and
-        without held-out documents there is no early stopping.
+        Fraction of each class's training documents to hold out for early stopping, unless `validation_data` is passed
+        to `fit`; 0 for none. Classes that are too small for it contribute no documents: at 0.1, a class of 4. Without
+        held-out documents there is no early stopping.
     calibrate : bool, default False
-        Divide the logits by a temperature that is fitted on the held-out documents (Guo et al. 2017): labels stay, the
-        probabilities become honest.
+        Divide the logits by a temperature fitted on the held-out documents (Guo et al. 2017). The probabilities become
+        better calibrated; the predicted classes do not change.
     tune_thresholds : bool, default False
-        Where a document may have several classes, predict each from that probability on that gives it the highest F1 on
-        the held-out documents, instead of a half; see `han.training.calibration.fit_thresholds`.
+        For multi-label classification, choose the threshold of each class that maximises its F1 on the held-out
+        documents, instead of 0.5; see `han.training.calibration.fit_thresholds`.
     class_weight : dict, "balanced" or None, default None
-        Weight of each class in the loss, times `sample_weight`; "balanced" gives all classes the same together. A
-        document with several classes has the mean of their weights, and one without any has 1.
+        Weight of each class in the loss, multiplied by `sample_weight`. "balanced" gives all classes the same total
+        weight. In multi-label classification, a document's weight is the mean over its classes, or 1 if it has none.
     min_count : int, default 2
-        Words seen less often in the training documents are unknown words.
+        Minimum number of occurrences in the training documents for a word to enter the vocabulary.
     max_vocabulary : int or None, default 30000
-        Most words known.
+        Maximum size of the vocabulary; the most frequent words are kept.
     max_sentences : int, default 512
-        Sentences read of a document; the rest is cut, with a warning.
+        Maximum number of sentences per document; longer documents are truncated, with a warning.
     max_words : int, default 50
-        Words in a sentence; a longer sentence is continued as a further sentence.
+        Maximum number of words per sentence; longer sentences are split.
     language : str, default "en"
-        ISO 639 code of the documents' language, for where sentences end; words are found by their script.
+        ISO 639 code of the documents' language, for splitting them into sentences. Splitting into words depends on the
+        script only.
     sentence_splitter : callable str -> iterable of str, or None, default None
-        Splits a document into sentences; None is `han.text.split_sentences`.
+        Function that splits a document into sentences; None is `han.text.split_sentences`.
     tokenizer : callable str -> iterable of str, or None, default None
-        Splits a sentence into words; None is `han.text.split_words`: letters, marks and digits together, other
-        characters one by one, and so the letters of scripts without spaces between words.
+        Function that splits a sentence into words; None is `han.text.split_words`: runs of letters, marks and digits
+        are words, and any other character is a word of its own, as is each letter of a script without spaces between
+        words.
     warm_start : bool, default False
-        Let `fit` go on with the network that is there, with its vocabulary and its classes, instead of a new one.
+        If the classifier is fitted, let `fit` continue with its network, vocabulary and classes.
     random_state : int, RandomState instance or None, default None
-        With an int, two fits on the same machine give identical predictions.
+        Seed for reproducible results: with an int, two fits on the same machine give identical predictions.
     memory_limit : int, str or None, default None
-        Memory that `fit` or `predict` may take beside what the process holds already: bytes, or a text like "2GB". What
-        would take more is done in parts, with a warning, or refused before it begins. None allows what is available
-        on the machine or left to the container.
+        Memory that `fit` and `predict` may use in addition to what the process uses already, as a number of bytes or a
+        text like "2GB". Work that needs more is divided, with a warning, or refused before it starts. None is the
+        memory available to the machine or container.
     verbose : {0, 1}, default 1
         1 shows progress on standard error; 0 is silent.
 
     Attributes
     ----------
     classes_ : ndarray [classes]
-        The class labels, sorted; of a matrix the numbers of its columns, or their names.
+        The class labels, sorted. If y was a matrix, the names or numbers of its columns.
     class_count_ : int64 ndarray [classes]
-        Training documents of each class.
+        Number of training documents of each class.
     n_samples_fit_ : int
-        Training documents.
+        Number of training documents.
     vocabulary_ : Vocabulary
-        The known words and their ids, a mapping.
+        A mapping of known words to their ids.
     embedding_coverage_ : float or None
-        Share of the training documents' words whose vectors came from `embeddings`.
+        Fraction of the words in the training documents whose vectors came from `embeddings`.
     temperature_ : float
-        What the logits were divided by; 1.0 without `calibrate`.
+        The temperature by which the logits were divided; 1.0 without `calibrate`.
     thresholds_ : ndarray [classes]
-        From which probability on a class is predicted, where a document may have several; 0.5 without
+        For multi-label classification, the minimum probability at which each class is predicted; 0.5 without
         `tune_thresholds`.
     history_ : dict of lists
-        Training and validation loss and accuracy of each epoch, and what `callbacks` added to them, such as
+        Training and validation loss and accuracy of each epoch, and values that `callbacks` add to the logs, such as
         `learning_rate`.
-    model_ : keras.Model
-        The network, a `HierarchicalAttentionNetwork`.
+    model_ : HierarchicalAttentionNetwork
+        The trained network, a `keras.Model`.
+
+    References
+    ----------
+    Guo et al. 2017, On Calibration of Modern Neural Networks, https://arxiv.org/abs/1706.04599
+
+    Merity et al. 2018, Regularizing and Optimizing LSTM Language Models, https://arxiv.org/abs/1708.02182
+
+    Yang et al. 2016, Hierarchical Attention Networks for Document Classification, https://aclanthology.org/N16-1174/
 
     Examples
     --------
@@ -182,9 +193,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     vocabulary_: Vocabulary
     model_: HierarchicalAttentionNetwork
 
-    # Keeps the state of the optimizer between calls of `partial_fit`.
+    # Keeps the optimizer state between calls of `partial_fit`.
     _incremental: IncrementalFit | None = None
-    # Whether word vectors given as `embeddings` were left out when the classifier was stored.
+    # Whether the classifier was loaded without the word vectors that it was fitted with.
     _lost_vectors = False
 
     def __init__(
@@ -281,37 +292,37 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     ) -> HANClassifier:
         """Train on labelled documents.
 
-        The first Ctrl-C ends the epoch, and a loss that is no longer a number ends the training: the best weights so
-        far are kept, and a `TrainingWarning` says so. The second Ctrl-C is a KeyboardInterrupt; then, as after any
-        error, the classifier is as it was before.
+        Ctrl-C stops training after the current epoch, and a NaN or infinite loss stops it too. In both cases the best
+        weights so far are restored, with a `TrainingWarning`. A second Ctrl-C raises a KeyboardInterrupt; like any
+        error, it leaves the classifier unchanged.
 
         Parameters
         ----------
         X : array-like of str [documents]
-            A list or any other sequence, an array, or a column or one-column frame of pandas, polars or pyarrow. A
-            document may also be a sequence of sentences, or of sequences of words, which are left as they are.
+            A list or other sequence, an array, or a series or one-column data frame of pandas, polars or pyarrow. A
+            document can also be a sequence of sentences, or of sequences of words, which are not split further.
         y : array-like of str, int, bool or whole-number float [documents]
-            A class for each document, in any of these containers. For any number of classes for each: zeros and ones
-            [documents, classes], as an array, a frame or a sparse matrix, or a sequence of lists, tuples, sets or
-            arrays of labels. `predict` returns the same form, lists for arrays.
+            The class of each document, in any of these containers. For multi-label classification, an indicator matrix
+            [documents, classes], as an array, data frame or sparse matrix, or a sequence of lists, tuples, sets or
+            arrays of labels. `predict` returns labels in the same format, but lists for arrays of labels.
         sample_weight : array-like of float [documents], optional
-            Weight of each document in the loss, and in the validation loss if it is held out; not below 0.
+            Weight of each document in the training or validation loss, at least 0.
         validation_data : tuple (X, y), optional
-            Documents for early stopping, calibration and the weight of `ngram_evidence`, which nothing else is learned
-            from; without it `validation_fraction` of the training documents is held out.
+            Held-out documents for early stopping, calibration and the weighting of `ngram_evidence`. Without it,
+            `validation_fraction` of the training documents is held out.
         callbacks : list of keras.callbacks.Callback, optional
-            Called while the network trains, as by `keras.Model.fit`. One that sets the learning rate takes over from
-            `warmup` and the cosine. `BackupAndRestore` and `SwapEMAWeights` are refused: use `checkpoint_dir` and
-            `averaging`.
+            Callbacks as for `keras.Model.fit`. A callback that sets the learning rate replaces the default schedule.
+            `BackupAndRestore` and `SwapEMAWeights` are not supported: use `checkpoint_dir` and `averaging`.
         unlabelled : list, tuple, ndarray or Series of str, optional
-            Further documents for `embeddings="word2vec"`, whose words are known too.
+            Additional documents for training the vectors of `embeddings="word2vec"`; their words enter the vocabulary
+            too.
         checkpoint_dir : path, optional
-            Folder to store the training in after each epoch. If it holds one of the same documents, labels and
-            hyper-parameters, that is gone on with, or gives its network again if it had come to its end: with
-            `random_state` set, to the bit what a training without a break ends at. What `callbacks` know is not stored.
-            See `han.training.checkpoint.remove_checkpoint`.
+            Folder in which to save a checkpoint after each epoch. If it contains a checkpoint of the same documents,
+            labels and hyper-parameters, training resumes from it; a finished one just restores the network. With
+            `random_state` set, the result is bit-for-bit identical to that of uninterrupted training. The state of
+            `callbacks` is not saved. See `han.training.checkpoint.remove_checkpoint`.
         checkpoint_steps : int, optional
-            Store the training after so many batches too.
+            Also save a checkpoint after every `checkpoint_steps` batches.
 
         Returns
         -------
@@ -321,26 +332,26 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            For documents that are not text or all without words, labels that do not match them, a single class,
-            weights that are not numbers of at least 0, callbacks that are not Keras', or a hyper-parameter outside its
-            range. Nothing has changed then.
+            If documents are not text or contain no words at all, labels do not match the documents or have a single
+            class, weights are not numbers of at least 0, callbacks are not Keras callbacks, or a hyper-parameter is
+            invalid. The classifier is left unchanged.
         CheckpointError
-            If the checkpoint is of another training, or damaged.
+            If the checkpoint is damaged, or its documents, labels or hyper-parameters differ.
         DivergenceError
             If the loss or the probabilities are not finite in the first epoch.
         ExecutionModeError
-            Where the behaviour of TensorFlow 2 is disabled, or in the scope of a `tf.distribute.Strategy`.
+            If TensorFlow 2 behaviour is disabled, or in the scope of a `tf.distribute.Strategy`.
         ForkedProcessError
-            In a process that was forked after TensorFlow had begun to work.
+            In a process that was forked after TensorFlow was initialised.
         MemoryLimitError
-            If training does not fit into the memory, however it is divided.
+            If training does not fit into memory even when divided.
 
         Warns
         -----
         TrainingWarning
-            If documents with the same text and a weight have different labels; if classes look the same, or like
-            lists that were written as text; if each document has exactly one class where several are allowed; or if
-            the word vectors that the classifier was fitted with are no longer there, because it was loaded.
+            If documents with the same text and a positive weight have different labels; if class names look alike, or
+            like lists written as text; if every document of a multi-label y has exactly one class; or if the classifier
+            was loaded without the word vectors that it was fitted with.
         """
         refuse("HANClassifier.fit")
         hyperparameters = self._hyperparameters()
@@ -362,14 +373,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         classes: Any = None,
         sample_weight: Any = None,
     ) -> Self:
-        """Pass over a batch of labelled documents once, going on with the network that is there.
+        """Update the network with one pass over a batch of labelled documents.
 
-        The first call learns the vocabulary of its documents, which is kept, and so should get many; words that come
-        later are unknown. There is no `ngram_evidence` but that of an earlier `fit`, no early stopping, averaging,
-        calibration or tuning of thresholds, `embedding_training="delay"` is "tune", and the learning rate stays. The
-        state of the optimizer goes on from call to call, but is not saved. Of hyper-parameters that are set between
-        two calls, `learning_rate`, `batch_size` and `sentence_dropout` count. `history_` has an entry for each call,
-        and none of held-out documents.
+        The first call should get many documents, because it builds the vocabulary: words that appear later are unknown.
+        There is no early stopping, averaging, calibration or threshold tuning; `ngram_evidence` is kept from an earlier
+        `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the learning rate is constant. The
+        optimizer state is kept between calls, but not saved. After the first call, only changes of `learning_rate`,
+        `batch_size` and `sentence_dropout` take effect. `history_` has one entry per call, and no validation scores.
 
         Parameters
         ----------
@@ -378,8 +388,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of str, int, bool or whole-number float [documents]
             As for `fit`.
         classes : array-like or set of labels [classes], optional
-            All classes that there will be. Needed by the first call, if `fit` was not called; of a matrix y, the names
-            of its columns.
+            All classes that occur in any call; for an indicator matrix y, the names of its columns. Required in the
+            first call, unless the classifier is fitted.
         sample_weight : array-like of float [documents], optional
             Weight of each document in the loss.
 
@@ -391,12 +401,12 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            As `fit` does; for the first call without `classes`, another one with other `classes`, or
-            `class_weight="balanced"`, which would need all documents. Nothing has changed then.
+            As for `fit`; also if `classes` is missing in the first call or different in a later one, or if
+            `class_weight` is "balanced", which would need all documents. The classifier is left unchanged.
         DivergenceError
-            If the loss or the probabilities became no numbers. The network is as it was before.
+            If the loss or the probabilities become NaN or infinite. The network is left unchanged.
         ForkedProcessError
-            In a process that was forked after TensorFlow had begun to work.
+            In a process that was forked after TensorFlow was initialised.
 
         Examples
         --------
@@ -420,76 +430,78 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
-        """Return each document's class probabilities.
+        """Predict class probabilities.
 
         Parameters
         ----------
         X : array-like of str [documents]
-            In any of the containers that `fit` takes.
+            In any container that `fit` accepts.
 
         Returns
         -------
         float32 [documents, classes]
-            In the order of `classes_`; each row sums to one, unless a document may have several classes.
+            Columns are in the order of `classes_`. Rows sum to one, except in multi-label classification.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text.
+            If documents are not text.
         """
         fitted, hyperparameters = self._fitted_classifier(), self._hyperparameters()
         return fitted.predict_proba(check_texts(X), hyperparameters)
 
     def predict_log_proba(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return the logarithms of each document's class probabilities, which are finite.
+        """Predict the logarithms of class probabilities, which are always finite.
 
-        Parameters and errors are those of `predict_proba`.
+        Parameters and errors are the same as for `predict_proba`.
 
         Returns
         -------
         float64 [documents, classes]
-            In the order of `classes_`.
+            Columns are in the order of `classes_`.
         """
         return log_probabilities(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:  # noqa: N803
-        """Return each document's logits: what a softmax, or with several classes a sigmoid, makes probabilities of.
+        """Return the logits: inputs of the softmax, or in multi-label classification of the sigmoid.
 
-        Parameters and errors are those of `predict_proba`.
+        Parameters and errors are the same as for `predict_proba`.
 
         Returns
         -------
         float64 [documents] or [documents, classes]
-            Of two classes that exclude each other the logit of the second. Of more of them, log-probabilities, from
-            which the network's own logits differ by a constant of each document. Of several classes a document, the
-            logit of each; `thresholds_` are of probabilities.
+            In binary classification, the logit of the second class. With more classes, log-probabilities, which differ
+            from the network's own logits by a constant per document. In multi-label classification, the logit of each
+            class; note that `thresholds_` are probabilities.
         """
         probabilities, multi_label = self.predict_proba(X), self.label_encoder_.multi_label
         logits = to_logits(probabilities, multi_label)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 and not multi_label else logits
 
     def predict(self, X: Any) -> Any:  # noqa: N803
-        """Return each document's most probable class; or, where it may have several, those above their thresholds.
+        """Predict the most probable class; in multi-label classification, all classes that reach their threshold.
 
-        Parameters and errors are those of `predict_proba`.
+        Parameters and errors are the same as for `predict_proba`.
 
         Returns
         -------
-        ndarray [documents], or as `y` was given to `fit`
-            Labels as they were given to `fit`.
+        ndarray [documents]
+            Labels as in `classes_`; in multi-label classification, in the format of the training labels.
         """
         return self._fitted_classifier().decode(self.predict_proba(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: N803
-        """Return the share of documents whose class, or all of whose classes, are predicted right.
+        """Return the accuracy. In multi-label classification, a prediction is correct if all labels are.
 
         Parameters
         ----------
         X : array-like of str [documents]
-        y : labels in the form that `fit` was given [documents]
-        sample_weight : array-like [documents], optional
+            In any container that `fit` accepts.
+        y : array-like of labels [documents]
+            The true labels, in the format of the training labels.
+        sample_weight : array-like of float [documents], optional
 
         Returns
         -------
@@ -500,18 +512,18 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text, or labels in another form.
+            If documents are not text, or labels have another format.
 
         Warns
         -----
         UnknownClassWarning
-            If documents have classes that there were not in training: they count as wrong.
+            If y contains classes that are not in `classes_`; they count as errors.
         """
         labels = self._fitted_classifier().labels
         documents = len(check_texts(X))
         all_labels, truth = labels.encode_test(y, documents)
         predicted = labels.encode(self.predict(X), documents)
-        if labels.multi_label:  # unknown classes are never predicted
+        if labels.multi_label:  # columns of zeros for unknown classes, which are never predicted
             predicted = np.pad(predicted, [(0, 0), (0, len(all_labels.classes) - len(labels.classes))])
         return float(accuracy_score(truth, predicted, sample_weight=sample_weight))
 
@@ -523,38 +535,44 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         *,
         n_steps: int = 32,
     ) -> list[Explanation]:
-        """Score the words and sentences of documents by what they have to do with the decision.
+        """Score words and sentences by their influence on the prediction.
 
         Parameters
         ----------
         X : array-like of str [documents]
-            In any of the containers that `fit` takes.
+            In any container that `fit` accepts.
         method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
-            - "attention": the weights that the network gave to words and sentences, the same for all classes.
-            - "gradient_x_input": the gradient of the target's probability at a word's vector, times the vector.
-            - "integrated_gradients" (Sundararajan et al. 2017): the same, averaged along the way from zero vectors to
-              the words' own. The scores share out the difference in probability between the two.
-            - "occlusion": by how much the target's probability falls when the word, or the sentence, is deleted.
+            - "attention": the attention weights of words and sentences, which do not depend on the class.
+            - "gradient_x_input": the gradient of the target's probability with respect to each word vector, times the
+              vector.
+            - "integrated_gradients" (Sundararajan et al. 2017): the same, with the gradient averaged along the straight
+              path from zero vectors to the word vectors. The scores approximately sum to the difference in probability
+              between both ends.
+            - "occlusion": the decrease of the target's probability when the word or sentence is deleted.
 
-            They cost one pass over the documents, three, `3 * n_steps` and some thirty.
+            Their cost is that of 1, 3, `3 * n_steps` and about 30 forward passes.
         target : label, array-like of labels [documents] or None, default None
-            The class, or each document's, whose probability is explained; None takes the predicted one.
+            The class whose probability is explained, for all documents or for each; None is the predicted class.
         n_steps : int, default 32
-            Points at which integrated gradients evaluates the gradient.
+            Number of points at which integrated gradients evaluates the gradient.
 
         Returns
         -------
         list of Explanation [documents]
-            Documents without words have no scores. See `han.heatmap` for ways to draw them, and `han.faithfulness` for
-            how far to trust them.
+            Documents without words have no scores. See `han.heatmap` to visualise explanations, and `han.faithfulness`
+            to measure how faithful they are.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text, a method or class that does not exist, or attention of a network without
-            it.
+            If documents are not text, the method or class does not exist, or the method is "attention" and the network
+            uses max pooling.
+
+        References
+        ----------
+        Sundararajan et al. 2017, Axiomatic Attribution for Deep Networks, https://arxiv.org/abs/1703.01365
 
         Examples
         --------
@@ -573,24 +591,24 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         return fitted.explain(texts, hyperparameters, method=method, targets=targets, n_steps=n_steps)
 
     def encode(self, X: Any) -> npt.NDArray[np.int32]:  # noqa: N803
-        """Return documents as the network reads them, as numbers of words.
+        """Convert documents to word ids, the input of the network.
 
         Parameters
         ----------
         X : array-like of str [documents]
-            In any of the containers that `fit` takes.
+            In any container that `fit` accepts.
 
         Returns
         -------
         int32 [documents, sentences, words]
-            0 is padding, 1 any unknown word; see `vocabulary_`.
+            0 is padding, and 1 is any unknown word; see `vocabulary_`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            For documents that are not text.
+            If documents are not text.
 
         Examples
         --------
@@ -603,16 +621,16 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         return reader.encode(check_texts(X)).block()
 
     def reader(self) -> DocumentReader:
-        """Return what turns documents into word ids, by the classifier's parameters and vocabulary."""
+        """Return the reader, which converts documents to word ids."""
         return self._fitted_classifier().reader(self._hyperparameters())
 
     def describe(self) -> dict[str, Any]:
-        """Return what there is to know of the fitted classifier: classes, sizes, training, hyper-parameters.
+        """Return a summary of the fitted classifier: classes, sizes, training and hyper-parameters.
 
         Returns
         -------
         dict
-            Of what JSON can hold, but for functions, generators and word vectors among the `parameters`.
+            Can be serialised as JSON, except for functions, random generators and word vectors in `parameters`.
 
         Raises
         ------
@@ -628,41 +646,40 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         *,
         overwrite: bool = False,
     ) -> list[Path]:
-        """Write the network for programs that have no `han`.
+        """Export the network for inference without `han`.
 
-        The input is an int32 block `input` [documents, sentences, words], as `encode` returns it: 0 is padding and
-        stands after a sentence's words, and after a document's sentences. The output `probabilities` is float32
-        [documents, classes]. `tokenizer.json` says how documents become numbers.
+        The network has one input, `input`: int32 word ids [documents, sentences, words] as returned by `encode`, with
+        zeros as padding after the words of a sentence and the sentences of a document. Its output, `probabilities`, is
+        float32 [documents, classes]. `tokenizer.json` describes how to convert documents to word ids.
 
         Parameters
         ----------
         path : path
-            For "savedmodel" a new or empty folder, which TensorFlow reads, with `tokenizer.json` in its
-            `assets.extra`. For "onnx" a file whose name ends in `.onnx`, with `NAME.tokenizer.json` beside it.
+            For "savedmodel", TensorFlow's format, a new or empty folder; `tokenizer.json` is written to its subfolder
+            `assets.extra`. For "onnx", a file with the suffix `.onnx`; `NAME.tokenizer.json` is written beside it.
         format : {"savedmodel", "onnx"} or None, default None
-            None is "onnx" for a name that ends in `.onnx`, and "savedmodel" for one without a suffix. ONNX needs the
-            extra `onnx`.
+            None is "onnx" if `path` has the suffix `.onnx`, and "savedmodel" if it has none. "onnx" needs the extra
+            `onnx`.
         overwrite : bool, default False
-            Replace an earlier export.
+            Whether to replace an earlier export.
 
         Returns
         -------
         list of Path
-            What was written.
+            The written files.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If `path` is not a path on this machine, its name does not fit the format, or the format is another one.
+            If `path` is not a local path, its suffix does not match the format, or the format is unknown.
         DestinationError
-            If something exists at `path`, unless it is an earlier export and `overwrite` is set; or if nothing can be
-            written there.
+            If `path` exists, unless it is an earlier export and `overwrite` is set; or if it is not writable.
         MissingExtraError
             If onnx is not installed.
         ForkedProcessError
-            In a process that was forked after TensorFlow had begun to work.
+            In a process that was forked after TensorFlow was initialised.
         """
         fitted = self._fitted_classifier()
         if format is not None:
@@ -672,7 +689,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         return export(target, resolved, fitted.local_network(), self.tokenizer_settings())
 
     def tokenizer_settings(self) -> dict[str, Any]:
-        """Return everything that turns documents into word ids, as `export` writes it."""
+        """Return the content of `tokenizer.json`, see `export`."""
         return tokenizer_settings(self._fitted_classifier(), self._hyperparameters())
 
     def save(
@@ -682,40 +699,40 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         data: str | None = None,
         scores: Mapping[str, float] | None = None,
     ) -> None:
-        """Write the fitted classifier to a folder.
+        """Save the fitted classifier to a folder.
 
-        The folder holds `model.keras` (the network, as Keras writes it), `vocabulary.json`, `settings.json`, a model
-        card, `README.md`, with the front matter that the Hugging Face Hub reads, and `manifest.json` with the SHA-256
-        of each. It is written beside `path` and then moved there: whatever happens meanwhile, the old classifier is
-        there or the new one. Like `joblib.dump`, it replaces an earlier classifier without asking.
+        The folder contains the network in Keras' format, `model.keras`; `vocabulary.json`; `settings.json`; a model
+        card with metadata for the Hugging Face Hub, `README.md`; and the SHA-256 of each file, `manifest.json`. Saving
+        is crash-safe: a new folder is written beside `path` and then moved into place, so that `path` contains either
+        the old classifier or the new one. Like `joblib.dump`, `save` replaces an earlier classifier without asking.
 
-        A folder that cannot be renamed, such as a mount point or one in a read-only folder, is written from within: a
-        complete new version first, whose files then replace the old ones one by one. `load` finds the old classifier or
-        the new one after a crash there too. But a `load` at the same time may be told that a file is damaged and has to
-        try again, and two processes must not save to such a folder at once.
+        A folder that cannot be renamed, such as a mount point or a folder in a read-only one, is updated in place: a
+        complete new version is written inside it, and its files then replace the old ones one by one. This is
+        crash-safe too, but a concurrent `load` may report a damaged file and must be repeated, and two processes must
+        not save to the folder at the same time.
 
-        Functions given as `sentence_splitter` or `tokenizer` are not stored, only their names: `load` wants them again.
-        Word vectors given as `embeddings` are in the network; the loaded classifier has None there, unless it was a
-        path or a name, and `fit` warns if it is called again without them.
+        Functions passed as `sentence_splitter` or `tokenizer` are not saved, only their names; they must be passed to
+        `load` again. Word vectors passed as `embeddings` are saved as part of the network only: unless it was a path or
+        a name, `embeddings` is None after loading, and `fit` warns if it is called without them.
 
         Parameters
         ----------
         path : path
-            A new or empty folder, or one that holds a saved classifier, which is replaced; other files in it are kept.
-            `~` is expanded.
+            A new or empty folder, or a saved classifier, which is replaced; other files in the folder are kept. `~` is
+            expanded.
         data : str, optional
-            What the training data is called, for the card.
+            Name of the training data, for the model card.
         scores : mapping of str to float, optional
-            What was measured on test documents, for the card; as `han.evaluation.Evaluation.scores` returns it.
+            Scores on test documents, for the model card; see `han.evaluation.Evaluation.scores`.
 
         Raises
         ------
         sklearn.exceptions.NotFittedError
             Before `fit`.
         TypeError, ValueError
-            If `path` is not a path on this machine, a URL say.
+            If `path` is not a local path, for example a URL.
         DestinationError
-            If something other than a saved classifier is at `path`, or nothing can be written there.
+            If `path` is neither new, nor an empty folder, nor a saved classifier; or if it is not writable.
         """
         write_model(path, to_saved(self._fitted_classifier(), self._hyperparameters(), data, scores))
 
@@ -727,24 +744,28 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         sentence_splitter: Splitter | None = None,
         tokenizer: Splitter | None = None,
     ) -> Self:
-        """Read a classifier that `save` wrote.
+        """Load a classifier saved with `save`.
 
         Parameters
         ----------
         path : path
-            `~` is expanded.
+            The folder; `~` is expanded.
         sentence_splitter, tokenizer : callable, optional
-            The functions that the classifier was trained with, if it was given any.
+            The functions that the classifier was trained with, if any.
+
+        Returns
+        -------
+        HANClassifier
 
         Raises
         ------
         MissingFileError
-            If there is no folder at `path`.
+            If the folder does not exist.
         ModelFileError
-            If `path` is not a saved classifier, or a file of it is damaged or of a newer format; the file is named. No
-            code that a file names is run, whatever it holds.
+            If the folder is not a saved classifier, or a file in it is damaged or has a newer format. Loading never
+            executes code from the files.
         InvalidTypeError, InvalidValueError
-            If `path` is not a path on this machine, or a function is missing or not expected.
+            If `path` is not a local path, or a function is missing or unexpected.
         """
         functions: dict[str, Any] = {"sentence_splitter": sentence_splitter, "tokenizer": tokenizer}
         check_values(functions, {name: Hyperparameters.rules()[name] for name in FUNCTIONS})
@@ -754,11 +775,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             classifier._hyperparameters()
             classifier._restore(saved)
         except (KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(f"{path} must hold the settings of a saved classifier: {error}") from error
+            raise ModelFileError(f"{path} must contain the settings of a saved classifier: {error}") from error
         return classifier
 
     def _hyperparameters(self) -> Hyperparameters:
-        """Return the checked hyper-parameters."""
+        """Return the validated hyper-parameters."""
         return Hyperparameters.check(self.get_params(deep=False))
 
     @property
@@ -771,7 +792,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         return FittedClassifier.from_attributes(vars(self))
 
     def _set_fitted(self, fitted: FittedClassifier) -> None:
-        """Set all attributes of the fitted classifier."""
+        """Set all fitted attributes."""
         for name, value in fitted.attributes().items():
             setattr(self, name, value)
         self._lost_vectors = False
@@ -783,29 +804,29 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     def _warn_of_lost_vectors(self) -> None:
         if self._lost_vectors and self.embeddings is None:
             warn_user(
-                "embeddings is None: the word vectors that this classifier was fitted with before are not stored with "
-                "it, and it is fitted without; set embeddings to use them",
+                "embeddings is None: the word vectors that this classifier was fitted with were not saved with it, so "
+                "it is fitted without them; set embeddings to use them again",
                 TrainingWarning,
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for `pickle` and `joblib`: if fitted, the files that `save` writes.
+        """Return the state for `pickle` and `joblib`; if fitted, it contains the files that `save` writes.
 
-        Word vectors given as `embeddings` are left out of a fitted classifier, as by `save`: its network contains them.
-        An unfitted classifier keeps them, since it cannot be fitted in another process without them.
+        Like `save`, this leaves out word vectors passed as `embeddings` if the classifier is fitted. An unfitted
+        classifier keeps them, so that it can be fitted in another process.
         """
         state: dict[str, Any] = super().__getstate__()
         if self._is_fitted:
             fitted = self._fitted_classifier()
-            left_out = {*fitted.attributes(), "_incremental"}
-            state = {name: value for name, value in state.items() if name not in left_out}
+            excluded = {*fitted.attributes(), "_incremental"}
+            state = {name: value for name, value in state.items() if name not in excluded}
             if not isinstance(self.embeddings, str | os.PathLike):
                 state["embeddings"] = None
             state["saved"] = to_bytes(to_saved(fitted, self._hyperparameters()))
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore what `__getstate__` returned."""
+        """Restore the state returned by `__getstate__`."""
         state = dict(state)
         contents = state.pop("saved", None)
         super().__setstate__(state)
@@ -813,22 +834,22 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             self._restore(from_bytes(contents, {name for name in FUNCTIONS if getattr(self, name) is not None}))
 
     def __copy__(self) -> Self:
-        return self._copied(self.__getstate__())
+        return self._from_state(self.__getstate__())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         memo[id(self.embeddings)] = self.embeddings
-        return self._copied(copy.deepcopy(self.__getstate__(), memo))
+        return self._from_state(copy.deepcopy(self.__getstate__(), memo))
 
-    def _copied(self, state: dict[str, Any]) -> Self:
+    def _from_state(self, state: dict[str, Any]) -> Self:
         copied = type(self).__new__(type(self))
         copied.__setstate__(state)
         return self._share_vectors(copied)
 
     def __sklearn_clone__(self) -> Self:
-        """Return what `sklearn.base.clone` does, but share the word vectors, which may take gigabytes."""
-        lighter = type(self).__new__(type(self))
-        lighter.__dict__.update(self.__dict__, embeddings=None)
-        return self._share_vectors(super(HANClassifier, lighter).__sklearn_clone__())
+        """Clone for `sklearn.base.clone`, but share the word vectors, which can be gigabytes in size."""
+        without_vectors = type(self).__new__(type(self))
+        without_vectors.__dict__.update(self.__dict__, embeddings=None)
+        return self._share_vectors(super(HANClassifier, without_vectors).__sklearn_clone__())
 
     def _share_vectors(self, other: Self) -> Self:
         other.embeddings = self.embeddings

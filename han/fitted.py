@@ -1,4 +1,4 @@
-"""What `fit` learned, as one plain object that predicts and explains."""
+"""The result of `fit`: a plain object that predicts and explains."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from han.exceptions import ForkedProcessError, InvalidValueError, warn_user
 from han.explain.attribution import explain
 from han.explain.explanation import Explanation
 from han.hyperparameters import Hyperparameters
-from han.inference.forked import WHAT_TO_DO
+from han.inference.forked import ADVICE
 from han.inference.inference import Network
 from han.inference.prediction import CHUNK, predict
 from han.memory.limits import find_limit
@@ -23,7 +23,7 @@ from han.model import HierarchicalAttentionNetwork
 from han.text.reader import DocumentReader
 from han.text.vocabulary import Vocabulary
 
-# Fields of a `FittedClassifier`, and the attributes of `HANClassifier` that hold them.
+# Fields of `FittedClassifier` and the corresponding attributes of `HANClassifier`.
 ATTRIBUTES = {
     "network": "model_",
     "vocabulary": "vocabulary_",
@@ -39,27 +39,27 @@ ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class FittedClassifier:
-    """A trained network and what was fitted with it.
+    """A trained network, with its vocabulary, labels, thresholds and training results.
 
     Attributes
     ----------
     network : HierarchicalAttentionNetwork
-        In a forked process that loaded it, a `han.saving.network_file.StoredNetwork`.
+        If loaded in a forked process, a `han.saving.network_file.StoredNetwork`.
     vocabulary : Vocabulary
     labels : LabelEncoder
-        The classes, and the form in which labels were given.
+        The classes, and the format of the training labels.
     thresholds : float64 [classes]
-        For multi-label classification: the probability from which each class is predicted.
+        For multi-label classification, the minimum probability at which each class is predicted.
     temperature : float
-        The logits were divided by it.
+        The temperature by which the logits were divided.
     embedding_coverage : float or None
-        Share of the training documents' words that had given word vectors.
+        Fraction of the words in the training documents whose vectors came from `embeddings`.
     history : dict of lists
-        Results of each epoch.
+        Training and validation scores of each epoch.
     class_count : int64 [classes]
-        Training documents of each class.
+        Number of training documents of each class.
     n_samples : int
-        Training documents.
+        Number of training documents.
     """
 
     network: Network
@@ -73,35 +73,35 @@ class FittedClassifier:
     n_samples: int
 
     def attributes(self) -> dict[str, Any]:
-        """Return the attributes of the fitted `HANClassifier`, by name."""
+        """Return the fitted attributes of `HANClassifier` by name."""
         return {attribute: getattr(self, name) for name, attribute in ATTRIBUTES.items()} | {
             "classes_": self.labels.classes
         }
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> FittedClassifier:
-        """Return the classifier with the given attributes of a fitted `HANClassifier`."""
+        """Create from the attributes of a fitted `HANClassifier`."""
         return cls(**{name: attributes[attribute] for name, attribute in ATTRIBUTES.items()})
 
     def local_network(self) -> HierarchicalAttentionNetwork:
-        """Return the Keras model, which a forked process that loaded the classifier does not have."""
+        """Return the Keras model; raise a ForkedProcessError if it was loaded in a forked process."""
         if isinstance(self.network, HierarchicalAttentionNetwork):
             return self.network
-        raise ForkedProcessError(f"the network cannot be built in a forked process; {WHAT_TO_DO}")
+        raise ForkedProcessError(f"the network cannot be built in a forked process; {ADVICE}")
 
     def reader(self, hyperparameters: Hyperparameters) -> DocumentReader:
-        """Return what turns documents into word ids."""
+        """Return the reader, which converts documents to word ids."""
         return DocumentReader(hyperparameters.splitter(), self.vocabulary)
 
     def predict_proba(self, texts: list[str], hyperparameters: Hyperparameters) -> npt.NDArray[np.float32]:
-        """Return class probabilities [documents, classes]."""
+        """Predict class probabilities [documents, classes]."""
         reader, plan = self.reader(hyperparameters), self._plan(texts, hyperparameters)
         probabilities, truncated = predict(self.network, texts, reader, plan)
         warn_of_truncation(truncated, len(texts), hyperparameters.max_sentences)
         return probabilities
 
     def decode(self, probabilities: npt.NDArray[np.float32]) -> Any:
-        """Return the predicted labels, in the form that `fit` was given."""
+        """Convert probabilities to labels in the format of the training labels."""
         if self.labels.multi_label:
             return self.labels.decode(probabilities >= self.thresholds)
         return self.labels.decode(probabilities.argmax(axis=1))
@@ -115,7 +115,7 @@ class FittedClassifier:
         targets: npt.NDArray[np.int64] | None,
         n_steps: int,
     ) -> list[Explanation]:
-        """Return an explanation of each document; see `HANClassifier.explain`."""
+        """Explain the prediction for each document; see `HANClassifier.explain`."""
         if method == "attention" and self.network.get_config()["pooling"] == "max":
             raise InvalidValueError(
                 'method "attention" needs pooling "attention" or "mean"; max pooling has no weights'
@@ -147,10 +147,10 @@ class FittedClassifier:
 
 
 def warn_of_truncation(truncated: int, documents: int, max_sentences: int) -> None:
-    """Warn if documents had more sentences than are read."""
+    """Warn if documents were truncated to `max_sentences`."""
     if truncated:
         warn_user(
             f"{truncated} of {documents} documents have more than max_sentences={max_sentences} sentences "
-            "and were cut there",
+            "and were truncated",
             UserWarning,
         )

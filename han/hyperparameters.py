@@ -1,4 +1,4 @@
-"""The hyper-parameters of `HANClassifier`: their types, the values that they accept, and the check of them."""
+"""The hyper-parameters of `HANClassifier`: their types, valid values and validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from han.text.splitting import DocumentSplitter
 
 
 class Range(NamedTuple):
-    """Numbers in [start, stop), and optionally None or "auto"."""
+    """A number in [start, stop); optionally also None or "auto"."""
 
     kind: type[Integral] | type[Real]
     start: float
@@ -29,7 +29,7 @@ class Range(NamedTuple):
     auto: bool = False
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value is a number of the right kind within the range."""
+        """Return whether the value is a number of this kind in the range."""
         if value is None:
             return self.optional
         if isinstance(value, str):
@@ -71,7 +71,7 @@ class Bool:
     """True or False."""
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value is a bool, of Python or NumPy."""
+        """Return whether the value is a bool of Python or NumPy."""
         return isinstance(value, bool | np.bool_)
 
     def __str__(self) -> str:
@@ -79,7 +79,7 @@ class Bool:
 
 
 class Embeddings:
-    """A source of word vectors."""
+    """Pretrained word vectors."""
 
     def accepts(self, value: object) -> bool:
         """Return whether the value is None, a name, a path, a mapping or gensim KeyedVectors."""
@@ -106,7 +106,7 @@ class CallableOrNone:
     """A function, or None for the default."""
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value is None or can be called."""
+        """Return whether the value is None or a callable."""
         return value is None or callable(value)
 
     def __str__(self) -> str:
@@ -114,21 +114,21 @@ class CallableOrNone:
 
 
 class Language:
-    """The code of a language."""
+    """A language code."""
 
     def accepts(self, value: object) -> bool:
         """Return whether the value looks like an ISO 639 code, optionally with a region after a hyphen."""
         return isinstance(value, str) and re.fullmatch("[a-z]{2,3}(-[A-Za-z0-9]+)*", value) is not None
 
     def __str__(self) -> str:
-        return 'the code of a language, as "en" or "zh"'
+        return 'a language code such as "en" or "zh"'
 
 
 class MemorySize:
     """An amount of memory."""
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value is None, or a size that `parse_size` reads."""
+        """Return whether the value is None or a size that `parse_size` accepts."""
         return value is None or parse_size(value) is not None
 
     def __str__(self) -> str:
@@ -140,7 +140,7 @@ Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Langu
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """Checked hyper-parameters; `HANClassifier` documents each.
+    """Validated hyper-parameters, as documented by `HANClassifier`.
 
     Examples
     --------
@@ -190,12 +190,12 @@ class Hyperparameters:
 
     @classmethod
     def rules(cls) -> dict[str, Rule]:
-        """Return the rule of each hyper-parameter."""
+        """Return the validation rule of each hyper-parameter."""
         return dict(_rules())
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Hyperparameters:
-        """Return checked hyper-parameters; raise a ValueError for the first that its rule does not accept."""
+        """Validate hyper-parameters; raise a ValueError for the first invalid one."""
         return cls(**check_values(values, cls.rules()))
 
     def as_dict(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class Hyperparameters:
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     def splitter(self) -> DocumentSplitter:
-        """Return the splitter of documents into sentences and words."""
+        """Return the splitter, which divides documents into sentences and words."""
         return DocumentSplitter(
             self.max_sentences, self.max_words, self.sentence_splitter, self.tokenizer, self.language
         )
@@ -216,12 +216,12 @@ def _rules() -> dict[str, Rule]:
 
 
 def check_values(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> dict[str, Any]:
-    """Return values with NumPy scalars, as grid searches pass them, converted to Python's.
+    """Validate values, and convert NumPy scalars, which grid searches pass, to Python scalars.
 
     Raises
     ------
     ValueError
-        For the first value that its rule does not accept.
+        For the first value that its rule rejects.
     """
     for name, rule in rules.items():
         if not rule.accepts(values[name]):

@@ -17,50 +17,66 @@ from han.text.corpus import Documents
 
 @keras.saving.register_keras_serializable(package="han")
 class HierarchicalAttentionNetwork(keras.Model):
-    """Words to sentence vectors to a document vector to class probabilities (Yang et al. 2016).
+    """Hierarchical attention network (Yang et al. 2016).
 
     ::
 
-        words -> embedding -> bidirectional LSTM -> attention pooling -> one vector a sentence
-        sentence vectors   -> bidirectional LSTM -> attention pooling -> one vector a document -> softmax
-        words, word pairs  -> linear model of n-grams, if there is one -----------------> sum of logits
+        words -> embedding -> bidirectional LSTM -> attention pooling -> sentence vectors
+        sentence vectors   -> bidirectional LSTM -> attention pooling -> document vectors -> logits -> softmax
+        words, word pairs  -> linear model of n-grams (optional) -------------------------> + logits
 
-    No axis of the input has a fixed length, and a document's output does not depend on the others in its batch:
-    padding is left out before anything is computed.
+    Documents, sentences and words can be of any number. Padding is removed before anything is computed, so the output
+    for a document does not depend on the other documents of its batch.
 
     Parameters
     ----------
     vocabulary_size : int
-        Number of word ids, padding (0) included.
+        Number of word ids, including padding (0).
     classes : int
         Number of classes, at least 2.
     embedding_dim : int, default 100
+        Width of the word vectors.
     units : int, default 50
         Width of the recurrent state in each direction, for words and for sentences.
     cell : {"lstm", "gru"}, default "lstm"
+        Recurrent cell of both encoders.
     pooling : {"attention", "mean", "max"}, default "attention"
-        The paper's HN-ATT, HN-AVE and HN-MAX, for words and for sentences.
+        HN-ATT, HN-AVE or HN-MAX in the paper, for words and for sentences.
     residual : bool, default False
-        Let both encoders pass on their inputs beside their states, see `BidirectionalEncoder`; not in the paper.
+        Add a projection of its inputs to the states of each encoder, see `BidirectionalEncoder`. Not part of the paper.
+    multi_label : bool, default False
+        Use a sigmoid for multi-label classification instead of the softmax.
     ngrams : int, default 0
-        Number of n-grams of a linear model, the layer `evidence`, whose logits are added to the network's. It is not
-        trained with the rest, see `with_evidence`; not in the paper. 0 for none.
+        Number of n-grams in the linear model (the layer `evidence`) whose logits are added to those of the network; 0
+        for no linear model. It is fitted separately, see `with_evidence`. Not part of the paper.
     dropout : float in [0, 1), default 0.0
-        Rate for the sentence vectors (one mask for all sentences of a document, Gal & Ghahramani 2016) and for the
-        document vector.
+        Dropout rate of the sentence vectors, with one mask per document (Gal & Ghahramani 2016), and of the document
+        vector.
     embedding_dropout : float in [0, 1), default 0.0
-        Rate for the embeddings: one mask for each distinct word of a batch, so that a feature dropped for a word is
-        dropped at its every occurrence.
+        Dropout rate of the word vectors' features, with one mask per distinct word of a batch: a feature is dropped for
+        all occurrences of a word or for none.
     word_dropout : float in [0, 1), default 0.0
-        Probability that a distinct word of a batch is replaced by a zero vector at its every occurrence.
+        Probability that all occurrences of a word in a batch are replaced by zeros.
     recurrent_dropout : float in [0, 1), default 0.0
-        See `BidirectionalEncoder`.
+        Dropout rate of the recurrent kernels, see `BidirectionalEncoder`.
     l2 : float, default 0.0
-        L2 penalty on each attention's projection kernel and context vector.
+        L2 penalty on the projection kernels and context vectors of attention.
     seed : int or None, default None
         Seed of the initial weights and of dropout.
     **kwargs
-        As for any `keras.Model` (`name`, ...). The dtype is float32, whatever Keras' global policy is.
+        Arguments of `keras.Model` (`name`, ...). The dtype is float32, whatever Keras' global policy is.
+
+    Raises
+    ------
+    ValueError
+        If `classes` is below 2, `pooling` or `cell` is unknown, or the dtype is not float32.
+
+    References
+    ----------
+    Gal & Ghahramani 2016, A Theoretically Grounded Application of Dropout in Recurrent Neural Networks,
+    https://arxiv.org/abs/1512.05287
+
+    Yang et al. 2016, Hierarchical Attention Networks for Document Classification, https://aclanthology.org/N16-1174/
 
     Examples
     --------
@@ -114,45 +130,45 @@ class HierarchicalAttentionNetwork(keras.Model):
             "l2": l2,
             "seed": seed,
         }
-        # Every part gets its own stretch of seeds: equal seeds would give two layers equal weights.
+        # Each layer gets a range of seeds of its own: layers with equal seeds would have equal weights.
         seeds = [None] * 10 if seed is None else [80 * seed + part for part in range(0, 80, 8)]
 
-        def own(name: str) -> dict[str, Any]:
-            """Return what every layer takes: its name, and a dtype that does not follow Keras' global policy."""
+        def common(name: str) -> dict[str, Any]:
+            """Return the arguments common to all layers; their dtype does not follow Keras' global policy."""
             return {"name": name, "dtype": self.dtype_policy}
 
         self.embedding = keras.layers.Embedding(
             vocabulary_size,
             embedding_dim,
             embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0]),
-            **own("embedding"),
+            **common("embedding"),
         )
         self.word_encoder = BidirectionalEncoder(
-            units, cell, seeds[1], recurrent_dropout, residual, **own("word_encoder")
+            units, cell, seeds[1], recurrent_dropout, residual, **common("word_encoder")
         )
-        self.word_pooling = _pooling(pooling, l2, seeds[2], **own("word_pooling"))
+        self.word_pooling = _pooling(pooling, l2, seeds[2], **common("word_pooling"))
         self.sentence_encoder = BidirectionalEncoder(
-            units, cell, seeds[3], recurrent_dropout, residual, **own("sentence_encoder")
+            units, cell, seeds[3], recurrent_dropout, residual, **common("sentence_encoder")
         )
-        self.sentence_pooling = _pooling(pooling, l2, seeds[4], **own("sentence_pooling"))
+        self.sentence_pooling = _pooling(pooling, l2, seeds[4], **common("sentence_pooling"))
         self.classifier = keras.layers.Dense(
-            classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **own("classifier")
+            classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **common("classifier")
         )
         self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
         self.evidence = (
-            NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **own("evidence")) if ngrams else None
+            NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **common("evidence")) if ngrams else None
         )
-        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6], **own("embedding_dropout"))
-        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8], **own("sentence_dropout"))
-        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9], **own("document_dropout"))
+        self.embedding_dropout = keras.layers.Dropout(embedding_dropout, seed=seeds[6], **common("embedding_dropout"))
+        self.sentence_dropout = keras.layers.Dropout(dropout, seed=seeds[8], **common("sentence_dropout"))
+        self.document_dropout = keras.layers.Dropout(dropout, seed=seeds[9], **common("document_dropout"))
         self.word_dropout = keras.layers.Dropout(
-            word_dropout, noise_shape=(None, 1), seed=seeds[7], **own("word_dropout")
+            word_dropout, noise_shape=(None, 1), seed=seeds[7], **common("word_dropout")
         )
-        self.supports_jit = False  # the recurrence is compiled already; shapes around it depend on the word ids
+        self.supports_jit = False  # the recurrence is compiled already; other shapes depend on the word ids
 
     @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create all weights; none depends on the shape of the input."""
+        """Create all weights; none depends on `input_shape`."""
         words = (None, None, self._arguments["embedding_dim"])
         states = (None, None, 2 * self._arguments["units"])
         for layer in (self.word_dropout, self.embedding_dropout, self.word_encoder):
@@ -172,20 +188,26 @@ class HierarchicalAttentionNetwork(keras.Model):
         Parameters
         ----------
         inputs : tensor [documents, sentences, words], or Documents
-            Word ids; 0 is padding. Of any numeric type, as for `keras.layers.Embedding`.
+            Word ids of any numeric type; 0 is padding.
         training : bool, default False
-            Apply dropout.
+            Whether to apply dropout.
         return_attention_scores : bool, default False
-            Also return both levels' attention.
+            Whether to also return the attention over words and over sentences.
 
         Returns
         -------
         probabilities : float tensor [documents, classes]
         word_scores : float tensor [documents, sentences, words]
-            Only if asked for. Each sentence's scores sum to one; zero at padding. [words] for `Documents`.
-        sentence_scores : float tensor [documents, sentences]
-            Only if asked for. Each document's scores sum to one; zero at sentences without words. [sentences] for
+            Only with `return_attention_scores`. They sum to one over each sentence and are zero at padding. [words] for
             `Documents`.
+        sentence_scores : float tensor [documents, sentences]
+            Only with `return_attention_scores`. They sum to one over each document and are zero at sentences without
+            words. [sentences] for `Documents`.
+
+        Raises
+        ------
+        ValueError
+            If the inputs have another shape, or attention scores are requested from max pooling.
         """
         if return_attention_scores and self._arguments["pooling"] == "max":
             raise InvalidValueError(
@@ -194,7 +216,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         if isinstance(inputs, tuple):
             if len(inputs) != len(Documents._fields) or any(len(part.shape) != 1 for part in inputs):
                 raise InvalidValueError(
-                    f"inputs must be a block or Documents of three flat parts, got a tuple of {len(inputs)}"
+                    f"inputs must be a block or Documents of three one-dimensional arrays, got a tuple of {len(inputs)}"
                 )
             results = self._forward(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
             return results if return_attention_scores else results[0]
@@ -207,12 +229,12 @@ class HierarchicalAttentionNetwork(keras.Model):
         return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, int]:
-        """Return [documents, classes] for the shape of a block, or of `Documents`."""
+        """Return the shape of the probabilities, given the shape of a block or the shapes of `Documents`."""
         documents = input_shape[-1][0] if isinstance(input_shape[0], tuple | list) else input_shape[0]
         return (documents, self._arguments["classes"])
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Trace the call: with attention scores there are three outputs, which `compute_output_shape` cannot say."""
+        """Infer the outputs by tracing `call`, since `compute_output_shape` does not know about attention scores."""
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
     def export(
@@ -223,25 +245,25 @@ class HierarchicalAttentionNetwork(keras.Model):
         input_signature: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Write the network for inference, as `keras.Model.export` does.
+        """Export the network for inference, see `keras.Model.export`.
 
         Parameters
         ----------
         filepath, format, verbose, **kwargs
             As for `keras.Model.export`.
         input_signature : optional
-            A block of word ids, int32 [documents, sentences, words] of any size, by default.
+            Default: one block of word ids, int32 [documents, sentences, words] of any size.
         """
         if input_signature is None:
             input_signature = [keras.InputSpec(shape=(None, None, None), dtype="int32", name="word_ids")]
         super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
-        """Raise a NotImplementedError: the word vectors are read, and the recurrence is compiled, in float32."""
+        """Raise a NotImplementedError: the lookup of word vectors and the compiled recurrence support only float32."""
         raise NotImplementedError("a HierarchicalAttentionNetwork cannot be quantized: it computes in float32")
 
     def _forward(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return probabilities, word scores and sentence scores, the scores without padding."""
+        """Return probabilities, and word and sentence scores without padding."""
         distinct, rows = tf.unique(documents.word_ids)
         evidence = self.document_evidence(documents)
         tables = self.project_words(distinct, training)
@@ -252,8 +274,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         return probabilities, word_scores, sentence_scores
 
     def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
-        """Embed words [rows] and project them to the inputs of the word encoder; `training` applies dropout."""
-        # Through the variable, not the layer: this reads, and has a gradient at, only the rows it looks up.
+        """Embed words [rows] and project them for the word encoder; `training` applies dropout."""
+        # Gathered from the variable, so that only the rows looked up are read and have a gradient.
         embedded = tf.gather(self.embedding.embeddings.value, word_ids)
         embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
         return self.word_encoder.project(embedded)
@@ -261,9 +283,9 @@ class HierarchicalAttentionNetwork(keras.Model):
     def encode_sentences(
         self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return a vector for each sentence [sentences, 2 * units] and word scores (equations 1-7).
+        """Return sentence vectors [sentences, 2 * units] and word scores (equations 1-7).
 
-        `documents.word_ids` are rows of `tables`, see `project_words`.
+        `documents.word_ids` are row indices of `tables`, see `project_words`.
         """
         packing = pack(documents.sentence_lengths)
         states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
@@ -279,9 +301,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         differentiable: bool = True,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return a vector for each document [documents, 2 * units] and sentence scores (equations 8-10).
+        """Return document vectors [documents, 2 * units] and sentence scores (equations 8-10).
 
-        Sentence i is the row `index[i]` of `vectors`.
+        The vector of sentence i is `vectors[index[i]]`.
         """
         packing = pack(document_lengths)
         tables = self.sentence_encoder.project(vectors)
@@ -298,7 +320,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         differentiable: bool = True,
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the probabilities and sentence scores of documents, given the vectors of their sentences in order."""
+        """Return probabilities and sentence scores, given the vectors of all sentences in their order."""
         if training:
             mask = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
             vectors *= tf.repeat(mask, document_lengths, axis=0)
@@ -317,13 +339,13 @@ class HierarchicalAttentionNetwork(keras.Model):
         return tf.sigmoid(logits) if self._arguments["multi_label"] else tf.nn.softmax(logits)
 
     def evidence_shares(self, documents: Documents) -> tf.Tensor:
-        """Return each word's share of the n-gram evidence [words, columns]; no columns without n-grams."""
+        """Return the contribution of each word to the n-gram evidence [words, columns]; no columns without n-grams."""
         if self.evidence is None:
             return tf.zeros([tf.size(documents.word_ids), 0])
         return self.evidence.shares(documents)
 
     def sum_evidence(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
-        """Return the n-gram evidence of documents [documents, columns] from the shares of their words."""
+        """Sum the contributions of words to the n-gram evidence of documents [documents, columns]."""
         if self.evidence is None:
             return tf.zeros([tf.size(documents.document_lengths), 0])
         return self.evidence.add_up(shares, documents)
@@ -333,46 +355,47 @@ class HierarchicalAttentionNetwork(keras.Model):
         return self.sum_evidence(self.evidence_shares(documents), documents)
 
     def evidence_logits(self, documents: Documents) -> tf.Tensor:
-        """Return the logits of the n-grams alone [documents, classes]."""
+        """Return the logits of the linear model alone [documents, classes]."""
         return self._class_logits(self.document_evidence(documents))
 
     def _class_logits(self, evidence: tf.Tensor) -> tf.Tensor:
-        """Return logits [documents, classes]; a single column of evidence is for the second of two classes."""
+        """Return logits [documents, classes]; a single column of evidence is the logit of the second class."""
         return tf.pad(evidence, [[0, 0], [self._arguments["classes"] - self.evidence_columns, 0]])
 
     def with_evidence(self, evidence: Evidence | None, **settings: Any) -> HierarchicalAttentionNetwork:
-        """Return an uncompiled copy of the network that adds the logits of a linear model of n-grams to its own.
+        """Return an uncompiled copy of the network to whose logits a linear model of n-grams adds its own.
 
-        The network is trained alone: together with the linear model it would only learn to correct the model's errors
-        on its own training documents.
+        The two are trained separately: trained together, the network would only learn to correct the errors that the
+        linear model makes on its training documents.
 
         Parameters
         ----------
         evidence : Evidence or None
-            None for a copy without n-grams.
+            The weights of the linear model; None for a copy without one.
         **settings
-            Arguments of the constructor to change: the seed and the dropout rates, on which no weight depends.
+            Constructor arguments to override. Only the seed and the dropout rates, since these do not affect the
+            weights' shapes.
         """
         ngrams = len(evidence.keys) if evidence else 0
         copy = HierarchicalAttentionNetwork(**{**self.get_config(), **settings, "ngrams": ngrams})
         copy.build((None, None, None))
-        own = len(self.weights) - (len(Evidence._fields) if self.evidence is not None else 0)
-        copy.set_weights([*self.get_weights()[:own], *(evidence or ())])
+        network_weights = len(self.weights) - (len(Evidence._fields) if self.evidence is not None else 0)
+        copy.set_weights([*self.get_weights()[:network_weights], *(evidence or ())])
         return copy
 
     def ngram_weights(self) -> Evidence | None:
-        """Return the weights of the linear model of n-grams, if there is one."""
+        """Return the weights of the linear model of n-grams, or None without one."""
         return None if self.evidence is None else Evidence(*self.evidence.get_weights())
 
     def scale_logits(self, network: float, evidence: float) -> None:
-        """Multiply the network's own logits by one factor, and those of the n-grams by another, in the weights."""
+        """Scale the weights, so that the logits of the network and of the n-grams are multiplied by these factors."""
         ngrams = [] if self.evidence is None else [self.evidence.table, self.evidence.bias]
         for factor, weights in ((network, self.classifier.weights), (evidence, ngrams)):
             for weight in weights:
                 weight.assign(factor * weight)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor arguments."""
         return {**self._arguments, "name": self.name}
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# A shell that runs the tests in the background has them ignore Ctrl-C, and they hand that on to what they start.
+# Background jobs of a shell ignore Ctrl-C, and child processes inherit this; some tests need Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test depends on how busy the machine is.
+# No deadline, which would make tests fail on a busy machine.
 settings.register_profile("han", deadline=None)
 settings.load_profile("han")
 
@@ -21,7 +21,7 @@ def rng():
 
 @pytest.fixture(scope="session")
 def news():
-    """Real BBC articles, 40 of each of two classes for training and 15 for testing."""
+    """BBC News articles of two classes: 40 of each for training and 15 of each for testing."""
     from han import load_dataset
 
     dataset = load_dataset("bbc-news")
@@ -35,7 +35,7 @@ def news():
 
 @pytest.fixture(scope="session")
 def fitted(news):
-    """A small classifier that has learned to tell the two classes apart; not to be changed by a test."""
+    """A small classifier trained on `news`; tests must not modify it."""
     from han import HANClassifier
 
     settings = {"embedding_dim": 24, "units": 8, "epochs": 8, "batch_size": 8, "learning_rate": 0.01, "dropout": 0.2}

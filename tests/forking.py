@@ -1,4 +1,4 @@
-"""Programs that fork, for `test_forked.py`, which runs them in processes of their own."""
+"""Programs that fork; `test_forked.py` runs each in a new process."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import psutil
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."] * 10
 LABELS = ["good", "bad"] * 10
-ASKED = ["I liked it. It is fine.", "", "Dull. I slept.", "A film of nothing known."]
+QUERIES = ["I liked it. It is fine.", "", "Dull. I slept.", "A film of nothing known."]
 METHODS = ("attention", "gradient_x_input", "integrated_gradients", "occlusion")
-# For functions that a pool runs.
+# For functions that run in a pool.
 classifier = None
 
 
 def in_a_fork(function, *args):
-    """Return what a function returns, or the exception it raises, in a forked process, and that process's id."""
+    """Run a function in a forked process; return its result or exception, and the process id."""
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
@@ -48,14 +48,14 @@ def in_a_fork(function, *args):
 
 
 def children(pid):
-    """Return the processes that a process has started and that are there yet."""
+    """Return the ids of the running child processes of a process."""
     return [process.pid for process in psutil.Process(pid).children()]
 
 
-def gone(pids):
-    """Return whether processes end within some seconds."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
+def have_exited(pids):
+    """Wait for up to 20 seconds; return whether all processes have exited."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
         if not any(map(psutil.pid_exists, pids)):
             return True
         time.sleep(0.1)
@@ -74,90 +74,90 @@ def error_of(function, *args, **kwargs):
     return None
 
 
-def work(trained, folder):
-    """Return what a trained classifier gives in this process."""
+def outputs(trained, folder):
+    """Return the outputs of every method of a trained classifier in this process, and save it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", "1 of 1 documents")
-        found = {
-            "probabilities": trained.predict_proba(ASKED),
-            "labels": trained.predict(ASKED).tolist(),
+        results = {
+            "probabilities": trained.predict_proba(QUERIES),
+            "labels": trained.predict(QUERIES).tolist(),
             "score": trained.score(TEXTS, LABELS),
-            "scores": {method: scores(trained.explain(ASKED, method=method, n_steps=4)) for method in METHODS},
-            "encoded": trained.encode(ASKED),
-            "described": {name: value for name, value in trained.describe().items() if name != "parameters"},
+            "scores": {method: scores(trained.explain(QUERIES, method=method, n_steps=4)) for method in METHODS},
+            "encoded": trained.encode(QUERIES),
+            "summary": {name: value for name, value in trained.describe().items() if name != "parameters"},
             "errors": [error_of(trained.predict, [3]), error_of(trained.explain, TEXTS, target="no such class")],
-            "cut": trained.predict_proba(["So. " * 600]),
+            "truncated": trained.predict_proba(["So. " * 600]),
         }
         trained.save(folder)
-    return found | {"warnings": [(str(warning.message), warning.filename) for warning in caught]}
+    return results | {"warnings": [(str(warning.message), warning.filename) for warning in caught]}
 
 
-def all_there_is(trained, folder):
-    """Do all that can be done in a forked process, and all that cannot."""
+def outputs_after_fork(trained, folder):
+    """Call every method in a forked process, including those that are refused."""
     from han import HANClassifier
 
-    found = work(trained, folder)
+    results = outputs(trained, folder)
     helpers = children(os.getpid())
     with ThreadPoolExecutor(4) as threads:
-        found["of threads"] = list(threads.map(lambda text: trained.predict_proba([text])[0], ASKED * 3))
-    found["refused"] = [
+        results["threads"] = list(threads.map(lambda text: trained.predict_proba([text])[0], QUERIES * 3))
+    results["refused"] = [
         error_of(trained.fit, TEXTS, LABELS),
         error_of(trained.partial_fit, TEXTS, LABELS),
         error_of(trained.export, folder / "exported"),
     ]
-    copied = HANClassifier.load(folder, tokenizer=trained.tokenizer)
-    found["copied"] = copied.predict_proba(ASKED)
-    found["copied, described"] = copied.describe()["weights"]
-    copied.save(folder / "again")
-    return found | {"helpers": [helpers, children(os.getpid())]}
+    reloaded = HANClassifier.load(folder, tokenizer=trained.tokenizer)
+    results["reloaded"] = reloaded.predict_proba(QUERIES)
+    results["reloaded weights"] = reloaded.describe()["weights"]
+    reloaded.save(folder / "again")
+    return results | {"helpers": [helpers, children(os.getpid())]}
 
 
 def after_training(folder):
-    """Train, fork."""
+    """Train a classifier, then fork."""
     from han import HANClassifier
     from han.inference.forked import was_forked
 
-    # A function without a name cannot be pickled, and need not.
+    # A lambda cannot be pickled, and does not have to be.
     trained = HANClassifier(**SMALL, tokenizer=lambda sentence: sentence.split())
     trained.partial_fit(TEXTS, LABELS, classes=["bad", "good"])
-    found, child = in_a_fork(all_there_is, trained, folder / "forked")
+    results, child = in_a_fork(outputs_after_fork, trained, folder / "forked")
     return {
-        "forked": found,
-        "here": work(trained, folder / "here"),
+        "child": results,
+        "parent": outputs(trained, folder / "parent"),
         "was_forked": was_forked(),
-        "gone": gone([child, *found["helpers"][-1]]),
+        "helpers exited": have_exited([child, *results["helpers"][-1]]),
     }
 
 
-def ask_inherited(text):
+def predict_inherited(text):
     return classifier.predict_proba([text])[0]
 
 
 def in_pools(folder):
-    """Fork before TensorFlow works, then load a classifier and ask it from pools of each kind."""
+    """Fork before TensorFlow is initialised, then load a classifier and predict in pools of each kind."""
     global classifier
     from han import HANClassifier
     from han.inference.forked import was_forked
 
-    HANClassifier.load  # noqa: B018 TensorFlow is imported, and does nothing yet
-    early, _ = in_a_fork(lambda: (HANClassifier.load(folder).predict_proba(ASKED), was_forked()))
+    HANClassifier.load  # noqa: B018 TensorFlow is imported, but not initialised
+    early, _ = in_a_fork(lambda: (HANClassifier.load(folder).predict_proba(QUERIES), was_forked()))
     classifier = HANClassifier.load(folder)
-    results = {"early": early, "here": classifier.predict_proba(ASKED), "threads": threading.active_count()}
+    results = {"early": early, "parent": classifier.predict_proba(QUERIES), "threads": threading.active_count()}
     fork, spawn = (multiprocessing.get_context(method) for method in ("fork", "spawn"))
-    parts = [[text] for text in ASKED]
+    parts = [[text] for text in QUERIES]
     with fork.Pool(1) as pool:
-        # The method takes the classifier along, anew for each task.
+        # The classifier is pickled with its method, once per task.
         results["fork, Pool"] = pool.map(classifier.predict_proba, parts, chunksize=1)
         results["fork, Pool, helpers"] = len(pool.apply(children, [pool.apply(os.getpid)]))
         started = [pid for worker in children(os.getpid()) for pid in [worker, *children(worker)]]
     with ProcessPoolExecutor(1, mp_context=fork) as pool:
-        results["fork, ProcessPoolExecutor"] = list(pool.map(ask_inherited, ASKED))
+        results["fork, ProcessPoolExecutor"] = list(pool.map(predict_inherited, QUERIES))
         started += [pid for worker in children(os.getpid()) for pid in [worker, *children(worker)]]
-    results["gone"] = gone(started)
+    results["processes exited"] = have_exited(started)
     with spawn.Pool(1) as pool, ProcessPoolExecutor(1, mp_context=spawn) as executor:
-        one = pool.map_async(classifier.predict_proba, parts)
+        pending = pool.map_async(classifier.predict_proba, parts)
         results["spawn, ProcessPoolExecutor"] = list(executor.map(classifier.predict_proba, parts))
-        results["spawn, Pool"] = one.get()
+        results["spawn, Pool"] = pending.get()
     return results
 
 
@@ -166,5 +166,5 @@ if __name__ == "__main__":
 
     faulthandler.dump_traceback_later(110)
     program, folder, file = sys.argv[1:]
-    answer = {"after_training": after_training, "in_pools": in_pools}[program](Path(folder))
-    Path(file).write_bytes(pickle.dumps(answer))
+    result = {"after_training": after_training, "in_pools": in_pools}[program](Path(folder))
+    Path(file).write_bytes(pickle.dumps(result))

@@ -296,7 +296,7 @@ def test_refitting_without_the_word_vectors_is_a_warning(fitted_with_vectors, ve
     pickled = pickle.loads(pickle.dumps(fitted_with_vectors))  # noqa: S301
     pickled.partial_fit(*articles)  # continues with the network, which contains the vectors
     for classifier in (loaded, clone(pickle.loads(pickle.dumps(clone(pickled))))):  # noqa: S301
-        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with before are not"):
+        with pytest.warns(TrainingWarning, match="word vectors that this classifier was fitted with were not"):
             classifier.fit(*articles)
         classifier.fit(*articles)  # no warning: the previous fit had no vectors
     pickled.set_params(embeddings=vectors).fit(*articles)

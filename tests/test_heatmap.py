@@ -106,7 +106,7 @@ def test_text_that_was_not_read_is_marked():
 
     texts = ["Shares fell. Goal!", "A cup. Shares rose."] * 5
     settings = {"embedding_dim": 4, "units": 2, "epochs": 1, "max_sentences": 1, "validation_fraction": 0, "verbose": 0}
-    with pytest.warns(UserWarning, match="were cut there"):
+    with pytest.warns(UserWarning, match="were truncated"):
         classifier = HANClassifier(**settings, random_state=0).fit(texts, ["a", "b"] * 5)
     with pytest.warns(UserWarning, match="1 of 1 documents have more than max_sentences=1"):
         (explanation,) = classifier.explain(["Shares fell. Goal!"])
@@ -139,7 +139,7 @@ PREDICTED = [["business"], [], ["business", "sports"], ["sports"]]
 
 
 @pytest.fixture(scope="module")
-def several(explanations):
+def multi_label(explanations):
     """Multi-label explanations with the predictions in `PREDICTED`."""
     return [
         replace(explanation, probabilities=np.float32(["business" in labels, "sports" in labels]) * 0.8 + 0.1,
@@ -158,10 +158,10 @@ def several(explanations):
     ],
     ids=["lists", "tuples", "sets", "arrays", "matrix", "rows", "sparse", "frame"],
 )  # fmt: skip
-def test_the_corpus_page_marks_multi_label_mistakes_for_labels_in_any_format(several, convert):
-    assert [explanation.labels for explanation in several] == PREDICTED
-    assert "✗" not in corpus_page(several, convert(PREDICTED))
-    source = corpus_page(several, convert([["business"], ["sports"], ["business"], ["sports"]]))
+def test_the_corpus_page_marks_multi_label_mistakes_for_labels_in_any_format(multi_label, convert):
+    assert [explanation.labels for explanation in multi_label] == PREDICTED
+    assert "✗" not in corpus_page(multi_label, convert(PREDICTED))
+    source = corpus_page(multi_label, convert([["business"], ["sports"], ["business"], ["sports"]]))
     assert source.count("✗") == 2
     assert "no class, true: sports" in source
     assert "business 90%, sports 90%, true: business" in source
@@ -169,17 +169,17 @@ def test_the_corpus_page_marks_multi_label_mistakes_for_labels_in_any_format(sev
     assert len(re.findall(r'<details class="[^"]*\bf0\b', source)) == 2
 
 
-def test_the_corpus_page_rejects_labels_in_another_format(several):
+def test_the_corpus_page_rejects_labels_in_another_format(multi_label):
     with pytest.raises(TypeError, match="y_true must hold a collection of labels for each document"):
-        corpus_page(several, ["business"] * 4)
+        corpus_page(multi_label, ["business"] * 4)
     with pytest.raises(ValueError, match="got 4 documents and 1"):
-        corpus_page(several, [["business"]])
+        corpus_page(multi_label, [["business"]])
 
 
-def test_multi_label_explanations_survive_json(several):
-    for explanation in several:
+def test_multi_label_explanations_survive_json(multi_label):
+    for explanation in multi_label:
         assert Explanation.from_json(explanation.to_json()) == explanation
-    old = {name: value for name, value in several[0].to_dict().items() if name != "thresholds"}
+    old = {name: value for name, value in multi_label[0].to_dict().items() if name != "thresholds"}
     assert Explanation.from_dict(old).thresholds is None
 
 

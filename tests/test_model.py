@@ -36,7 +36,7 @@ def block(documents):
 
 
 def flatten(documents):
-    """Write lists of lists of ids without padding."""
+    """Convert lists of lists of ids to `Documents`, without padding."""
     sentences = [sentence for document in documents for sentence in document]
     parts = [id_ for sentence in sentences for id_ in sentence], map(len, sentences), map(len, documents)
     return Documents(*(np.array([*part], np.int32) for part in parts))
@@ -44,7 +44,7 @@ def flatten(documents):
 
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, residual, rng):
+def test_probabilities_and_attention_equal_those_of_numpy_in_float64(cell, residual, rng):
     model = network(cell=cell, residual=residual)
     documents = [random_document(rng, count) for count in (3, 1, 0, 12, 5)]
     probabilities, word_scores, sentence_scores = model(block(documents), return_attention_scores=True)
@@ -60,9 +60,9 @@ def test_probabilities_and_attention_are_those_of_numpy_in_float64(cell, residua
 
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_outputs_and_gradients_are_those_of_a_plain_keras_stack(cell, residual, rng):
+def test_outputs_and_gradients_equal_those_of_plain_keras_layers(cell, residual, rng):
     model = network(cell=cell, residual=residual)
-    for weight in model.weights:  # large enough that every part of the gradient counts
+    for weight in model.weights:  # large enough for all gradients to be significant
         weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
     plain = KerasNetwork(model)
     inputs = block([random_document(rng, count) for count in (3, 1, 12, 5, 2, 2)])
@@ -82,7 +82,7 @@ def test_outputs_and_gradients_are_those_of_a_plain_keras_stack(cell, residual, 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_a_document_does_not_depend_on_its_company(cell, pooling, rng):
+def test_the_output_for_a_document_does_not_depend_on_its_batch(cell, pooling, rng):
     model = network(cell=cell, pooling=pooling)
     documents = {
         "empty": [],
@@ -101,7 +101,7 @@ def test_a_document_does_not_depend_on_its_company(cell, pooling, rng):
         np.testing.assert_allclose(model(block([documents[name]]))[0], row, atol=1e-5, err_msg=name)
 
 
-def test_padding_anywhere_is_passed_over(rng):
+def test_padding_is_ignored_in_any_position(rng):
     model = network()
     document = random_document(rng, 3)
     tight = model(block([document]))
@@ -120,7 +120,7 @@ def test_no_documents_and_no_words(shape):
     assert np.isfinite(probabilities.numpy()).all()
 
 
-def test_mean_pooling_looks_at_all_alike_and_max_pooling_has_no_scores(rng):
+def test_mean_pooling_has_uniform_scores_and_max_pooling_has_none(rng):
     inputs = block([random_document(rng, 3)])
     _, words, sentences = network(pooling="mean")(inputs, return_attention_scores=True)
     np.testing.assert_allclose(sentences[0], [1 / 3] * 3, rtol=1e-6)
@@ -130,18 +130,18 @@ def test_mean_pooling_looks_at_all_alike_and_max_pooling_has_no_scores(rng):
         network(pooling="max")(inputs, return_attention_scores=True)
 
 
-def test_dropout_is_for_training_and_the_same_at_every_occurrence_of_a_word(rng):
+def test_dropout_applies_in_training_and_equally_to_all_occurrences_of_a_word(rng):
     inputs = block([random_document(rng, 4)])
     model = network(dropout=0.5, word_dropout=0.5)
     np.testing.assert_array_equal(model(inputs), model(inputs))
     assert not np.allclose(model(inputs, training=True), model(inputs, training=True))
-    # One word 24 times: dropped everywhere or nowhere, so there are two outcomes and not 2^24.
+    # One word 24 times is dropped everywhere or nowhere: two possible outputs, not 2^24.
     model = network(word_dropout=0.5)
     outputs = {tuple(np.round(model(np.full((1, 6, 4), 3), training=True).numpy()[0], 5)) for _ in range(20)}
     assert len(outputs) == 2
 
 
-def test_equal_seeds_give_equal_networks_and_no_two_layers_are_alike():
+def test_equal_seeds_give_equal_networks_with_different_layers():
     for first, second in zip(network().weights, network().weights, strict=True):
         np.testing.assert_array_equal(first.numpy(), second.numpy())
     model = network(embedding_dim=8)
@@ -150,7 +150,7 @@ def test_equal_seeds_give_equal_networks_and_no_two_layers_are_alike():
     assert not np.array_equal(model.word_pooling.kernel, model.sentence_pooling.kernel)
 
 
-def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
+def test_a_saved_model_loads_without_custom_objects(tmp_path, rng):
     model = network(cell="gru", pooling="mean", residual=True, ngrams=3, dropout=0.3, word_dropout=0.1, l2=0.01)
     model.evidence.set_weights([np.array([2, 9, WORDS * WORDS - 1]), rng.normal(size=(3, 3)), rng.normal(size=3)])
     inputs = block([random_document(rng, 3)])
@@ -160,22 +160,22 @@ def test_a_saved_model_comes_back_without_custom_objects(tmp_path, rng):
     assert loaded.get_config() == model.get_config()
 
 
-def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
+def test_the_logits_are_the_sum_of_the_network_and_the_ngram_evidence(rng):
     model = network(residual=True)
     keys = np.array([2, 5, 7, WORDS * 3 + 4, WORDS * 5 + 7])
     evidence = Evidence(keys, rng.normal(0, 2, (5, 3)).astype(np.float32), np.float32([0.1, 0.0, -0.3]))
     both = model.with_evidence(evidence)
     assert model.ngram_weights() is None
-    for kept, given in zip(both.ngram_weights(), evidence, strict=True):
-        np.testing.assert_array_equal(kept, given)
+    for weights, expected in zip(both.ngram_weights(), evidence, strict=True):
+        np.testing.assert_array_equal(weights, expected)
     np.testing.assert_array_equal(both.with_evidence(None)(block([[[3, 4]]])), model(block([[[3, 4]]])))
     documents = [[[5, 7, 3, 4], [7, 5, 5, 7]], [[3], [4]], [], random_document(rng, 12)]
     inputs = block(documents)
-    said = both.evidence(flatten(documents)).numpy()
-    # Of [5, 7], [5], [7] and [3, 4], the first two occur twice or more: each is said once.
-    np.testing.assert_allclose(said[0], evidence.table[[1, 2, 3, 4]].sum(axis=0) / 2 + evidence.bias, atol=1e-6)
-    np.testing.assert_allclose(said[1:3], [evidence.bias] * 2)  # no pair reaches over the end of a sentence
-    logits = np.log(model(inputs)) + said
+    ngram_logits = both.evidence(flatten(documents)).numpy()
+    # [5, 7], [5], [7] and [3, 4] count once each, although the first three occur repeatedly.
+    np.testing.assert_allclose(ngram_logits[0], evidence.table[[1, 2, 3, 4]].sum(axis=0) / 2 + evidence.bias, atol=1e-6)
+    np.testing.assert_allclose(ngram_logits[1:3], [evidence.bias] * 2)  # no pair crosses the end of a sentence
+    logits = np.log(model(inputs)) + ngram_logits
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(both(inputs), expected, atol=1e-6)
     np.testing.assert_allclose(
@@ -185,23 +185,23 @@ def test_the_logits_are_those_of_the_network_and_of_the_evidence(rng):
     )
     for document, probabilities in zip(documents, expected, strict=True):
         np.testing.assert_allclose(classify(both, document)[0], probabilities, atol=1e-6)
-    np.testing.assert_allclose(both.evidence_logits(flatten(documents)), said)
+    np.testing.assert_allclose(both.evidence_logits(flatten(documents)), ngram_logits)
     both.scale_logits(0.5, 2.0)
-    logits = 0.5 * np.log(model(inputs)) + 2.0 * said
+    logits = 0.5 * np.log(model(inputs)) + 2.0 * ngram_logits
     np.testing.assert_allclose(both(inputs), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), atol=1e-6)
 
 
-def test_several_classes_at_once_have_probabilities_of_their_own(rng):
-    one, several = network(), network(multi_label=True)
-    several.set_weights(one.get_weights())
+def test_multi_label_probabilities_are_the_sigmoid_of_the_same_logits(rng):
+    single, multi = network(), network(multi_label=True)
+    multi.set_weights(single.get_weights())
     inputs = block([random_document(rng, count) for count in (3, 1, 7)])
-    probabilities = several(inputs).numpy().astype(np.float64)
+    probabilities = multi(inputs).numpy().astype(np.float64)
     logits = np.log(probabilities / (1 - probabilities))
-    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), one(inputs), atol=1e-5)
+    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), single(inputs), atol=1e-5)
     assert HierarchicalAttentionNetwork(WORDS, classes=2, multi_label=True, ngrams=5).evidence_columns == 2
 
 
-def test_bad_arguments_are_named():
+def test_invalid_arguments_raise_errors_that_name_them():
     with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
         HierarchicalAttentionNetwork(vocabulary_size=5, classes=1)
     with pytest.raises(ValueError, match="pooling must be one of"):
@@ -210,7 +210,7 @@ def test_bad_arguments_are_named():
         network()(np.zeros((2, 3), np.int32))
 
 
-def test_documents_without_padding_give_what_padded_ones_give(rng):
+def test_documents_with_and_without_padding_give_equal_outputs(rng):
     model = network()
     documents = [random_document(rng, count) for count in (3, 1, 0, 12)]
     padded = block(documents)
@@ -223,7 +223,7 @@ def test_documents_without_padding_give_what_padded_ones_give(rng):
     np.testing.assert_array_equal(sentence_scores, padded_sentence_scores.numpy()[(padded != 0).any(axis=2)])
 
 
-def test_probabilities_from_the_whole_vocabulary_are_those_of_a_call(rng):
+def test_projecting_the_whole_vocabulary_gives_the_same_probabilities(rng):
     model = network()
     documents = [random_document(rng, count) for count in (3, 0, 12)]
     probabilities = compiled(model).forward(
@@ -240,7 +240,7 @@ def restore_policy():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
 @pytest.mark.usefixtures("restore_policy")
-def test_keras_global_policy_is_for_other_models(policy, rng, tmp_path):
+def test_keras_global_policy_has_no_effect(policy, rng, tmp_path):
     inputs = block([random_document(rng, count) for count in (3, 1)])
     expected = network(ngrams=2, residual=True, dropout=0.1)(inputs)
     keras.config.set_dtype_policy(policy)
@@ -254,7 +254,7 @@ def test_keras_global_policy_is_for_other_models(policy, rng, tmp_path):
         network(dtype=policy)
 
 
-def test_the_summary_names_the_parts_and_shows_their_shapes():
+def test_the_summary_shows_the_names_and_output_shapes_of_layers():
     lines = []
     network(ngrams=2).summary(print_fn=lambda line, **_: lines.append(line), line_length=120)
     rows = [line.split("\u2502") for line in "\n".join(lines).splitlines() if "(" in line and "\u2502" in line]
@@ -267,7 +267,7 @@ def test_the_summary_names_the_parts_and_shows_their_shapes():
 
 
 @pytest.mark.parametrize("pooling", ["attention", "mean", "max"])
-def test_a_part_is_found_by_its_name(pooling):
+def test_layers_are_found_by_name(pooling):
     model = network(pooling=pooling)
     for name in ("embedding", "word_encoder", "word_pooling", "sentence_encoder", "sentence_pooling", "classifier"):
         assert model.get_layer(name) is getattr(model, name)
@@ -275,7 +275,7 @@ def test_a_part_is_found_by_its_name(pooling):
 
 
 @pytest.mark.parametrize("trained", [False, True])
-def test_keras_exports_the_network_for_word_ids(trained, rng, tmp_path):
+def test_keras_export_gives_a_function_of_word_ids(trained, rng, tmp_path):
     model = network(cell="gru", residual=True, ngrams=2)
     inputs = block([random_document(rng, count) for count in (3, 1, 0)])
     if trained:
@@ -288,7 +288,7 @@ def test_keras_exports_the_network_for_word_ids(trained, rng, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "float32", "float16"])
-def test_word_ids_may_be_of_any_numeric_type(dtype, rng):
+def test_word_ids_can_have_any_numeric_type(dtype, rng):
     model = network()
     documents = [random_document(rng, count) for count in (3, 1)]
     inputs = block(documents)
@@ -296,12 +296,12 @@ def test_word_ids_may_be_of_any_numeric_type(dtype, rng):
     np.testing.assert_array_equal(model(inputs.astype(dtype)), expected)
     flat = Documents(*(part.astype(dtype) for part in flatten(documents)))
     np.testing.assert_array_equal(model(flat), expected)
-    # What an input layer is by default: float32.
+    # Input layers are float32 by default.
     symbolic = keras.Input((None, None), dtype=dtype)
     np.testing.assert_allclose(keras.Model(symbolic, model(symbolic)).predict(inputs, verbose=0), expected, atol=1e-6)
 
 
-def test_the_network_is_a_part_of_other_models(rng):
+def test_the_network_can_be_part_of_another_model(rng):
     model = network()
     inputs = block([random_document(rng, count) for count in (3, 1, 2, 2)])
     symbolic = keras.Input((None, None), dtype="int32")
@@ -313,12 +313,12 @@ def test_the_network_is_a_part_of_other_models(rng):
     pairs = keras.Input((2, None, None), dtype="int32")
     of_pairs = keras.Model(pairs, keras.layers.TimeDistributed(model)(pairs))
     assert of_pairs.output_shape == (None, 2, 3)
-    found = of_pairs.predict(inputs.reshape(2, 2, *inputs.shape[1:]), verbose=0)
-    np.testing.assert_allclose(found.reshape(4, 3), results[0], atol=1e-6)
+    probabilities = of_pairs.predict(inputs.reshape(2, 2, *inputs.shape[1:]), verbose=0)
+    np.testing.assert_allclose(probabilities.reshape(4, 3), results[0], atol=1e-6)
     assert model.compute_output_shape(((7,), (4,), (2,))) == (2, 3)
 
 
-def test_compiling_it_whole_is_declined(rng):
+def test_jit_compilation_and_quantization_are_refused(rng):
     model = network()
     with pytest.warns(UserWarning, match="doesn't support `jit_compile=True`"):
         model.compile("adam", "sparse_categorical_crossentropy", jit_compile=True)

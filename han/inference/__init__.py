@@ -1,1 +1,1 @@
-"""Predictions of a trained network, here or in a helper process."""
+"""Inference with a trained network, in this process or in a helper process."""

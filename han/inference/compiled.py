@@ -1,4 +1,4 @@
-"""The forward pass of a network, compiled: what prediction and explanations run."""
+"""The compiled forward pass of a network, for prediction and explanations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from han.text.corpus import Documents
 
 
 class Projection(NamedTuple):
-    """Words, embedded and projected once, however often they occur.
+    """Distinct words, embedded and projected once for all their occurrences.
 
     Attributes
     ----------
@@ -31,28 +31,28 @@ PROJECTION = Projection(tf.TensorSpec([None], tf.int32), (tf.TensorSpec([None, N
 
 
 class CompiledNetwork:
-    """The graphs of a network's forward pass, each traced once for documents of any length.
+    """The forward pass of a network as graphs, each traced once for documents of any length.
 
-    Documents are in the flat form of `Corpus.batch`; their words are rows of a `Projection`. Only `contributions`
-    computes a gradient.
+    Documents are in the flat format of `Corpus.batch`; their words are row indices of a `Projection`. Only
+    `contributions` computes a gradient.
 
     Parameters
     ----------
     network : HierarchicalAttentionNetwork
-        Built.
+        A network that is built.
     """
 
     def __init__(self, network: HierarchicalAttentionNetwork) -> None:
         self.network = network
 
     def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
-        """Project the distinct words of documents; return the documents with their words as rows, and the rows."""
+        """Project the distinct words of documents; return the documents, with row indices as words, and the rows."""
         distinct, rows = tf.unique(documents.word_ids)
         return documents._replace(word_ids=rows), self.project(distinct)
 
     @graph(tf.TensorSpec([None], tf.int32))
     def project(self, word_ids: tf.Tensor) -> Projection:
-        """Project words [rows]."""
+        """Embed and project words [rows]."""
         return Projection(word_ids, self.network.project_words(word_ids))
 
     @graph(DOCUMENTS, PROJECTION)
@@ -68,7 +68,7 @@ class CompiledNetwork:
 
     @graph(DOCUMENTS, PROJECTION)
     def sentence_vectors(self, documents: Documents, projection: Projection) -> tf.Tensor:
-        """Return the lower half of `forward`: a vector for each sentence [sentences, 2 * units]."""
+        """Return sentence vectors [sentences, 2 * units]: the first half of `forward`."""
         return self.network.encode_sentences(documents, projection.tables, differentiable=False)[0]
 
     @graph(DOCUMENTS, PROJECTION)
@@ -85,17 +85,17 @@ class CompiledNetwork:
     def forward_vectors(
         self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, evidence: tf.Tensor
     ) -> tf.Tensor:
-        """Return the upper half of `forward`: probabilities, where sentence i is the row `index[i]` of `vectors`."""
+        """Return probabilities, given `vectors[index[i]]` for sentence i: the second half of `forward`."""
         documents, _ = self.network.encode_documents(vectors, index, document_lengths, differentiable=False)
         return self.network.class_probabilities(documents, evidence)
 
     @graph(DOCUMENTS, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32))
     def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities with all inputs scaled, and each word's gradient times input at that point.
+        """Return probabilities for scaled inputs, and the contribution of each word [words] at this point.
 
-        The inputs of a word are its embedding and its share of the n-gram evidence. A contribution [words] is the
-        gradient of the probability of the document's target class at the scaled inputs, times the inputs themselves.
-        Here, unlike in the other methods, words are word ids.
+        The inputs of a word are its embedding and its share of the n-gram evidence. Its contribution is the gradient of
+        the target class's probability at the scaled inputs, times the unscaled inputs. Unlike in the other methods,
+        `documents` contains word ids.
         """
         network = self.network
         inputs = (
@@ -103,7 +103,7 @@ class CompiledNetwork:
             network.evidence_shares(documents),
         )
         vectors, shares = scaled = tuple(scale * part for part in inputs)
-        # Each occurrence of a word is an input of its own.
+        # Each occurrence of a word is a separate input.
         rows = documents._replace(word_ids=tf.range(tf.shape(vectors)[0]))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(scaled)
@@ -117,16 +117,16 @@ class CompiledNetwork:
         )
 
     def builder(self) -> tuple[Callable[..., CompiledNetwork], tuple[Any, ...]]:
-        """Return a function, and its arguments, that build the same network in another process."""
+        """Return a function and its arguments that build the same network in another process."""
         return _build, (self.network.get_config(), self.network.get_weights())
 
 
 def compiled(network: HierarchicalAttentionNetwork) -> CompiledNetwork:
-    """Return the compiled forward pass of a network: the same object, with its graphs, at each call."""
-    # Not by setattr, in which Keras looks for layers and variables.
+    """Return the compiled forward pass of a network; each call returns the same object with its graphs."""
+    # Bypasses setattr, where Keras tracks layers and variables.
     attributes: dict[str, Any] = network.__dict__
-    found: CompiledNetwork = attributes.setdefault("_compiled_network", CompiledNetwork(network))
-    return found
+    cached: CompiledNetwork = attributes.setdefault("_compiled_network", CompiledNetwork(network))
+    return cached
 
 
 def _build(config: dict[str, Any], weights: list[Any]) -> CompiledNetwork:
@@ -137,5 +137,5 @@ def _build(config: dict[str, Any], weights: list[Any]) -> CompiledNetwork:
 
 
 def _with_word_ids(documents: Documents, projection: Projection) -> Documents:
-    """Return documents whose words are rows of a projection, with word ids again."""
+    """Convert row indices of a projection back to word ids."""
     return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))

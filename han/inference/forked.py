@@ -1,16 +1,16 @@
-"""Work for a network in a process that was forked after TensorFlow had begun to work.
+"""Inference in processes that were forked after TensorFlow was initialised.
 
-TensorFlow's threads are not there in such a process, and whatever waits for them waits for ever. So a forked process
-hands the work to a helper: a new Python, which holds a copy of the network and is asked through a pipe. Texts are
-split where they are, and what is sent is numbers; functions of the user's need not be pickled.
+A fork does not copy TensorFlow's threads, so TensorFlow operations in the child would hang. Instead, the child starts a
+helper: a new Python process with a copy of the network, which answers requests through pipes. Texts are split in the
+child and sent as word ids, so the user's functions need not be picklable.
 
-Nothing here imports TensorFlow: the helper does, when it is sent a network.
+This module does not import TensorFlow; the helper imports it when it receives a network.
 """
 
 from __future__ import annotations
 
 import os
-import pickle  # only between a process and the helper that it started
+import pickle  # only for messages between a process and its own helper
 import subprocess
 import sys
 import traceback
@@ -25,93 +25,93 @@ from han.exceptions import ForkedProcessError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-WHAT_TO_DO = (
-    'start processes by "spawn" instead (multiprocessing.get_context("spawn")), or fork before TensorFlow is used'
+ADVICE = (
+    'start processes with "spawn" (multiprocessing.get_context("spawn")) instead, or fork before TensorFlow is used'
 )
-# Ctrl-C is for the process that waits. Modules are to be found where it finds them; -P keeps those of the current
-# folder from being taken for Python's own before that is known.
-BEGINNING = (
+# Ctrl-C is left to the parent. The helper gets the parent's sys.path; until it is set, -P prevents modules in the
+# current folder from shadowing the standard library.
+BOOTSTRAP = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[1:]; "
     "from han.inference.forked import serve; serve()"
 )
-LENGTH = 8  # bytes that say how long a message is
+LENGTH = 8  # bytes of the length before each message
 
 
 class NetworkSource(Protocol):
-    """A network that a helper can be given."""
+    """A network that can be sent to a helper."""
 
     def builder(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return a function of a module, and its arguments, that make the network in another process."""
+        """Return a picklable function and its arguments that build the network in another process."""
 
 
 def was_forked() -> bool:
-    """Return whether this process was forked after TensorFlow had begun to work."""
+    """Return whether this process was forked after TensorFlow was initialised."""
     return _state.forked
 
 
 def refuse(action: str) -> None:
-    """Raise a ForkedProcessError if this process was forked after TensorFlow had begun to work.
+    """Raise a ForkedProcessError if this process was forked after TensorFlow was initialised.
 
     Parameters
     ----------
     action : str
-        What cannot be done, as "HANClassifier.fit".
+        Name of the refused function, for the error message: "HANClassifier.fit".
     """
     if _state.forked:
         raise ForkedProcessError(
-            f"{action} cannot run in this process (pid {os.getpid()}): it was forked after TensorFlow had begun to "
-            f"work in its parent, and TensorFlow's threads did not come along; {WHAT_TO_DO}"
+            f"{action} cannot run in this process (pid {os.getpid()}): it was forked after TensorFlow was initialised, "
+            f"and a fork does not copy TensorFlow's threads; {ADVICE}"
         )
 
 
 def ask(function: Callable[Concatenate[Any, P], T], network: NetworkSource, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Return `function(network, ...)`, computed by the network's helper, which is started at the first call.
+    """Return `function(network, *args, **kwargs)`, run in the network's helper, which the first call starts.
 
     Parameters
     ----------
     function : callable
-        Of a module of `han`.
-    network : HierarchicalAttentionNetwork or StandIn
-        Its weights are those that it had at the first call: a forked process cannot train.
+        A function defined at the top level of a module.
+    network : CompiledNetwork or StoredNetwork
+        The helper keeps the weights of the first call, because a forked process cannot train.
     *args, **kwargs
-        What can be pickled.
+        Picklable arguments.
 
     Raises
     ------
     ForkedProcessError
-        If there can be no helper, or it ends before it answers.
+        If the helper cannot be started, or exits without an answer.
     Exception
-        What `function` raises.
+        Any exception that `function` raises.
     """
     with _state.lock:
         helper = _state.helpers.get(network)
         if helper is None or helper.ended:
             helper = _state.helpers[network] = Helper(network)
-            # Ends it when the network goes, or Python does.
+            # Stops the helper when the network is garbage-collected or Python exits.
             finalize(network, helper.close)
     result: T = helper.ask(function, args, kwargs)
     return result
 
 
 class Helper:
-    """A process that holds a copy of a network and runs functions on it, one at a time.
+    """A process that runs functions on a copy of a network, one at a time.
 
-    It ends when its standard input does: with `close`, or with the process that started it, however that ends.
+    It exits when its standard input is closed: by `close`, or when the process that started it exits or is killed.
 
     Parameters
     ----------
-    network : HierarchicalAttentionNetwork or StandIn
+    network : CompiledNetwork or StoredNetwork
     """
 
     def __init__(self, network: NetworkSource) -> None:
         self.ended = False
         self.lock = Lock()
         path = [folder for folder in sys.path if isinstance(folder, str)]
-        # A graphics card's memory is the parent's already, and there may be a helper for each of many processes.
+        # No GPU: its memory belongs to the parent already, and each of many processes may start a helper.
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-        # Where Python is within another program, multiprocessing.set_executable says where it is alone.
-        command = [os.fsdecode(spawn.get_executable() or "python"), "-P", "-c", BEGINNING, *path]
-        # Without buffers, whose content a process forked from this one would write once more.
+        # Where Python is embedded in another program, multiprocessing.set_executable sets the interpreter.
+        command = [os.fsdecode(spawn.get_executable() or "python"), "-P", "-c", BOOTSTRAP, *path]
+        # Unbuffered, because a fork would copy the buffers and write their content again.
         self.process = subprocess.Popen(  # noqa: S603
             command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
         )
@@ -133,11 +133,11 @@ class Helper:
         except (EOFError, OSError) as error:
             self.close()
             raise ForkedProcessError(
-                f"the helper process that works for this forked one (pid {os.getpid()}) ended with exit code "
-                f"{self.process.returncode} and no answer; what it wrote to standard error may say why. To do without "
-                f"it, {WHAT_TO_DO}"
+                f"the helper process of this forked process (pid {os.getpid()}) ended with exit code "
+                f"{self.process.returncode} and no answer; see its standard error for the reason. To avoid helper "
+                f"processes, {ADVICE}"
             ) from error
-        except BaseException:  # as Ctrl-C: the answer may yet come, and would be taken for the next one
+        except BaseException:  # such as Ctrl-C: a late answer would be mistaken for the next one
             self.process.kill()
             self.close()
             raise
@@ -152,13 +152,13 @@ class Helper:
         return pipe
 
     def close(self) -> None:
-        """Let the process end, and wait until it has."""
+        """Stop the process and wait until it has exited."""
         if not self.ended:
-            self.leave()
+            self.detach()
             self.process.wait()
 
-    def leave(self) -> None:
-        """Close this process's ends of the pipes."""
+    def detach(self) -> None:
+        """Close the pipes in this process."""
         self.ended = True
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
@@ -166,16 +166,16 @@ class Helper:
 
 
 class _State:
-    """What this process knows of itself.
+    """The state of this process.
 
     Attributes
     ----------
     forked : bool
-        Whether TensorFlow had begun to work in a process that this one was forked from.
-    helpers : weak dictionary of Helper
-        One for each network that work was done for here.
+        Whether this process, or an ancestor, was forked after TensorFlow was initialised.
+    helpers : WeakKeyDictionary
+        The helper of each network.
     lock : Lock
-        Held while a helper is looked for.
+        Guards `helpers`.
     """
 
     def __init__(self, forked: bool = False) -> None:
@@ -188,25 +188,25 @@ _state = _State()
 
 
 def _after_fork() -> None:
-    """Take note that this process is a forked one."""
+    """Reset the state in a forked process."""
     global _state
-    left, _state = _state, _State(_state.forked or _tensorflow_has_worked())
-    for helper in list(left.helpers.values()):
-        # It is the parent's, and must see its input end when the parent ends, not later.
-        helper.leave()
-        # What Python would warn of, or wait for, is no child of this process.
+    inherited, _state = _state, _State(_state.forked or _tensorflow_initialised())
+    for helper in list(inherited.helpers.values()):
+        # The helper belongs to the parent; an open pipe here would keep it alive after the parent exits.
+        helper.detach()
+        # Keeps Python from warning about, or waiting for, a process that is not a child of this one.
         helper.process.returncode = 0
 
 
-def _tensorflow_has_worked() -> bool:
-    """Return whether TensorFlow has started its threads: at its first operation, not when it is imported."""
+def _tensorflow_initialised() -> bool:
+    """Return whether TensorFlow has started its threads, which happens at the first operation, not at import."""
     module = sys.modules.get("tensorflow.python.eager.context")
     if module is None:
         return False
     try:
         context = module.context_safe()
         return context is not None and context._context_handle is not None
-    except AttributeError:  # there is no public way to ask; in doubt, a helper is slow, and a hang is for ever
+    except AttributeError:  # no public API; if in doubt, a slow helper is better than a hang
         return True
 
 
@@ -215,9 +215,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def serve() -> None:
-    """Be a helper: make the network that is sent, then answer until the input ends."""
+    """Run as a helper: build the network of the first message, then answer requests until the input is closed."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    # What is printed here must not get among the answers.
+    # Printed text must not be mixed with the answers.
     os.dup2(2, 1)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
@@ -227,26 +227,26 @@ def serve() -> None:
             message = _receive(requests)
             try:
                 if network is None:
-                    make, arguments = message
-                    network, answer = make(*arguments), None
+                    build, arguments = message
+                    network, answer = build(*arguments), None
                 else:
                     function, args, kwargs = message
                     answer = function(network, *args, **kwargs)
             except Exception as error:
-                _send(answers, (False, _portable(error)))
+                _send(answers, (False, _picklable(error)))
             else:
                 _send(answers, (True, answer))
     except (EOFError, BrokenPipeError):
-        # Nobody is there to see Python and TensorFlow clear up, and it takes a while.
+        # Skips the slow shutdown of Python and TensorFlow.
         os._exit(0)
 
 
-def _portable(error: Exception) -> Exception:
-    """Return an error as it can be sent, with a note of where it happened."""
+def _picklable(error: Exception) -> Exception:
+    """Add the traceback to an error as a note; return a ForkedProcessError if the error cannot be pickled."""
     trace = "".join(traceback.format_exception(error))
     try:
         error.add_note(f"In the helper process:\n{trace}")
-        pickle.loads(pickle.dumps(error))  # noqa: S301 a check that it comes out again
+        pickle.loads(pickle.dumps(error))  # noqa: S301 some errors can be pickled but not unpickled
     except Exception:
         return ForkedProcessError(f"the helper process failed:\n{trace}")
     return error
@@ -254,9 +254,9 @@ def _portable(error: Exception) -> Exception:
 
 def _send(pipe: IO[bytes], message: Any) -> None:
     content = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    left = memoryview(len(content).to_bytes(LENGTH, "little") + content)
-    while left:
-        left = left[pipe.write(left) :]
+    remaining = memoryview(len(content).to_bytes(LENGTH, "little") + content)
+    while remaining:
+        remaining = remaining[pipe.write(remaining) :]
     pipe.flush()
 
 

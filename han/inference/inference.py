@@ -1,4 +1,4 @@
-"""Where a trained network runs: in this process, or in a helper process if this one cannot run TensorFlow."""
+"""Run a trained network in this process, or in a helper process if this one cannot run TensorFlow."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class StoredSource(NetworkSource, Protocol):
-    """A network that was loaded in a forked process: its file, see `han.saving.network_file`."""
+    """The file of a network that was loaded in a forked process, see `han.saving.network_file`."""
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the network."""
+        """Return the constructor arguments of the network."""
 
     def count_params(self) -> int:
         """Return the number of weights."""
@@ -31,7 +31,7 @@ Network = HierarchicalAttentionNetwork | StoredSource
 
 
 class Inference(ABC):
-    """Runs functions of a compiled network; `inference_of` chooses where."""
+    """Runs functions on a compiled network; `inference_of` chooses the process."""
 
     @abstractmethod
     def run(self, function: Callable[Concatenate[CompiledNetwork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -39,7 +39,7 @@ class Inference(ABC):
 
     @abstractmethod
     def prepare(self, vocabulary_size: int | None) -> Projection | None:
-        """Prepare for concurrent predictions; return the projection of the whole vocabulary if its size is given."""
+        """Prepare for concurrent predictions; if a size is given, return the projection of the whole vocabulary."""
 
 
 class LocalInference(Inference):
@@ -49,12 +49,12 @@ class LocalInference(Inference):
         self._network = network
 
     def run(self, function: Callable[Concatenate[CompiledNetwork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return `function(network, *args, **kwargs)`, under the default settings of TensorFlow, Keras and NumPy."""
+        """Return `function(network, *args, **kwargs)`, run with default settings of TensorFlow, Keras and NumPy."""
         with isolated():
             return function(self._network, *args, **kwargs)
 
     def prepare(self, vocabulary_size: int | None) -> Projection | None:
-        """Trace the graphs, which threads would all do at once, and project the vocabulary."""
+        """Trace the graphs, so that not every thread does, and project the vocabulary."""
         self._network.project.trace()
         self._network.forward.trace()
         if vocabulary_size is None:
@@ -70,14 +70,14 @@ class HelperInference(Inference):
         self._source = source
 
     def run(self, function: Callable[Concatenate[CompiledNetwork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what `function(network, *args, **kwargs)` returns in the helper process."""
+        """Return `function(network, *args, **kwargs)`, run in the helper process."""
         return ask(function, self._source, *args, **kwargs)
 
     def prepare(self, vocabulary_size: int | None) -> None:
-        """Do nothing: tensors cannot leave the process that computed them."""
+        """Do nothing: tensors cannot be passed between processes."""
 
 
 def inference_of(network: Network) -> Inference:
-    """Return where a network runs: here, or in a helper process if TensorFlow was in use when this one was forked."""
+    """Run a network in this process, or in a helper if it was forked after TensorFlow was initialised."""
     source: Any = compiled(network) if isinstance(network, HierarchicalAttentionNetwork) else network
     return HelperInference(source) if was_forked() else LocalInference(source)

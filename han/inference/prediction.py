@@ -1,4 +1,4 @@
-"""Class probabilities of raw texts, by a trained network."""
+"""Predict class probabilities of raw texts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from han.text.reader import DocumentReader
 
 Probabilities = npt.NDArray[np.float32]
 
-# Characters of text that a thread works on.
+# Number of characters of text that a thread processes at once.
 CHUNK = 550_000
-# For many texts, the words of the whole vocabulary are projected once, unless there are more than this.
+# The largest vocabulary that is projected as a whole, once for all chunks.
 LARGEST_TABLE = 100_000
 
 
@@ -30,7 +30,7 @@ def predict(
     reader: DocumentReader,
     plan: PredictionPlan = PredictionPlan(),  # noqa: B008 immutable
 ) -> tuple[Probabilities, int]:
-    """Return probabilities [documents, classes], and the number of documents that were truncated.
+    """Return probabilities [documents, classes] and the number of truncated documents.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def predict(
     texts : list of str
     reader : DocumentReader
     plan : PredictionPlan
-        How many words and threads at once.
+        Number of words per batch, and of threads.
     """
     inference = inference_of(network)
     probabilities = np.empty((len(texts), network.get_config()["classes"]), np.float32)
@@ -47,24 +47,24 @@ def predict(
     if len(chunks) > 1:
         size = reader.vocabulary.size
         projection = inference.prepare(size if size <= LARGEST_TABLE else None)
-    one_at_a_time = Lock()
+    reader_lock = Lock()
 
     def work(chunk: tuple[int, int]) -> int:
-        # A user's tokenizer need not be thread-safe.
-        with one_at_a_time:
+        # The user's tokenizer may not be thread-safe.
+        with reader_lock:
             corpus = reader.encode(texts[slice(*chunk)])
         probabilities[slice(*chunk)] = inference.run(classify_corpus, corpus, projection, plan.words)
         return corpus.cut
 
     if len(chunks) == 1:
         return probabilities, work(chunks[0])
-    # One chunk is split into words while the network reads two others; a fourth thread keeps these from waiting.
+    # One thread splits a chunk into words while the network processes two others; a fourth keeps them supplied.
     with ThreadPoolExecutor(max_workers=plan.threads) as executor:
         return probabilities, sum(executor.map(work, chunks))
 
 
 def classify(network: Network, corpus: Corpus, max_words: int = MAX_BATCH_WORDS) -> Probabilities:
-    """Return the probabilities [documents, classes] of encoded documents, reading `max_words` at once."""
+    """Return the probabilities [documents, classes] of encoded documents, in batches of `max_words`."""
     return inference_of(network).run(classify_corpus, corpus, None, max_words)
 
 
@@ -78,9 +78,9 @@ def classify_corpus(
     network : CompiledNetwork
     corpus : Corpus
     projection : Projection or None
-        Of the whole vocabulary; None projects the words of each batch.
+        The projection of the whole vocabulary; None projects the words of each batch.
     max_words : int
-        Words read at once; a document with more is read in groups of sentences.
+        Maximum number of words per batch; a longer document is processed in groups of sentences.
     """
     probabilities = np.empty((len(corpus), network.network.classifier.units), np.float32)
     for part in prediction_batches(corpus, max_words):
@@ -96,7 +96,7 @@ def classify_corpus(
 def _classify_in_groups(
     network: CompiledNetwork, documents: Documents, projection: Projection, max_words: int
 ) -> tf.Tensor:
-    """Return the probabilities [documents, classes], reading sentences in groups of at most `max_words`."""
+    """Return probabilities [documents, classes], processing sentences in groups of at most `max_words`."""
     lengths = documents.sentence_lengths
     starts = np.concatenate([[0], np.cumsum(lengths)])
     vectors = []
@@ -110,7 +110,7 @@ def _classify_in_groups(
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:
-    """Divide consecutive documents into ranges (start, end) of about `size` characters, and at least one document."""
+    """Divide documents into ranges (start, end) of about `size` characters and at least one document."""
     parts = np.cumsum([0, *lengths[:-1]]) // size
     starts = np.flatnonzero(np.diff(parts, prepend=-1)).tolist()
     return list(zip(starts, [*starts[1:], len(lengths)], strict=True))

@@ -1,4 +1,4 @@
-"""The network of a saved classifier as a `.keras` file; forked processes read and write it, too."""
+"""Read and write the network of a saved classifier as a `.keras` file, also in forked processes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ MODEL = "model.keras"
 
 
 class StoredNetwork:
-    """The file of a network that was loaded or unpickled in a forked process, which cannot build it.
+    """The file of a network that was loaded or unpickled in a forked process, where it cannot be built.
 
-    It runs in a helper process, see `han.inference.inference.inference_of`.
+    The network runs in a helper process, see `han.inference.inference.inference_of`.
 
     Parameters
     ----------
     content : bytes
-        A `.keras` file.
+        The content of a `.keras` file.
 
     Attributes
     ----------
     digest : bytes
-        SHA-256 of the arguments and weights; files of the same network differ in the times stored in them.
+        SHA-256 of the arguments and weights. Files of the same network are not identical: they contain timestamps.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -57,7 +57,7 @@ class StoredNetwork:
         self.digest = digest.digest()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
+        """Return the constructor arguments of the network."""
         return dict(self._config)
 
     def count_params(self) -> int:
@@ -65,16 +65,20 @@ class StoredNetwork:
         return inference_of(self).run(_count_params)
 
     def builder(self) -> tuple[Callable[..., CompiledNetwork], tuple[Any, ...]]:
-        """Return a function, and its arguments, that build the network in another process."""
+        """Return a function and its arguments that build the network in another process."""
         return _build, (self.content, self._config["vocabulary_size"], self._config["classes"])
 
 
-# A pool unpickles the classifier for every task, and each network would have a helper process of its own.
+# The last network read, reused if it is read again: a pool unpickles the classifier for every task, and each object
+# would start a helper process.
 _latest: StoredNetwork | None = None
 
 
 def read_network(path: Path, vocabulary_size: int, classes: int) -> Network:
-    """Read a `.keras` file; in a forked process, as a `StoredNetwork`. Parameters and errors are as for `unpacked`."""
+    """Read a `.keras` file; in a forked process, as a `StoredNetwork`.
+
+    Parameters and errors are the same as for `unpacked`.
+    """
     global _latest
     if not was_forked():
         with isolated():
@@ -87,7 +91,7 @@ def read_network(path: Path, vocabulary_size: int, classes: int) -> Network:
 
 
 def write_network(path: Path, network: Network) -> None:
-    """Write a `.keras` file, without the state of an optimizer."""
+    """Write a `.keras` file without optimizer state."""
     path.write_bytes(network_bytes(network))
 
 
@@ -97,7 +101,7 @@ def network_bytes(network: Network) -> bytes:
 
 
 def network_from_bytes(content: bytes, vocabulary_size: int, classes: int) -> Network:
-    """Return the network whose `network_bytes` are given."""
+    """Read the network from the content of a `.keras` file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL
         path.write_bytes(content)
@@ -114,7 +118,7 @@ def _build(content: bytes, vocabulary_size: int, classes: int) -> CompiledNetwor
 def _network_bytes(network: CompiledNetwork) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / MODEL
-        # An uncompiled copy: the state of the optimizer is twice as large as the network.
+        # An uncompiled copy, because the optimizer state is twice as large as the network.
         network.network.with_evidence(network.network.ngram_weights()).save(path)
         return path.read_bytes()
 
