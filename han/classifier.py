@@ -364,6 +364,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         training.observe(callbacks, checkpoint_dir, checkpoint_steps)
         self._set_fitted(training.run())
         self._incremental = None
+        self._lost_vectors = self._lost_vectors and previous is not None
         return self
 
     def partial_fit(
@@ -427,6 +428,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         incremental = self._incremental or IncrementalFit()
         self._set_fitted(incremental.update(fitted, X, y, classes, sample_weight, hyperparameters))
         self._incremental = incremental
+        self._lost_vectors = self._lost_vectors and fitted is not None
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float32]:  # noqa: N803
@@ -795,7 +797,6 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """Set all fitted attributes."""
         for name, value in fitted.attributes().items():
             setattr(self, name, value)
-        self._lost_vectors = False
 
     def _restore(self, saved: SavedModel) -> None:
         self._set_fitted(from_saved(saved))

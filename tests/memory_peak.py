@@ -15,6 +15,7 @@ import numpy as np
 
 from han import HANClassifier
 from han.exceptions import MemoryLimitWarning
+from han.hyperparameters import Hyperparameters
 from han.inference.prediction import CHUNK, predict
 from han.memory.limits import find_limit
 from han.memory.planning import (
@@ -63,7 +64,7 @@ def fit(texts, settings):
 def predict_untrained(texts, settings):
     """Predict with a network as it begins: a fit before would have compiled and allocated most of what is measured."""
     classifier = HANClassifier(**settings)
-    splitter = classifier.reader().splitter
+    splitter = Hyperparameters.check(classifier.get_params()).splitter()
     _, vocabulary = Corpus.learn(texts, splitter, 1, None)
     model = HierarchicalAttentionNetwork(vocabulary.size, 2, classifier.embedding_dim, classifier.units)
     model.build((None, None, None))

@@ -170,7 +170,7 @@ def test_the_corpus_page_marks_multi_label_mistakes_for_labels_in_any_format(mul
 
 
 def test_the_corpus_page_rejects_labels_in_another_format(multi_label):
-    with pytest.raises(TypeError, match="y_true must hold a collection of labels for each document"):
+    with pytest.raises(TypeError, match="y_true must contain a collection of labels for each document"):
         corpus_page(multi_label, ["business"] * 4)
     with pytest.raises(ValueError, match="got 4 documents and 1"):
         corpus_page(multi_label, [["business"]])

@@ -22,6 +22,7 @@ Gradients = tuple[tf.Tensor, ...]
 Work = Callable[[tf.Tensor, tf.Tensor, tuple[Any, ...]], tuple[Any, ...]]
 
 
+@keras.saving.register_keras_serializable(package="han")
 class TrainingNetwork(HierarchicalAttentionNetwork):
     """A network whose training steps can be divided into parts.
 

@@ -243,7 +243,7 @@ def test_spreadsheet_exports_are_read_without_options(tmp_path):
         "han: january.csv: read 1 byte that is not UTF-8 as Windows-1252",
         "han: january.csv: skipped 1 bad row, on line 32; the first has no label",
         "han: february.csv.gz: assumed the delimiter ';'; see --delimiter",
-        "han: 2 of 22 documents to test on are documents to train on too",
+        "han: 2 of 22 test documents are also training documents",
     ):
         assert note in result.stderr
     result = run("evaluate", "models/january+1", "march.json", *columns, "--format", "json", folder=tmp_path)

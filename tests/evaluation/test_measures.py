@@ -124,5 +124,5 @@ def test_labels_must_have_the_format_that_the_classifier_was_fitted_with(news):
     classifier.fit(news[0], [[label, *more] for label, more in zip(news[1], tags, strict=True)])
     result = evaluate(classifier, news[2], [[label] for label in news[3]])
     assert [*result.per_class.index] == ["business", "even", "sports"]
-    with pytest.raises(TypeError, match="y must hold a collection of labels"):
+    with pytest.raises(TypeError, match="y must contain a collection of labels"):
         evaluate(classifier, news[2], news[3])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from han.explain.occlusion import Occlusion
+from han.inference.compiled import compiled
 from han.text.corpus import Documents
 from tests import plain
 from tests.explain.documents import as_lists, random_corpus
@@ -18,7 +19,7 @@ def without(document, sentence, word=None):
 def test_scores_are_the_decreases_without_the_word_or_sentence(network, rng):
     corpus = random_corpus(rng)
     targets = rng.integers(0, 3, len(corpus))
-    scores = Occlusion(network, corpus.batch(np.arange(len(corpus))), targets).scores()
+    scores = Occlusion(compiled(network), corpus.batch(np.arange(len(corpus))), targets).scores()
     words, sentences = [], []
     for document, target in zip(as_lists(corpus), targets, strict=True):
         whole = plain.classify(network, document)[0][target]
@@ -33,7 +34,7 @@ def test_scores_are_the_decreases_without_the_word_or_sentence(network, rng):
 
 def test_sentence_vectors_are_followed_by_those_of_shortened_sentences(network, rng):
     corpus = random_corpus(rng)
-    occlusion = Occlusion(network, corpus.batch(np.arange(len(corpus))), None)
+    occlusion = Occlusion(compiled(network), corpus.batch(np.arange(len(corpus))), None)
     vectors = occlusion.sentence_vectors()
     sentences = len(corpus.sentence_starts) - 1
     assert len(vectors) == sentences + len(corpus.word_ids)
@@ -41,5 +42,7 @@ def test_sentence_vectors_are_followed_by_those_of_shortened_sentences(network, 
         start, end = corpus.sentence_starts[sentence : sentence + 2]
         rest = np.delete(corpus.word_ids[start:end], word - start)
         if len(rest):
-            alone = Occlusion(network, Documents(rest, np.array([len(rest)], np.int32), np.ones(1, np.int32)), None)
+            alone = Occlusion(
+                compiled(network), Documents(rest, np.array([len(rest)], np.int32), np.ones(1, np.int32)), None
+            )
             np.testing.assert_allclose(vectors[sentences + word], alone.sentence_vectors()[0], atol=1e-5)
