@@ -1,4 +1,4 @@
-"""Saved classifiers that are damaged in thousands of ways, and what `load` says of each: `make bench NAME=corruptions`.
+"""Saved classifiers that are damaged in thousands of ways, and the outcome of `load`: `make bench NAME=corruptions`.
 
 A file of the folder has bits flipped, is cut, has two stretches swapped or is deleted. A third of the damage is left as
 it is; of a third, the manifest is made anew, as somebody would who means harm; and a third is done within the archive
