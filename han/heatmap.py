@@ -102,8 +102,8 @@ def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[
     if multi_label and kind == "single":
         kind = "list"  # raises the error for labels that are not collections
     classes = check_labels(explanations[0].classes, None, "the classes of explanations")
-    form, targets = LabelEncoder(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
-    return [form.label_of(target) if multi_label else [form.label_of(target)] for target in targets]
+    encoder, targets = LabelEncoder(classes, kind).encode_test(y_true, len(explanations), "y_true", "explanations")
+    return [encoder.label_of(target) if multi_label else [encoder.label_of(target)] for target in targets]
 
 
 def terminal(explanation: Explanation) -> str:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,3 +43,25 @@ def fitted(news):
 
     settings = {"embedding_dim": 24, "units": 8, "epochs": 8, "batch_size": 8, "learning_rate": 0.01, "dropout": 0.2}
     return HANClassifier(**settings, max_sentences=600, random_state=0, verbose=0).fit(news[0], news[1])
+
+
+@pytest.fixture
+def as_any_user():
+    """Give the superuser the permissions of an ordinary user."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder():
+    """Create a folder that any user can access, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+        Path(name).chmod(0o777)

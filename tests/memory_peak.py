@@ -28,7 +28,6 @@ from han.memory.planning import (
     words_per_character,
 )
 from han.model import HierarchicalAttentionNetwork
-from han.text.corpus import Corpus
 from han.text.reader import DocumentReader
 
 DOCUMENTS, WORDS, DISTINCT = 8, 20_000, 3000
@@ -65,14 +64,14 @@ def predict_untrained(texts, settings):
     """Predict with a network as it begins: a fit before would have compiled and allocated most of what is measured."""
     classifier = HANClassifier(**settings)
     splitter = Hyperparameters.check(classifier.get_params()).splitter()
-    _, vocabulary = Corpus.learn(texts, splitter, 1, None)
-    model = HierarchicalAttentionNetwork(vocabulary.size, 2, classifier.embedding_dim, classifier.units)
+    reader, _ = DocumentReader.learn(texts, splitter, 1, None)
+    model = HierarchicalAttentionNetwork(reader.vocabulary.size, 2, classifier.embedding_dim, classifier.units)
     model.build((None, None, None))
 
     def work():
         limit = find_limit(classifier.memory_limit)
         plan = plan_prediction(NetworkSize.of(model.get_config()), texts, chunk=CHUNK, splitter=splitter, limit=limit)
-        predict(model, texts, DocumentReader(splitter, vocabulary), plan)
+        predict(model, texts, reader, plan)
 
     estimate, _ = prediction_cost(
         NetworkSize.of(model.get_config()), texts, chunk=CHUNK, max_sentences=splitter.max_sentences,

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.speed.contender import BATCH_SIZE, EMBEDDING_DIM, UNITS, VOCABULARY
 from han import load_dataset
 from han.text.batches import training_batches
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 
 FORMS = {
@@ -39,7 +39,7 @@ def projection(features: int) -> float:
 def proportions() -> tuple[float, float, float]:
     """Return, for a word of IMDB, its share of distinct words of a batch, of sentences and of documents."""
     dataset = load_dataset("imdb")
-    corpus, _ = Corpus.learn(dataset.X_train, DocumentSplitter(), 2, VOCABULARY)
+    _, corpus = DocumentReader.learn(dataset.X_train, DocumentSplitter(), 2, VOCABULARY)
     batches = [corpus.batch(part) for part in training_batches(corpus, BATCH_SIZE, np.random.default_rng(0))]
     distinct = sum(len(np.unique(batch.word_ids)) for batch in batches) / len(corpus.word_ids)
     return distinct, len(corpus.sentence_starts) / len(corpus.word_ids), len(corpus) / len(corpus.word_ids)

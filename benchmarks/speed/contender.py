@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import Vocabulary
 
@@ -45,11 +46,10 @@ class Network:
 
     def prepare(self, texts: list[str], labels: Labels) -> None:
         """Split and number the words, and build the network."""
-        self.splitter = DocumentSplitter()
-        self.corpus, self.vocabulary = Corpus.learn(texts, self.splitter, min_count=2, max_words=VOCABULARY)
+        self.reader, self.corpus = DocumentReader.learn(texts, DocumentSplitter(), 2, VOCABULARY)
         self.classes, self.targets = np.unique(labels, return_inverse=True)
         self.rng = np.random.default_rng(0)
-        self.build(self.vocabulary, self.corpus)
+        self.build(self.reader.vocabulary, self.corpus)
 
     def build(self, vocabulary: Vocabulary, corpus: Corpus) -> None:
         """Build the network."""
@@ -69,7 +69,7 @@ class Network:
 
     def predict(self, texts: list[str]) -> Labels:
         """Return labels."""
-        labels: Labels = self.classes[self.classify(Corpus.encode(texts, self.splitter, self.vocabulary))]
+        labels: Labels = self.classes[self.classify(self.reader.encode(texts))]
         return labels
 
 

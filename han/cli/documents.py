@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decode_text, detect_table, file_name
 from han.data.validation import short_repr
-from han.exceptions import DataWarning, InvalidValueError
+from han.exceptions import DataWarning, InvalidValueError, warn_user
 from han.tables.columns import join_texts
 from han.tables.delimited import Dialect
 from han.tables.options import SUFFIXES, TableOptions, format_from_name
@@ -99,7 +98,8 @@ class InputFiles:
         if input_format is None and suffix not in TEXT_SUFFIXES:
             raise InvalidValueError(f"{name} must end in one of .txt, {', '.join(SUFFIXES)}; or set --input-format")
         if input_format is None and not suffix and (input_format := detect_table(_peek(stream), self._text)):
-            _warn(f"{name}: read as {input_format}; to read it as one document, use --input-format text")
+            note = f"{name}: read as {input_format}; to read it as one document, use --input-format text"
+            warn_user(note, DataWarning)
         return input_format or "text"
 
     def _open_table(self, path: Path, stream: BinaryIO, input_format: str) -> Table | None:
@@ -141,7 +141,7 @@ class InputFiles:
                             progress.update(previous_bytes + stream.tell() - progress.n)
                     previous_bytes += path.stat().st_size if total else 0
                     for note in table.notes if table else []:
-                        _warn(note)
+                        warn_user(note, DataWarning)
 
     def _reopen(self, path: Path, input_format: str, stack: ExitStack) -> tuple[BinaryIO, Table | None]:
         if path in self._pipes:
@@ -154,9 +154,9 @@ class InputFiles:
         document, notes = decode_text(stream.read(), name, self._options.encoding)
         lines = len(document.splitlines())
         if path == STANDARD_INPUT and lines > 1 and self._input_format is None:
-            _warn(f"{name}: read as one document of {lines} lines; to read a table, use --input-format csv")
+            notes = [f"{name}: read as one document of {lines} lines; to read a table, use --input-format csv", *notes]
         for note in notes:
-            _warn(note)
+            warn_user(note, DataWarning)
         row = {"file": name, self._text[0]: document}
         yield Chunk([*row], [1], [row]), [document]
 
@@ -188,10 +188,6 @@ class InputFiles:
             if not (cell is None or isinstance(cell, str) or (len(cells) == 1 and _is_split(cell))):
                 return f"must have a text in {name!r}, got {short_repr(cell)}"
         return ""
-
-
-def _warn(note: str) -> None:
-    warnings.warn(note, DataWarning, stacklevel=2)
 
 
 def _peek(stream: BinaryIO) -> bytes:

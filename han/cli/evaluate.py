@@ -61,21 +61,21 @@ def evaluate(model: Path, source: tuple[str, ...], output_format: str, **options
         click.echo(f"{name.replace('_', ' ')}: {value:.4f}")
 
 
-def _convert_labels(labels: Any, form: LabelEncoder) -> Any:
+def _convert_labels(labels: Any, encoder: LabelEncoder) -> Any:
     """Convert labels from a file to the types of the classes and the format that the classifier was fitted with."""
-    classes = form.classes.tolist()
+    classes = encoder.classes.tolist()
 
     def convert(label: Any) -> Any:
         return [convert(item) for item in label] if isinstance(label, list) else _match_class(label, classes)
 
     converted = [convert(label) for label in labels]
-    if form.kind not in ("indicator", "sparse"):
+    if encoder.kind not in ("indicator", "sparse"):
         return converted
     import pandas as pd
 
     with warnings.catch_warnings(action="ignore"):  # `evaluate` warns about unknown classes itself
-        form, targets = form._replace(kind="list").encode_test(converted, len(converted))
-    return pd.DataFrame(targets, columns=form.classes.tolist())
+        encoder, targets = encoder._replace(kind="list").encode_test(converted, len(converted))
+    return pd.DataFrame(targets, columns=encoder.classes.tolist())
 
 
 def _match_class(label: Any, classes: list[Any]) -> Any:

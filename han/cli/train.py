@@ -250,10 +250,10 @@ def _evaluate_baselines(classifier: HANClassifier, dataset: Dataset, quiet: bool
 
     results = {}
     y_train, y_test = dataset.y_train, dataset.y_test
-    form = classifier.label_encoder_
-    if form.multi_label:
-        y_train, y_test = form.encode(y_train, len(y_train)), form.encode(y_test, len(y_test))
-    for name, baseline in baselines(form.multi_label).items():
+    encoder = classifier.label_encoder_
+    if encoder.multi_label:
+        y_train, y_test = encoder.encode(y_train, len(y_train)), encoder.encode(y_test, len(y_test))
+    for name, baseline in baselines(encoder.multi_label).items():
         print_progress(f"fitting the baseline: {name}", quiet)
         try:
             baseline.fit(dataset.X_train, y_train)

@@ -97,10 +97,10 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     """
     kind = "indicator" if getattr(labels, "ndim", 1) == 2 else "single"
     known = getattr(classifier, "label_encoder_", LabelEncoder(classifier.classes_, kind))
-    form, targets = known.encode_test(labels, len(texts))
-    unknown = [(0, 0), (0, len(form.classes) - len(known.classes))]
+    encoder, targets = known.encode_test(labels, len(texts))
+    unknown = [(0, 0), (0, len(encoder.classes) - len(known.classes))]
     probabilities = np.asarray(classifier.predict_proba(texts), np.float64)
-    if form.multi_label:
+    if encoder.multi_label:
         predicted = np.pad(probabilities >= getattr(classifier, "thresholds_", 0.5), unknown)
         probabilities = np.pad(probabilities, unknown)
         # A binary decision for each document and class.
@@ -111,19 +111,19 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         probabilities = np.pad(probabilities / probabilities.sum(axis=1, keepdims=True), unknown)
         predicted = probabilities.argmax(axis=1)
         calibrated = reliability(probabilities, targets)
-        loss = log_loss(targets, probabilities, labels=np.arange(len(form.classes)))
-    columns = np.arange(len(form.classes))
-    names = form.classes.tolist()
+        loss = log_loss(targets, probabilities, labels=np.arange(len(encoder.classes)))
+    columns = np.arange(len(encoder.classes))
+    names = encoder.classes.tolist()
     # Strings as objects: pandas' string type rejects halves of surrogate pairs.
     index = pd.Index(names, dtype=object if any(isinstance(name, str) for name in names) else None, name="class")
-    has_confusion = not form.multi_label and len(names) <= MAX_CONFUSION_CLASSES
+    has_confusion = not encoder.multi_label and len(names) <= MAX_CONFUSION_CLASSES
     measured = precision_recall_fscore_support(targets, predicted, labels=columns, zero_division=0)
     per_class = dict(zip(("precision", "recall", "f1", "documents"), measured, strict=True))
     return Evaluation(
         accuracy=float(accuracy_score(targets, predicted)),
         # The mean over the classes that occur among the true or the predicted labels.
         macro_f1=float(f1_score(targets, predicted, average="macro", zero_division=0)),
-        micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if form.multi_label else None,
+        micro_f1=float(f1_score(targets, predicted, average="micro", zero_division=0)) if encoder.multi_label else None,
         log_loss=float(loss),
         per_class=pd.DataFrame(per_class, index=index),
         confusion=confusion_matrix(targets, predicted, labels=columns) if has_confusion else None,

@@ -145,7 +145,7 @@ def explain(
     for start, end in divide([len(text) for text in texts], CHUNK):
         encoded = reader.encode_with_offsets(texts[start:end])
         corpus = encoded[0]
-        truncated += corpus.cut
+        truncated += corpus.truncated
         chunk_targets = None if targets is None else targets[start:end]
         scores = attribute(network, corpus, method, chunk_targets, n_steps, max_words)
         if chunk_targets is None:

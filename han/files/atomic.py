@@ -9,13 +9,12 @@ import os
 import secrets
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from han.exceptions import DestinationError, ModelFileError
+from han.exceptions import DataWarning, DestinationError, ModelFileError, warn_user
 
 MANIFEST = "manifest.json"
 # Larger JSON files are rejected; a vocabulary of a million words takes about 20 MB.
@@ -103,7 +102,7 @@ def _overwrite(path: Path, part: Path) -> None:
         message = f"{str(path)!r} is incomplete; the complete content is in {str(part)!r}"
         if isinstance(error, Exception):
             raise DestinationError(f"{message}: {error}") from error
-        warnings.warn(message, stacklevel=4)
+        warn_user(message, DataWarning)
         raise
 
 

@@ -54,7 +54,7 @@ def predict(
         with reader_lock:
             corpus = reader.encode(texts[slice(*chunk)])
         probabilities[slice(*chunk)] = inference.run(classify_corpus, corpus, projection, plan.words)
-        return corpus.cut
+        return corpus.truncated
 
     if len(chunks) == 1:
         return probabilities, work(chunks[0])

@@ -7,8 +7,9 @@ from typing import Any
 
 from han.backend import keras, tf
 from han.exceptions import InvalidValueError
+from han.layers.cells import CELLS
 from han.layers.packing import Packing, pack, pad_rows
-from han.layers.recurrence import CELLS, recurrence
+from han.layers.recurrence import recurrence
 
 # Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]

@@ -87,7 +87,7 @@ class _PaddedSequences(_Sequences):
         return tf.where(mask, values, tf.constant(by, values.dtype))
 
 
-class _Pooling(keras.layers.Layer):
+class _Pooling(keras.layers.Layer, ABC):
     """Base class of layers that pool [..., positions, features] into [..., features]."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -119,8 +119,9 @@ class _Pooling(keras.layers.Layer):
         # Padding may hold anything, even NaN, which multiplication by a score of zero would not remove.
         return self._pool(sequences.zero_padding(inputs), sequences)
 
+    @abstractmethod
     def _pool(self, states: tf.Tensor, sequences: _Sequences) -> tuple[tf.Tensor, tf.Tensor | None]:
-        raise NotImplementedError
+        """Return the pooled states and the attention scores; `states` must be zero at padding."""
 
     def compute_mask(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> None:
         """Return None: the output has no positions to mask."""
@@ -163,9 +164,9 @@ class _WeightedPooling(_Pooling):
         scores = self._attend(states, sequences)
         return sequences.sum(states * scores[..., None]), scores
 
+    @abstractmethod
     def _attend(self, states: tf.Tensor, sequences: _Sequences) -> tf.Tensor:
         """Return the attention scores."""
-        raise NotImplementedError
 
 
 @keras.saving.register_keras_serializable(package="han")

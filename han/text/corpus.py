@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from han.text.normalization import normalize
-from han.text.splitting import DocumentSplitter
-from han.text.vocabulary import Vocabulary
-
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
-
-# Offsets of a word whose position in the text is unknown.
-NO_OFFSETS = (-1, -1)
 
 
 class Documents(NamedTuple):
@@ -53,72 +45,28 @@ class Corpus:
         Start of each sentence in `word_ids`, followed by the end of the last one.
     document_starts : int64 [documents + 1]
         Start of each document in `sentence_starts`, followed by the end of the last one. A document may be empty.
-    cut : int
+    truncated : int
         Number of documents that were truncated at the maximum number of sentences.
     """
 
     word_ids: Int32
     sentence_starts: Int64
     document_starts: Int64
-    cut: int = 0
+    truncated: int = 0
 
     @classmethod
-    def encode(cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary) -> Corpus:
-        """Split texts and encode them with a given vocabulary."""
-        return cls._from_texts(texts, splitter.split, vocabulary.encode)
-
-    @classmethod
-    def encode_with_offsets(
-        cls, texts: Iterable[str], splitter: DocumentSplitter, vocabulary: Vocabulary
-    ) -> tuple[Corpus, list[str], Int32]:
-        """Encode texts as `encode` does, and also return the words and their offsets (start, end) [words, 2].
-
-        Words whose position in the text is unknown have the offsets (-1, -1).
-        """
-        words: list[str] = []
-        offsets = array("i")
-
-        def split(text: str) -> tuple[list[list[str]], bool]:
-            sentences, was_cut = splitter.split_with_offsets(text)
-            for word, span in chain.from_iterable(sentences):
-                words.append(word)
-                offsets.extend(span or NO_OFFSETS)
-            return [[word for word, _ in sentence] for sentence in sentences], was_cut
-
-        corpus = cls._from_texts(texts, split, vocabulary.encode)
-        return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
-
-    @classmethod
-    def learn(
-        cls, texts: Iterable[str], splitter: DocumentSplitter, min_count: int, max_words: int | None
-    ) -> tuple[Corpus, Vocabulary]:
-        """Split texts, build their vocabulary with `Vocabulary.from_counts`, and encode them, in a single pass."""
-        spellings: defaultdict[str, int] = defaultdict()
-        spellings.default_factory = spellings.__len__
-        corpus = cls._from_texts(texts, splitter.split, lambda words: [*map(spellings.__getitem__, words)])
-        counts: Counter[str] = Counter()
-        for spelling, count in zip(spellings, np.bincount(corpus.word_ids).tolist(), strict=True):
-            counts[normalize(spelling)] += count
-        vocabulary = Vocabulary.from_counts(counts, min_count, max_words)
-        ids = np.array(vocabulary.encode(spellings), np.int32)
-        return replace(corpus, word_ids=ids[corpus.word_ids]), vocabulary
-
-    @classmethod
-    def _from_texts(
-        cls,
-        texts: Iterable[str],
-        split: Callable[[str], tuple[list[list[str]], bool]],
-        encode: Callable[[Iterable[str]], list[int]],
+    def from_sentences(
+        cls, documents: Iterable[tuple[list[list[str]], bool]], encode: Callable[[Iterable[str]], list[int]]
     ) -> Corpus:
+        """Encode documents, each given as its sentences of words and whether it was truncated."""
         word_ids, sentence_lengths, document_lengths = array("i"), array("i"), array("i")
-        cut = 0
-        for text in texts:
-            sentences, was_cut = split(text)
-            cut += was_cut
+        truncated = 0
+        for sentences, was_truncated in documents:
+            truncated += was_truncated
             document_lengths.append(len(sentences))
             sentence_lengths.extend(map(len, sentences))
             word_ids.extend(encode(chain.from_iterable(sentences)))
-        return cls(np.array(word_ids, np.int32), _starts(sentence_lengths), _starts(document_lengths), cut)
+        return cls(np.array(word_ids, np.int32), _starts(sentence_lengths), _starts(document_lengths), truncated)
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -151,7 +99,7 @@ class Corpus:
             np.concatenate([corpus.word_ids for corpus in corpora]),
             _starts(np.concatenate([np.diff(corpus.sentence_starts) for corpus in corpora])),
             _starts(np.concatenate([corpus.sentence_counts for corpus in corpora])),
-            sum(corpus.cut for corpus in corpora),
+            sum(corpus.truncated for corpus in corpora),
         )
 
     def block(self) -> Int32:

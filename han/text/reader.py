@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
-from han.text.corpus import Corpus
+from han.text.corpus import Corpus, Int32
+from han.text.normalization import normalize
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import Vocabulary
+
+# Offsets of a word whose position in the text is unknown.
+NO_OFFSETS = (-1, -1)
 
 
 @dataclass(frozen=True)
@@ -27,16 +34,42 @@ class DocumentReader:
 
     @classmethod
     def learn(
-        cls, texts: list[str], splitter: DocumentSplitter, min_count: int, max_vocabulary: int | None
+        cls, texts: Iterable[str], splitter: DocumentSplitter, min_count: int, max_vocabulary: int | None
     ) -> tuple[DocumentReader, Corpus]:
-        """Learn the vocabulary of documents; return the reader, and the documents encoded in the same pass."""
-        corpus, vocabulary = Corpus.learn(texts, splitter, min_count, max_vocabulary)
-        return cls(splitter, vocabulary), corpus
+        """Learn the vocabulary of documents with `Vocabulary.from_counts`.
 
-    def encode(self, texts: list[str]) -> Corpus:
+        Return the reader, and the documents encoded in the same pass.
+        """
+        # Words are numbered as they appear until all have been counted.
+        numbers: defaultdict[str, int] = defaultdict()
+        numbers.default_factory = numbers.__len__
+        corpus = Corpus.from_sentences(map(splitter.split, texts), lambda words: [*map(numbers.__getitem__, words)])
+        counts: Counter[str] = Counter()
+        for word, count in zip(numbers, np.bincount(corpus.word_ids).tolist(), strict=True):
+            counts[normalize(word)] += count
+        vocabulary = Vocabulary.from_counts(counts, min_count, max_vocabulary)
+        ids = np.array(vocabulary.encode(numbers), np.int32)
+        return cls(splitter, vocabulary), replace(corpus, word_ids=ids[corpus.word_ids])
+
+    def encode(self, texts: Iterable[str]) -> Corpus:
         """Return documents as word ids."""
-        return Corpus.encode(texts, self.splitter, self.vocabulary)
+        return Corpus.from_sentences(map(self.splitter.split, texts), self.vocabulary.encode)
 
-    def encode_with_offsets(self, texts: list[str]) -> tuple[Corpus, list[str], npt.NDArray[np.int32]]:
-        """Return documents as word ids, their words, and the offsets of the words [words, 2]; -1 where unknown."""
-        return Corpus.encode_with_offsets(texts, self.splitter, self.vocabulary)
+    def encode_with_offsets(self, texts: Iterable[str]) -> tuple[Corpus, list[str], Int32]:
+        """Return documents as word ids, their words, and the offsets (start, end) of the words [words, 2].
+
+        Words whose position in the text is unknown have the offsets (-1, -1).
+        """
+        words: list[str] = []
+        offsets = array("i")
+
+        def split() -> Iterator[tuple[list[list[str]], bool]]:
+            for text in texts:
+                sentences, truncated = self.splitter.split_with_offsets(text)
+                for word, span in chain.from_iterable(sentences):
+                    words.append(word)
+                    offsets.extend(span or NO_OFFSETS)
+                yield [[word for word, _ in sentence] for sentence in sentences], truncated
+
+        corpus = Corpus.from_sentences(split(), self.vocabulary.encode)
+        return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)

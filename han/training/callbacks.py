@@ -1,4 +1,4 @@
-"""Training callbacks: weight averaging, learning-rate schedule, delayed embedding, early stopping and checkpoints.
+"""Training callbacks: weight averaging, learning-rate schedule and delayed embedding.
 
 Stateful callbacks save and restore their state, so that training can be resumed.
 """
@@ -6,21 +6,13 @@ Stateful callbacks save and restore their state, so that training can be resumed
 from __future__ import annotations
 
 import math
-import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, cast
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from han.backend import keras, tf
 from han.backend.variables import shared_kernels
 from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
-from han.training.checkpoint import Checkpoint, EpochOrder
 from han.training.optimizer import LazyAdam
 
 # Steps between updates of the averages, each of which passes over the whole embedding.
@@ -206,208 +198,6 @@ class EmbeddingDelay(StatefulCallback):
         """Restore the steps and the factor."""
         self.steps = state["steps"]
         self.rate.assign(state["rate"])
-
-
-class BestWeights(StatefulCallback):
-    """Early stopping that restores the weights of the best epoch.
-
-    Training stops after `patience` epochs without improvement, if the loss or the probabilities are no longer finite,
-    or if `interrupted` is set. A diverged epoch is never the best.
-
-    Parameters
-    ----------
-    monitor : str or None
-        Name of the monitored result; with None, the last epoch is the best.
-    mode : {"min", "max"}
-    patience : int
-    probabilities : callable, optional
-        Returns the predictions for some documents. Without a validation loss, only they reveal a divergence in the last
-        step of an epoch.
-    """
-
-    def __init__(
-        self, monitor: str | None, mode: str, patience: int, probabilities: Callable[[], npt.NDArray[Any]] | None = None
-    ) -> None:
-        super().__init__()
-        self.probabilities = probabilities
-        self.monitor, self.sign, self.patience = monitor, 1.0 if mode == "min" else -1.0, patience
-        self.interrupted = False
-        self.diverged: str | None = None
-        self.best: float | None = None
-        self.best_epoch: int | None = None
-        self.weights: list[npt.NDArray[Any]] = []
-        self.wait = self.epoch = 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Record the current epoch."""
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop after a divergence or an interrupt."""
-        self._check("loss", logs)
-        if self.interrupted or self.diverged:
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Compare the epoch with the best so far."""
-        self._check("val_loss", logs)
-        if self.diverged is None and self.probabilities and not np.isfinite(self.probabilities()).all():
-            self.diverged = f"probabilities became nan in epoch {epoch + 1}"
-        if self.diverged is None:
-            value = 0.0 if self.monitor is None or logs is None else self.sign * float(logs[self.monitor])
-            if self.best is None or value < self.best or self.monitor is None:
-                self.best, self.best_epoch, self.weights, self.wait = value, epoch, self.model.get_weights(), 0
-            else:
-                self.wait += 1
-        if self.wait >= self.patience or self.interrupted or self.diverged:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Restore the best weights."""
-        if self.weights:
-            self.model.set_weights(self.weights)
-
-    def state(self) -> State:
-        """Return the best weights with their epoch and result."""
-        own = {name: getattr(self, name) for name in ("best", "best_epoch", "wait", "diverged")}
-        return {**own, "weights": self.weights}
-
-    def restore(self, state: State) -> None:
-        """Restore the best weights with their epoch and result."""
-        for name, value in state.items():
-            setattr(self, name, value)
-
-    def _check(self, name: str, logs: dict[str, Any] | None) -> None:
-        if self.diverged is None and logs and name in logs and not np.isfinite(float(logs[name])):
-            self.diverged = f"{name} became {float(logs[name])} in epoch {self.epoch + 1}"
-
-
-class CheckpointSaver(keras.callbacks.Callback):
-    """Saves the whole state of training after each epoch and every `checkpoint.steps` steps.
-
-    It must be the last callback.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Its state, if any, is restored when training begins.
-    order : EpochOrder
-    best : BestWeights
-    parts : mapping of StatefulCallback
-        All stateful callbacks, including `best`.
-    epochs : int
-        Maximum number of epochs.
-    """
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        order: EpochOrder,
-        best: BestWeights,
-        parts: Mapping[str, StatefulCallback],
-        epochs: int,
-    ) -> None:
-        super().__init__()
-        self.checkpoint, self.order, self.best, self.parts, self.epochs = checkpoint, order, best, parts, epochs
-        self.history: dict[str, list[float]] = {}
-        self.metrics: list[npt.NDArray[Any]] = []
-        self.rate: float | None = None
-        self.done = 0
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Restore the state of the checkpoint."""
-        state = self.checkpoint.state
-        if state is None:
-            return
-        if "rate" not in state["parts"]:
-            state = self._with_learning_rate(state)
-        for variable, value in zip(self._variables(), state["variables"], strict=True):
-            variable.assign(value)
-        for name, part in self.parts.items():
-            part.restore(state["parts"][name])
-        self.history = {name: [*values] for name, values in state["history"].items()}
-        self.done = state["step"]
-        if self.done:
-            self.metrics, self.rate = state["metrics"], float(self.model.optimizer.learning_rate)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """When resuming within an epoch, restore its metrics and learning rate (other callbacks may have set it)."""
-        for variable, value in zip(self.model.metrics_variables, self.metrics, strict=False):
-            variable.assign(value)
-        if self.rate is not None:
-            self.model.optimizer.learning_rate = self.rate
-        self.metrics, self.rate = [], None
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Save the state within an epoch, if it is due."""
-        self.done += 1
-        last = -(-len(self.order.corpus) // self.order.batch_size)
-        due = self.checkpoint.steps and self.done % self.checkpoint.steps == 0 and self.done < last
-        if due and not self.model.stop_training:
-            self._write(self.best.epoch, self.done, self.order.begun, False)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save the state after an epoch, unless Ctrl-C interrupted it: training then resumes from the last save."""
-        self.done = 0
-        if self.best.interrupted:
-            return
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(float(value))
-        ended = self.model.stop_training or epoch + 1 == self.epochs
-        self._write(epoch + 1, 0, self.order.rng.bit_generator.state, ended)
-
-    def _write(self, epoch: int, step: int, order: Mapping[str, Any], ended: bool) -> None:
-        self.checkpoint.write(
-            {
-                "epoch": epoch,
-                "step": step,
-                "order": order,
-                "ended": ended,
-                "history": self.history,
-                "variables": [np.asarray(variable) for variable in self._variables()],
-                "metrics": [np.asarray(variable) for variable in self.model.metrics_variables],
-                "parts": {name: part.state() for name, part in self.parts.items()},
-            }
-        )
-
-    def _with_learning_rate(self, state: State) -> State:
-        """Convert a state of format 1, in which the learning rate was not a variable of the optimizer, to format 2."""
-        count = len(self.model.variables)
-        weights, (iterations, *moments) = state["variables"][:count], state["variables"][count:]
-        schedule = cast(LearningRate, self.parts["rate"])
-        last = np.float32(schedule.rate(int(iterations) - 1))
-        rate = {"step": int(iterations), "taken_over": False, "last": float(last)}
-        return {
-            **state,
-            "variables": [*weights, iterations, last, *moments],
-            "parts": {**state["parts"], "rate": rate},
-        }
-
-    def _variables(self) -> list[keras.Variable]:
-        """Return the weights, the states of the random generators and the state of the optimizer."""
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-
-@contextmanager
-def first_interrupt_ends(training: BestWeights) -> Iterator[None]:
-    """Let the first Ctrl-C stop training after the current step; the second raises KeyboardInterrupt.
-
-    Outside the main thread, or if the application has installed a handler of its own, Ctrl-C is handled as before.
-    """
-    default = signal.default_int_handler
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not default:
-        yield
-        return
-
-    def end(_signal: int, _frame: Any) -> None:
-        training.interrupted = True
-        signal.signal(signal.SIGINT, default)
-
-    signal.signal(signal.SIGINT, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, default)
 
 
 def check_callbacks(callbacks: object) -> list[Any]:

@@ -143,7 +143,7 @@ class ClassifierFit:
         texts = [*training.texts, *self.unlabelled]
         check_text_lengths([*texts, *validation.texts], limit)
         untrained = self._untrained(texts)
-        truncated = untrained.corpus.cut
+        truncated = untrained.corpus.truncated
         if self.unlabelled:
             untrained = untrained.first(len(training.texts))
         examples = Examples(untrained.corpus, training.targets, training.weights)
@@ -160,7 +160,7 @@ class ClassifierFit:
             rng, self.callbacks, self.checkpoint, learn_validation=self.validation is None
         )
         documents = len(texts) + len(validation.texts)
-        warn_of_truncation(truncated + held_out.corpus.cut, documents, self.hyperparameters.max_sentences)
+        warn_of_truncation(truncated + held_out.corpus.truncated, documents, self.hyperparameters.max_sentences)
         return self._fitted(trained, untrained)
 
     def _untrained(self, texts: list[str]) -> UntrainedNetwork:

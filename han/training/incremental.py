@@ -66,7 +66,7 @@ class IncrementalFit:
                 fitted, corpus = _empty(untrained, labels), untrained.corpus
             else:
                 corpus = fitted.reader(hyperparameters).encode(texts)
-            warn_of_truncation(corpus.cut, len(texts), hyperparameters.max_sentences)
+            warn_of_truncation(corpus.truncated, len(texts), hyperparameters.max_sentences)
             examples = Examples(corpus, documents.targets, documents.weights)
             return self._pass(fitted, examples, hyperparameters, seed)
 

@@ -102,6 +102,15 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         return metrics
 
 
+class _Part(NamedTuple):
+    """Some documents of a batch; their words index the tables of the batch."""
+
+    documents: Documents
+    evidence: tf.Tensor
+    # Returns the share of the batch's loss for probabilities [documents, classes].
+    loss_of: Callable[[tf.Tensor], tf.Tensor]
+
+
 class _Batch(NamedTuple):
     """A batch to process in parts; `rows` [words] index `tables`."""
 
@@ -131,19 +140,20 @@ class _Batch(NamedTuple):
             loss, probabilities, *sums = done
             of_sentences = slice(sentences[start], sentences[end])
             of_words = slice(words[of_sentences.start], words[of_sentences.stop])
-            part = Documents(
+            documents = Documents(
                 self.rows[of_words],
                 self.documents.sentence_lengths[of_sentences],
                 self.documents.document_lengths[start:end],
             )
-            evidence = self.model.document_evidence(part._replace(word_ids=self.documents.word_ids[of_words]))
+            evidence = self.model.document_evidence(documents._replace(word_ids=self.documents.word_ids[of_words]))
             share = tf.cast(end - start, tf.float32) / tf.cast(tf.shape(self.targets)[0], tf.float32)
 
-            def part_loss(found: tf.Tensor) -> tf.Tensor:
+            def loss_of(found: tf.Tensor) -> tf.Tensor:
                 return share * self.model.loss(self.targets[start:end], found, sample_weight=self.weights[start:end])
 
-            gradients_of = self._part if self.parts.most_grouped is None else self._part_in_groups
-            added, found, gradients = gradients_of(part, evidence, part_loss, inputs)
+            part = _Part(documents, evidence, loss_of)
+            whole = self.parts.most_grouped is None
+            added, found, gradients = (self._whole_part if whole else self._part_in_groups)(part, inputs)
             summed = [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
             return (loss + added, tf.concat([probabilities, found], axis=0), *summed)
 
@@ -157,46 +167,38 @@ class _Batch(NamedTuple):
         of_variables = [None if one is self.model.embedding.embeddings else next(found) for one in trainable]
         return loss, probabilities, tuple(sums[: len(self.tables)]), of_variables
 
-    def _part(
-        self,
-        part: Documents,
-        evidence: tf.Tensor,
-        part_loss: Callable[[tf.Tensor], tf.Tensor],
-        inputs: Sequence[tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
+    def _whole_part(self, part: _Part, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
         """Return the loss, the probabilities, and the gradients with respect to the inputs."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
-            vectors, _ = self.model.encode_sentences(part, self.tables, training=True)
-            probabilities, _ = self.model.classify_sentences(vectors, part.document_lengths, evidence, training=True)
-            loss = part_loss(probabilities)
+            vectors, _ = self.model.encode_sentences(part.documents, self.tables, training=True)
+            loss, probabilities = self._loss(part, vectors)
         return loss, probabilities, _gradient(tape, loss, inputs)
 
-    def _part_in_groups(
-        self,
-        part: Documents,
-        evidence: tf.Tensor,
-        part_loss: Callable[[tf.Tensor], tf.Tensor],
-        inputs: Sequence[tf.Tensor],
-    ) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
-        """Return the same as `_part`, but process the sentences in groups, twice."""
-        reset_dropout = self._dropout_resetter()
-        vectors = _encode_in_groups(self.model, self.parts, part, self.tables, training=True, before=reset_dropout)
+    def _part_in_groups(self, part: _Part, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
+        """Return the same as `_whole_part`, but process the sentences in groups, twice."""
+        documents, reset_dropout = part.documents, self._dropout_resetter()
+        vectors = _encode_in_groups(self.model, self.parts, documents, self.tables, training=True, before=reset_dropout)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([vectors, *inputs])
-            probabilities, _ = self.model.classify_sentences(vectors, part.document_lengths, evidence, training=True)
-            loss = part_loss(probabilities)
+            loss, probabilities = self._loss(part, vectors)
         vector_gradients, *gradients = _gradient(tape, loss, [vectors, *inputs])
 
         def add_group(start: tf.Tensor, end: tf.Tensor, done: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
             reset_dropout()
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(inputs)
-                vectors, _ = self.model.encode_sentences(_group(part, start, end), self.tables, training=True)
+                vectors, _ = self.model.encode_sentences(_group(documents, start, end), self.tables, training=True)
             added = _gradient(tape, vectors, inputs, vector_gradients[start:end])
             return tuple(total + gradient for total, gradient in zip(done, added, strict=True))
 
-        return loss, probabilities, _over_groups(self.parts, part, add_group, tuple(gradients))
+        return loss, probabilities, _over_groups(self.parts, documents, add_group, tuple(gradients))
+
+    def _loss(self, part: _Part, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the loss and the probabilities for sentence vectors."""
+        lengths = part.documents.document_lengths
+        probabilities, _ = self.model.classify_sentences(vectors, lengths, part.evidence, training=True)
+        return part.loss_of(probabilities), probabilities
 
     def _dropout_resetter(self) -> Callable[[], None]:
         """Return a function that resets the random state of the word encoder's recurrent dropout to the current one.

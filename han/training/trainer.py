@@ -19,16 +19,10 @@ from han.memory.planning import TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
-from han.training.callbacks import (
-    BestWeights,
-    CheckpointSaver,
-    EmbeddingDelay,
-    LearningRate,
-    StatefulCallback,
-    WeightAveraging,
-    first_interrupt_ends,
-)
+from han.training.callbacks import EmbeddingDelay, LearningRate, StatefulCallback, WeightAveraging
 from han.training.checkpoint import Checkpoint, EpochOrder
+from han.training.checkpoint_saver import CheckpointSaver
+from han.training.early_stopping import BestWeights, first_interrupt_ends
 from han.training.losses import Crossentropy, MacroF1
 from han.training.optimizer import LazyAdam
 from han.training.pipeline import Examples, batch_dataset

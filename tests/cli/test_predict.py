@@ -147,11 +147,12 @@ def test_a_table_without_rows_has_the_new_columns(predict, tmp_path):
     assert pq.read_schema(tmp_path / "out.parquet").types == [pa.string(), pa.uint8(), pa.string(), pa.float64()]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_not_writable_is_rejected_before_the_model_is_loaded(tmp_path):
-    (tmp_path / "in.csv").write_text("text\nx\n")
-    (tmp_path / "locked").mkdir(mode=0o500)
-    assert "locked" in run("predict", "no-model", "in.csv", "--output", "locked/out.csv", folder=tmp_path).stderr
+@pytest.mark.skipif(os.name == "nt", reason="uses chmod, which does not protect folders on Windows")
+def test_a_folder_that_is_not_writable_is_rejected_before_the_model_is_loaded(open_folder, request):
+    (open_folder / "in.csv").write_text("text\nx\n")
+    (open_folder / "locked").mkdir(mode=0o555)
+    request.getfixturevalue("as_any_user")
+    assert "locked" in run("predict", "no-model", "in.csv", "--output", "locked/out.csv", folder=open_folder).stderr
 
 
 @pytest.mark.parametrize("file_format", ["csv", "tsv", "jsonl", "parquet"])

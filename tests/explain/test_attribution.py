@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from han.explain.attribution import METHODS, attribute
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from tests import plain
 from tests.explain.documents import as_lists, random_corpus
@@ -20,7 +20,7 @@ TEXTS = [
 
 @pytest.fixture
 def corpus(fitted):
-    return Corpus.encode(TEXTS, DocumentSplitter(), fitted.vocabulary_)
+    return DocumentReader(DocumentSplitter(), fitted.vocabulary_).encode(TEXTS)
 
 
 def test_attention_scores_are_the_weights_of_the_prediction(network, rng):

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -178,28 +177,6 @@ def test_other_files_are_kept(tmp_path):
     assert (folder / "inner" / "file").read_text() == "inner"
     links = [folder / "link", folder / "linked", folder / "inner" / "link"]
     assert [os.fspath(link.readlink()) for link in links] == ["z", "inner", "file"]
-
-
-@pytest.fixture
-def as_any_user():
-    """Give the superuser the permissions of an ordinary user."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.fixture
-def open_folder():
-    """Create a folder that any user can access, unlike those of pytest."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o777)
-        yield Path(name)
-        Path(name).chmod(0o777)
 
 
 @needs_permission_bits

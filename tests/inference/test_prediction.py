@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from han.inference.compiled import compiled
 from han.inference.prediction import classify, divide, predict
 from han.memory.planning import PredictionPlan
-from han.text.corpus import Corpus
 from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter, SplitText
 
@@ -65,7 +64,7 @@ def test_a_huge_document_is_processed_in_groups_of_sentences(fitted, rng):
     sentences = [rng.choice(words, rng.integers(1, 6)).tolist() for _ in range(20_000)]
     splitter = DocumentSplitter(max_sentences=10**6)
     texts = ["A short one.", SplitText(sentences)]
-    corpus = Corpus.encode(texts, splitter, fitted.vocabulary_)
+    corpus = DocumentReader(splitter, fitted.vocabulary_).encode(texts)
     assert corpus.sentence_counts.tolist() == [1, 20_000]
     network = compiled(fitted.model_)
     expected = network.forward(*network.project_distinct(corpus.batch([0, 1])))[0]

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 from han.layers.ngrams import NgramEvidence
 from han.text import DocumentSplitter, split_words
 from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.vocabulary import UNKNOWN_ID
 from han.training.ngrams import MAX_CLASSES, C, fit_evidence
 
@@ -16,7 +17,8 @@ ALONE = DocumentSplitter(max_words=10_000, sentence_splitter=lambda text: [text]
 
 
 def encode(texts, min_count=1):
-    return Corpus.learn(texts, ALONE, min_count, None)
+    reader, corpus = DocumentReader.learn(texts, ALONE, min_count, None)
+    return corpus, reader.vocabulary
 
 
 def logits(evidence, corpus, vocabulary):
@@ -49,7 +51,7 @@ def test_logits_equal_those_of_scikit_learn(news, classes, rng):
     vectorizer = CountVectorizer(ngram_range=(1, 2), min_df=2, binary=True, tokenizer=split_words, token_pattern=None)
     occurs = vectorizer.fit_transform(texts).toarray()
     tested = [text[1500:] for text in news[0] if len(text) > 1600]
-    found = logits(evidence, Corpus.encode(tested, ALONE, vocabulary), vocabulary)
+    found = logits(evidence, DocumentReader(ALONE, vocabulary).encode(tested), vocabulary)
     assert len(evidence.keys) == occurs.shape[1]
     for column, positive in enumerate([1] if classes == 2 else range(3)):
         expected = reference(occurs, targets == positive, weights, vectorizer.transform(tested).toarray())
@@ -60,7 +62,7 @@ def test_real_documents_are_classified(news):
     corpus, vocabulary = encode(news[0], min_count=2)
     targets = np.searchsorted(["business", "sports"], news[1])
     evidence = fit_evidence(corpus, targets, np.ones(80, np.float32), classes=2, vocabulary_size=vocabulary.size)
-    tested = Corpus.encode(news[2], DocumentSplitter(), vocabulary)
+    tested = DocumentReader(DocumentSplitter(), vocabulary).encode(news[2])
     assert accuracy_score(news[3] == "sports", logits(evidence, tested, vocabulary)[:, 0] > 0) > 0.9
 
 

@@ -8,8 +8,8 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from han.text.corpus import Corpus
 from han.text.normalization import APOSTROPHES, INVISIBLE, PLAIN, normalize
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 
 TEXT = (
@@ -18,13 +18,9 @@ TEXT = (
 )
 
 
-def encode(text, vocabulary):
-    return Corpus.encode([text], DocumentSplitter(), vocabulary)
-
-
 @pytest.fixture(scope="module")
 def learned():
-    return Corpus.learn([TEXT], DocumentSplitter(), 1, None)
+    return DocumentReader.learn([TEXT], DocumentSplitter(), 1, None)
 
 
 def assert_same(corpus, expected):
@@ -34,31 +30,31 @@ def assert_same(corpus, expected):
 
 @pytest.mark.parametrize("variant", PLAIN)
 def test_typographic_variants_are_equivalent(learned, variant):
-    corpus, vocabulary = learned
+    reader, corpus = learned
     text = TEXT.translate(str.maketrans(PLAIN)).replace(PLAIN[variant], variant)
     assert text.count(variant) >= 2
-    assert_same(encode(text, vocabulary), corpus)
-    again, other = Corpus.learn([text], DocumentSplitter(), 1, None)
-    assert other.words == vocabulary.words
+    assert_same(reader.encode([text]), corpus)
+    other, again = DocumentReader.learn([text], DocumentSplitter(), 1, None)
+    assert other.vocabulary.words == reader.vocabulary.words
     assert_same(again, corpus)
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_composed_and_decomposed_letters_are_equivalent(learned, form):
-    corpus, vocabulary = learned
-    assert_same(encode(unicodedata.normalize(form, TEXT), vocabulary), corpus)
+    reader, corpus = learned
+    assert_same(reader.encode([unicodedata.normalize(form, TEXT)]), corpus)
 
 
 @given(
     st.lists(st.tuples(st.integers(0, len(TEXT)), st.sampled_from("\u00ad\u200b\u200d\u2060\ufeff\ufe0f\u200e\u034f")))
 )
 def test_invisible_characters_are_ignored(learned, insertions):
-    corpus, vocabulary = learned
+    reader, corpus = learned
     text = TEXT
     for position, character in sorted(insertions, reverse=True):
         text = text[:position] + character + text[position:]
     splitter = DocumentSplitter()
-    assert_same(encode(text, vocabulary), corpus)
+    assert_same(reader.encode([text]), corpus)
     spans = splitter.spans(text)
     assert [[text[start:end] for start, end in sentence] for sentence in spans] == splitter(text)
 

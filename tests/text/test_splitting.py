@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,22 +51,19 @@ LONG = {
 
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
-def test_a_long_document_is_read_only_as_far_as_it_is_kept(unit):
+def test_a_long_document_is_read_only_as_far_as_it_is_kept(unit, segmented):
     text = unit * (5_000_000 // len(unit))
-    started = time.perf_counter()
     sentences, cut = DocumentSplitter().split(text)
-    # Reading the whole text would take minutes for some of them.
-    assert time.perf_counter() - started < 5
+    assert sum(segmented) < 1_000_000
     assert (len(sentences), cut) == ((1, False) if len(unit) == 1 and unit != "\0" else (512, True))
     assert [[word.lower() for word in sentence] for sentence in sentences[:10]] == [
         [word.lower() for word in sentence] for sentence in DocumentSplitter()(text[:20_000])[:10]
     ] or len(sentences) == 1
 
 
-def test_long_white_space_is_skipped_quickly():
-    started = time.perf_counter()
+def test_long_white_space_is_read_once(segmented):
     assert DocumentSplitter().split("One. " + "\n" * 5_000_000 + "Two.") == ([["One", "."], ["Two", "."]], False)
-    assert time.perf_counter() - started < 5
+    assert sum(segmented) == 5_000_009
 
 
 LINES = ["The first line", 'and the second: "it', 'goes on"', "", "A new paragraph", "a\u0301 end"]

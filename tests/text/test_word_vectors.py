@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
 from han.text.word_vectors import find_vectors, train_vectors
@@ -53,11 +53,11 @@ def test_trained_vectors_of_words_with_similar_contexts_are_similar():
     groups = [[f"{letter}{index}" for index in range(300)] for letter in "ab"]
     # Each sentence contains words of a single group.
     texts = [" ".join(rng.choice(groups[index % 2], 30)) + "." for index in range(6000)]
-    corpus, vocabulary = Corpus.learn(texts, DocumentSplitter(), 1, None)
-    vectors = train_vectors(corpus, vocabulary, 16, seed=1)
+    reader, corpus = DocumentReader.learn(texts, DocumentSplitter(), 1, None)
+    vectors = train_vectors(corpus, reader.vocabulary, 16, seed=1)
     assert vectors.known.all()
-    again = train_vectors(corpus, vocabulary, 16, seed=1)
+    again = train_vectors(corpus, reader.vocabulary, 16, seed=1)
     np.testing.assert_array_equal(again.matrix, vectors.matrix)
     unit = vectors.matrix / np.linalg.norm(vectors.matrix, axis=1, keepdims=True)
-    first, second = (unit[[vocabulary[word] - FIRST_WORD_ID for word in group]] for group in groups)
+    first, second = (unit[[reader.vocabulary[word] - FIRST_WORD_ID for word in group]] for group in groups)
     assert (first @ first.T).mean() > (first @ second.T).mean() + 0.5

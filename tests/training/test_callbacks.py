@@ -10,7 +10,8 @@ import pytest
 from han import HANClassifier
 from han.backend import keras
 from han.exceptions import DivergenceError, TrainingWarning
-from han.training.callbacks import BestWeights, check_callbacks, first_interrupt_ends
+from han.training.callbacks import check_callbacks
+from han.training.early_stopping import BestWeights, first_interrupt_ends
 from tests.small_training import LABELS, SETTINGS, STEPS, TEXTS, At, train, weights
 
 

@@ -14,7 +14,7 @@ from han.backend import keras
 from han.exceptions import CheckpointError, DestinationError
 from han.files.atomic import write_manifest
 from han.text.batches import training_batches
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.training.checkpoint import (
     FORMAT_VERSION,
@@ -287,7 +287,7 @@ def test_a_checkpoint_is_removed_from_a_mounted_volume(tmp_path):
 
 
 def test_the_order_of_an_epoch_is_resumed():
-    corpus, _ = Corpus.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
+    _, corpus = DocumentReader.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
     order = EpochOrder(corpus, 4, np.random.default_rng(5))
     expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
     assert order.skipped == 0

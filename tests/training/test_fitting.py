@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from han import HANClassifier
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import FIRST_WORD_ID
 from han.training.calibration import fit_temperature
@@ -53,7 +53,7 @@ def test_logits_of_the_network_and_the_ngrams_are_averaged():
     )
     assert alone.model_.evidence is None
     network, together = (np.log(classifier.predict_proba(TEXTS)) for classifier in (alone, both))
-    corpus = Corpus.encode(TEXTS, DocumentSplitter(), both.vocabulary_)
+    corpus = DocumentReader(DocumentSplitter(), both.vocabulary_).encode(TEXTS)
     ngram_logits = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
     assert (np.sign(ngram_logits) == np.where(np.array(LABELS) == "good", 1, -1)).all()
     np.testing.assert_allclose(
@@ -66,8 +66,8 @@ def test_ngrams_are_refitted_on_held_out_documents_but_not_on_validation_data(ne
 
     def keys(classifier, texts):
         size = classifier.vocabulary_.size
-        corpus, targets = Corpus.encode(texts, DocumentSplitter(), classifier.vocabulary_), np.arange(len(texts)) % 2
-        return fit_evidence(corpus, targets, np.ones(len(texts)), classes=2, vocabulary_size=size).keys
+        reader, targets = DocumentReader(DocumentSplitter(), classifier.vocabulary_), np.arange(len(texts)) % 2
+        return fit_evidence(reader.encode(texts), targets, np.ones(len(texts)), classes=2, vocabulary_size=size).keys
 
     split = HANClassifier(**SMALL).fit(train, labels)
     given = HANClassifier(**SMALL).fit(train, labels, validation_data=(test, test_labels))

@@ -8,7 +8,7 @@ from han import HANClassifier
 from han.backend import keras, tf
 from han.hyperparameters import Hyperparameters
 from han.memory.planning import Parts, TrainingPlan
-from han.text.corpus import Corpus
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.training.losses import Crossentropy, MacroF1
 from han.training.pipeline import Examples
@@ -25,8 +25,8 @@ def documents():
     rng = np.random.default_rng(0)
     targets = rng.integers(0, 2, 40)
     texts = [" ".join(rng.choice(["good", "fine"] if t else ["bad", "dull"], 5)) + ". So it is." for t in targets]
-    corpus, vocabulary = Corpus.learn(texts, DocumentSplitter(), 1, None)
-    return corpus, vocabulary, targets
+    reader, corpus = DocumentReader.learn(texts, DocumentSplitter(), 1, None)
+    return corpus, reader.vocabulary, targets
 
 
 class Recorder(keras.callbacks.Callback):
