@@ -67,6 +67,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         How the encoder states are pooled into one vector: HN-ATT, HN-AVE or HN-MAX in the paper.
     residual : bool, default True
         Add a projection of each encoder's inputs to its states. This helps with few documents. Not part of the paper.
+    additive : bool, default True
+        Let attention average the projected sentence vectors instead of the sentence encoder's states, so that the
+        logits are sums of contributions of words, which `explain` returns. False keeps the order of sentences in the
+        document vector, and makes the contributions an approximation. Has no effect without `residual` or with max
+        pooling. Not part of the paper.
     dropout : float in [0, 1), default 0.5
         Dropout rate of the sentence vectors, with one mask per document, and of the document vector.
     embedding_dropout : float in [0, 1), default 0.5
@@ -209,6 +214,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         cell: str = "lstm",
         pooling: str = "attention",
         residual: bool = True,
+        additive: bool = True,
         dropout: float = 0.5,
         embedding_dropout: float = 0.5,
         word_dropout: float = 0.4,
@@ -248,6 +254,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         self.cell = cell
         self.pooling = pooling
         self.residual = residual
+        self.additive = additive
         self.dropout = dropout
         self.embedding_dropout = embedding_dropout
         self.word_dropout = word_dropout
@@ -532,19 +539,25 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     def explain(
         self,
         X: Any,  # noqa: N803
-        method: str = "attention",
+        method: str = "contributions",
         target: Any = None,
         *,
         n_steps: int = 32,
     ) -> list[Explanation]:
-        """Score words and sentences by their influence on the prediction.
+        """Score words and sentences by their contributions to the prediction.
 
         Parameters
         ----------
         X : array-like of str [documents]
             In any container that `fit` accepts.
-        method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}, default "attention"
-            - "attention": the attention weights of words and sentences, which do not depend on the class.
+        method : str, default "contributions"
+            - "contributions": the contribution of each word to the log-odds of the target, negative if the word counts
+              against it. With attention weights alpha (word) and beta (sentence), the word's state h and the target's
+              weights w, it is alpha * beta * (w . h), plus the word's part of the n-gram evidence. The contributions
+              and `base_value` sum to the log-odds; without `additive`, approximately. See
+              `han.inference.contributions` for the equations, also for more than two classes.
+            - "attention": the attention weights of words and sentences: where the network looked. They have no sign, do
+              not depend on the class, and exclude the n-grams.
             - "gradient_x_input": the gradient of the target's probability with respect to each word vector, times the
               vector.
             - "integrated_gradients" (Sundararajan et al. 2017): the same, with the gradient averaged along the straight
@@ -552,9 +565,9 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
               between both ends.
             - "occlusion": the decrease of the target's probability when the word or sentence is deleted.
 
-            Their cost is that of 1, 3, `3 * n_steps` and about 30 forward passes.
+            Their cost is that of 1, 1, 3, `3 * n_steps` and about 30 forward passes.
         target : label, array-like of labels [documents] or None, default None
-            The class whose probability is explained, for all documents or for each; None is the predicted class.
+            The class whose prediction is explained, for all documents or for each; None is the predicted class.
         n_steps : int, default 32
             Number of points at which integrated gradients evaluates the gradient.
 
@@ -581,7 +594,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         >>> from han import HANClassifier
         >>> X = ["A wonderful film. I loved it.", "A dull film. I hated it."] * 20
         >>> classifier = HANClassifier(epochs=20, batch_size=8, random_state=0, verbose=0).fit(X, ["good", "bad"] * 20)
-        >>> (explanation,) = classifier.explain(["A film. I loved it."], method="occlusion")
+        >>> (explanation,) = classifier.explain(["A film. I loved it."])
         >>> frame = explanation.to_frame()
         >>> frame.loc[frame["word_score"].idxmax(), "word"]
         'loved'

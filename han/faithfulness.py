@@ -1,6 +1,6 @@
 """Faithfulness of explanations: how deleting the highest-scoring words changes a prediction.
 
-There are three measures. Each ranks the words of a document x by their scores and uses the probability p of the
+There are four measures. Each ranks the words of a document x by their scores and uses the probability p of the
 predicted class:
 
 - comprehensiveness: p(x) - p(x without its highest-scoring words), averaged over several fractions of words. High if
@@ -10,6 +10,8 @@ predicted class:
 - decision-flip fraction: the fraction of words that must be deleted, starting with the highest score, until the
   predicted class changes. Low if the ranking finds the words on which the prediction depends. Defined by Serrano and
   Smith 2019, https://aclanthology.org/P19-1282/.
+- top-words agreement: whether the three highest-scoring words alone, the rest of the document deleted, are assigned to
+  the same class. High if these words are enough.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ Float64 = npt.NDArray[np.float64]
 FRACTIONS = (0.01, 0.05, 0.1, 0.2, 0.5)
 # The fractions at which the decision-flip fraction is searched.
 FLIP_STEPS = tuple(np.linspace(0.05, 1.0, 20).round(2).tolist())
-MEASURES = ("comprehensiveness", "sufficiency", "flip_fraction")
+# The number of words of the top-words agreement: what a reader takes in at a glance.
+TOP_WORDS = 3
+MEASURES = ("comprehensiveness", "sufficiency", "flip_fraction", "top_words_agreement")
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Faithfulness:
     Attributes
     ----------
     per_document : DataFrame
-        A row for each method and document, with the columns `method`, `document` and the three measures.
+        A row for each method and document, with the columns `method`, `document` and the four measures.
     curves : DataFrame
         A row for each method and fraction of words, with the columns `method`, `fraction`, and the mean
         `comprehensiveness` and `sufficiency` at that fraction.
@@ -68,7 +72,7 @@ class Faithfulness:
 
         Returns
         -------
-        DataFrame [methods, 9]
+        DataFrame [methods, 12]
             The columns `<measure>`, `<measure>_low` and `<measure>_high` for each measure.
         """
         from scipy.stats import norm
@@ -86,7 +90,7 @@ class Faithfulness:
 def faithfulness(
     classifier: HANClassifier,
     X: Any,  # noqa: N803
-    methods: Iterable[str] = ("attention", "gradient_x_input", "integrated_gradients", "occlusion", "random"),
+    methods: Iterable[str] = (*METHODS, "random"),
     *,
     fractions: Sequence[float] = FRACTIONS,
     scaling: Scaling = "sqrt",
@@ -165,8 +169,8 @@ def deletion_measures(
 
     Returns
     -------
-    measures : DataFrame [documents, 4]
-        The columns `document`, `comprehensiveness`, `sufficiency` and `flip_fraction`.
+    measures : DataFrame [documents, 5]
+        The columns `document`, `comprehensiveness`, `sufficiency`, `flip_fraction` and `top_words_agreement`.
     curve : DataFrame [fractions, 3]
         The columns `fraction`, and the mean `comprehensiveness` and `sufficiency`.
     """
@@ -192,7 +196,8 @@ def deletion_measures(
         flips[probabilities(False, fraction).argmax(axis=1) != predicted] = fraction
     measures = pd.DataFrame({"document": documents, **{name: value.mean(axis=0) for name, value in decreases.items()}})
     curve = pd.DataFrame({"fraction": fractions, **{name: value.mean(axis=1) for name, value in decreases.items()}})
-    return measures.assign(flip_fraction=flips), curve
+    agree = classify(model, corpus.keep_words(ranks < TOP_WORDS)).argmax(axis=1) == predicted
+    return measures.assign(flip_fraction=flips, top_words_agreement=agree.astype(float)), curve
 
 
 def _ranks(scores: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

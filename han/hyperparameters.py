@@ -18,6 +18,9 @@ from han.memory.limits import parse_size
 from han.text.alignment import Splitter
 from han.text.splitting import DocumentSplitter
 
+# Hyper-parameters added since the first version, and the values with which earlier classifiers were trained.
+ADDED = {"additive": False}
+
 
 class Range(NamedTuple):
     """A number in [start, stop); optionally also None or "auto"."""
@@ -157,6 +160,7 @@ class Hyperparameters:
     cell: Annotated[str, Choice(("lstm", "gru"))]
     pooling: Annotated[str, Choice(("attention", "mean", "max"))]
     residual: Annotated[bool, Bool()]
+    additive: Annotated[bool, Bool()]
     dropout: Annotated[float, Range(Real, 0, 1)]
     embedding_dropout: Annotated[float, Range(Real, 0, 1)]
     word_dropout: Annotated[float, Range(Real, 0, 1)]
@@ -201,6 +205,11 @@ class Hyperparameters:
     def as_dict(self) -> dict[str, Any]:
         """Return the values by name."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether the network is additive: without residual connections or with max pooling, it cannot be."""
+        return self.additive and self.residual and self.pooling != "max"
 
     def splitter(self) -> DocumentSplitter:
         """Return the splitter, which divides documents into sentences and words."""

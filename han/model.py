@@ -44,6 +44,10 @@ class HierarchicalAttentionNetwork(keras.Model):
         HN-ATT, HN-AVE or HN-MAX in the paper, for words and for sentences.
     residual : bool, default False
         Add a projection of its inputs to the states of each encoder, see `BidirectionalEncoder`. Not part of the paper.
+    additive : bool, default False
+        Let the document vector be the mean, weighted by attention, of the projected sentence vectors instead of the
+        sentence encoder's states. The states determine the attention only, so that the logits are sums of contributions
+        of words; see `han.explain.contributions`. Needs `residual`. Not part of the paper.
     multi_label : bool, default False
         Use a sigmoid for multi-label classification instead of the softmax.
     ngrams : int, default 0
@@ -69,7 +73,8 @@ class HierarchicalAttentionNetwork(keras.Model):
     Raises
     ------
     ValueError
-        If `classes` is below 2, `pooling` or `cell` is unknown, or the dtype is not float32.
+        If `classes` is below 2, `pooling` or `cell` is unknown, `additive` is set without `residual` or with max
+        pooling, or the dtype is not float32.
 
     References
     ----------
@@ -98,6 +103,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         cell: str = "lstm",
         pooling: str = "attention",
         residual: bool = False,
+        additive: bool = False,
         multi_label: bool = False,
         ngrams: int = 0,
         dropout: float = 0.0,
@@ -112,6 +118,9 @@ class HierarchicalAttentionNetwork(keras.Model):
             raise InvalidValueError(f"classes must be at least 2, got {classes!r}")
         if pooling not in POOLINGS:
             raise InvalidValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
+        if additive and (not residual or pooling == "max"):
+            given = f"residual={residual!r} and pooling={pooling!r}"
+            raise InvalidValueError(f'additive needs residual=True and pooling "attention" or "mean", got {given}')
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         self._arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
@@ -121,6 +130,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "cell": cell,
             "pooling": pooling,
             "residual": residual,
+            "additive": additive,
             "multi_label": multi_label,
             "ngrams": ngrams,
             "dropout": dropout,
@@ -287,10 +297,17 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         `documents.word_ids` are row indices of `tables`, see `project_words`.
         """
+        vectors, scores, _ = self.encode_words(documents, tables, differentiable=differentiable, training=training)
+        return vectors, scores
+
+    def encode_words(
+        self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what `encode_sentences` returns, and the states of the words [words, 2 * units]."""
         packing = pack(documents.sentence_lengths)
         states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
         vectors, scores = self.word_pooling.pool(states, packing)
-        return vectors, scores
+        return vectors, scores, states
 
     def encode_documents(
         self,
@@ -308,7 +325,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         packing = pack(document_lengths)
         tables = self.sentence_encoder.project(vectors)
         states = self.sentence_encoder.encode(tables, packing, index, differentiable, training)
-        pooled, scores = self.sentence_pooling.pool(states, packing)
+        values = tf.gather(tables[2], index) if self._arguments["additive"] else None
+        pooled, scores = self.sentence_pooling.pool(states, packing, values)
         return pooled, scores
 
     def classify_sentences(
@@ -333,10 +351,13 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def class_probabilities(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """Return probabilities [documents, classes] (equation 11), with the n-gram evidence added to the logits."""
-        logits = self.classifier(document_vectors)
-        if self.evidence is not None:
-            logits += self._class_logits(evidence)
+        logits = self.logits(document_vectors, evidence)
         return tf.sigmoid(logits) if self._arguments["multi_label"] else tf.nn.softmax(logits)
+
+    def logits(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
+        """Return the logits [documents, classes], including the n-gram evidence."""
+        logits = self.classifier(document_vectors)
+        return logits if self.evidence is None else logits + self.class_evidence(evidence)
 
     def evidence_shares(self, documents: Documents) -> tf.Tensor:
         """Return the contribution of each word to the n-gram evidence [words, columns]; no columns without n-grams."""
@@ -356,10 +377,10 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def evidence_logits(self, documents: Documents) -> tf.Tensor:
         """Return the logits of the linear model alone [documents, classes]."""
-        return self._class_logits(self.document_evidence(documents))
+        return self.class_evidence(self.document_evidence(documents))
 
-    def _class_logits(self, evidence: tf.Tensor) -> tf.Tensor:
-        """Return logits [documents, classes]; a single column of evidence is the logit of the second class."""
+    def class_evidence(self, evidence: tf.Tensor) -> tf.Tensor:
+        """Convert evidence [..., columns] to logits [..., classes]; a single column belongs to the second class."""
         return tf.pad(evidence, [[0, 0], [self._arguments["classes"] - self.evidence_columns, 0]])
 
     def with_evidence(self, evidence: Evidence | None, **settings: Any) -> HierarchicalAttentionNetwork:

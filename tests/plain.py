@@ -62,7 +62,9 @@ def classify(model, document):
     Returns the class probabilities, the words' attention scores of each sentence, and the sentences' scores.
     """
     embeddings = model.embedding.embeddings.numpy().astype(np.float64)
-    return read(model, [embeddings[ids] for ids in document], shares(model, document))
+    logits, words, sentences = read(model, [embeddings[ids] for ids in document], shares(model, document))
+    probabilities = np.exp(logits - logits.max())
+    return probabilities / probabilities.sum(), words, sentences
 
 
 def shares(model, document):
@@ -89,7 +91,7 @@ def shares(model, document):
 
 
 def read(model, document, shares):
-    """Do as `classify` for arrays of word vectors [words, embedding_dim] and `shares` of sentences."""
+    """Do as `classify` for arrays of word vectors [words, embedding_dim] and `shares`, but return logits."""
 
     def weights(layer):
         return [weight.numpy().astype(np.float64) for weight in (layer.kernel, layer.bias, layer.context)]
@@ -97,13 +99,14 @@ def read(model, document, shares):
     pooled = [attention(encode(model.word_encoder, words), *weights(model.word_pooling)) for words in document]
     sentences = np.array([vector for vector, _ in pooled]).reshape(len(document), 2 * model.word_encoder.units)
     vector, scores = attention(encode(model.sentence_encoder, sentences), *weights(model.sentence_pooling))
+    if model.get_config()["additive"]:
+        vector = scores @ sentences @ model.sentence_encoder.residual_kernel.numpy().astype(np.float64)
     kernel, bias = (weight.numpy().astype(np.float64) for weight in model.classifier.weights)
     logits = vector @ kernel + bias
     if model.evidence is not None:
         evidence = sum(words.sum(axis=0) for words in shares) + model.evidence.bias.numpy()
         logits = logits + (evidence if len(evidence) > 1 else [0.0, evidence[0]])
-    probabilities = np.exp(logits - logits.max())
-    return probabilities / probabilities.sum(), [words for _, words in pooled], scores
+    return logits, [words for _, words in pooled], scores
 
 
 def keras_encoder(layer, features):
@@ -132,6 +135,7 @@ class KerasNetwork:
             [tf.Variable(layer.residual_kernel.numpy())] if layer.residual else []
             for layer in (model.word_encoder, model.sentence_encoder)
         ]
+        self.additive = model.get_config()["additive"]
         self.dense = [tf.Variable(w.numpy()) for w in model.classifier.weights]
 
     @property
@@ -150,10 +154,11 @@ class KerasNetwork:
             0, self.word_pooling, tf.gather(self.embeddings, tf.reshape(inputs, [-1, words])), word_mask
         )
         vectors = tf.reshape(vectors, [documents, sentences, -1])
-        pooled = self.level(1, self.sentence_pooling, vectors, tf.reduce_any(inputs != 0, axis=2))
+        values = vectors @ self.residuals[1][0] if self.additive else None
+        pooled = self.level(1, self.sentence_pooling, vectors, tf.reduce_any(inputs != 0, axis=2), values)
         return tf.nn.softmax(pooled @ self.dense[0] + self.dense[1])
 
-    def level(self, level, pooling, inputs, mask):
+    def level(self, level, pooling, inputs, mask, values=None):
         states = (self.word_encoder, self.sentence_encoder)[level](inputs, mask=mask)
         for kernel in self.residuals[level]:
             states += inputs @ kernel
@@ -161,4 +166,4 @@ class KerasNetwork:
         logits = tf.reduce_sum(tf.tanh(states @ kernel + bias) * context, axis=-1)
         scores = tf.nn.softmax(tf.where(mask, logits, -1e9))
         scores = tf.where(mask, scores, 0.0)
-        return tf.reduce_sum(states * scores[..., None], axis=1)
+        return tf.reduce_sum((states if values is None else values) * scores[..., None], axis=1)

@@ -6,7 +6,7 @@ import pytest
 
 from han import HANClassifier
 from han.data.labels import LabelEncoder
-from han.faithfulness import FLIP_STEPS, FRACTIONS, deletion_measures, faithfulness
+from han.faithfulness import FLIP_STEPS, FRACTIONS, MEASURES, deletion_measures, faithfulness
 from han.fitted import FittedClassifier
 from han.model import HierarchicalAttentionNetwork
 from han.text.vocabulary import Vocabulary
@@ -85,7 +85,7 @@ def best(constructed, documents):
 def test_the_constructed_classifier_works_as_intended(constructed, documents):
     assert (constructed.predict_proba(documents)[:, 1] > 0.95).all()
     assert (constructed.predict_proba([text.replace("good", "neutral1") for text in documents])[:, 0] > 0.8).all()
-    for sentence in constructed.explain(documents[:1])[0].sentences:
+    for sentence in constructed.explain(documents[:1], "attention")[0].sentences:
         assert max(sentence.words, key=lambda word: word.score).text == "loud"
 
 
@@ -94,7 +94,7 @@ def test_faithful_methods_are_close_to_the_best_ranking_and_misleading_attention
     ideal = best[0].mean()
     assert ideal["comprehensiveness"] > 0.8
     assert ideal["flip_fraction"] == pytest.approx(min(FLIP_STEPS))
-    for method in ("gradient_x_input", "integrated_gradients", "occlusion"):
+    for method in ("contributions", "gradient_x_input", "integrated_gradients", "occlusion"):
         assert summary.loc[method, "comprehensiveness"] == pytest.approx(ideal["comprehensiveness"], abs=0.02)
         assert summary.loc[method, "flip_fraction"] == pytest.approx(ideal["flip_fraction"], abs=0.02)
         # "loud" next to "poor" has an effect of its own, which the ideal ranking ignores.
@@ -114,7 +114,7 @@ def test_a_random_ranking_deletes_the_decisive_word_with_the_expected_probabilit
 
 def test_intervals_cover_the_means(result):
     summary = result.summary()
-    for measure in ("comprehensiveness", "sufficiency", "flip_fraction"):
+    for measure in MEASURES:
         assert (summary[f"{measure}_low"] <= summary[measure]).all()
         assert (summary[measure] <= summary[f"{measure}_high"]).all()
     values = result.per_document.query("method == 'random'")["flip_fraction"]
@@ -164,7 +164,7 @@ def test_documents_without_words_are_ignored(fitted):
 
 
 def test_invalid_arguments_are_rejected(fitted):
-    with pytest.raises(ValueError, match=r"methods must be among \['attention', .*'random'\], got 'lime'"):
+    with pytest.raises(ValueError, match=r"methods must be among \['contributions', .*'random'\], got 'lime'"):
         faithfulness(fitted, ["Shares fell."], ["lime"])
     with pytest.raises(ValueError, match="fractions must be between 0 and 1"):
         faithfulness(fitted, ["Shares fell."], fractions=[1.5])

@@ -49,6 +49,11 @@ def explanations(fitted, news):
 
 
 @pytest.fixture(scope="module")
+def attention(fitted, news):
+    return fitted.explain(news[2][:1], "attention")[0]
+
+
+@pytest.fixture(scope="module")
 def signed(fitted, news):
     return fitted.explain(news[2][:1], method="occlusion", target="sports")[0]
 
@@ -88,17 +93,24 @@ def test_control_characters_are_shown_as_pictures(fitted):
 def test_the_strongest_word_is_the_darkest(explanations):
     for explanation in explanations[-4:]:
         words = [word for sentence in explanation.sentences for word in sentence.words]
-        strongest = max(words, key=lambda word: word.combined_score)
+        strongest = max(words, key=lambda word: abs(word.combined_score))
         marked = re.findall(r'style="--a:([\d.]+)">([^<]*)<', fragment(explanation))
         assert ("1.00", escape(strongest.text)) in marked
         assert all(0 < float(alpha) <= 1 for alpha, _ in marked)
+
+
+def test_the_legend_says_what_the_colours_mean(explanations, attention, signed):
+    assert "attention: the darker, the higher the weight" in page(attention)
+    assert "occlusion: blue counts towards sports, orange against it<" in page(signed)
+    pattern = "contributions: blue counts towards business, orange against it; decided to [0-9]+% by n-grams<"
+    assert re.search(pattern, page(explanations[-1]))
 
 
 def test_positive_and_negative_scores_have_different_colours(signed):
     source = fragment(signed)
     assert 'class="word positive"' in source
     assert 'class="word negative"' in source
-    assert "blue increases the probability of sports, orange decreases it" in source
+    assert "blue counts towards sports, orange against it" in source
 
 
 def test_text_that_was_not_read_is_marked():

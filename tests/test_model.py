@@ -42,10 +42,13 @@ def flatten(documents):
     return Documents(*(np.array([*part], np.int32) for part in parts))
 
 
-@pytest.mark.parametrize("residual", [False, True])
+ROUTES = pytest.mark.parametrize(("residual", "additive"), [(False, False), (True, False), (True, True)])
+
+
+@ROUTES
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_probabilities_and_attention_equal_those_of_numpy_in_float64(cell, residual, rng):
-    model = network(cell=cell, residual=residual)
+def test_probabilities_and_attention_equal_those_of_numpy_in_float64(cell, residual, additive, rng):
+    model = network(cell=cell, residual=residual, additive=additive)
     documents = [random_document(rng, count) for count in (3, 1, 0, 12, 5)]
     probabilities, word_scores, sentence_scores = model(block(documents), return_attention_scores=True)
     for index, document in enumerate(documents):
@@ -58,10 +61,10 @@ def test_probabilities_and_attention_equal_those_of_numpy_in_float64(cell, resid
             assert not word_scores[index, s, len(expected_scores) :].numpy().any()
 
 
-@pytest.mark.parametrize("residual", [False, True])
+@ROUTES
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_outputs_and_gradients_equal_those_of_plain_keras_layers(cell, residual, rng):
-    model = network(cell=cell, residual=residual)
+def test_outputs_and_gradients_equal_those_of_plain_keras_layers(cell, residual, additive, rng):
+    model = network(cell=cell, residual=residual, additive=additive)
     for weight in model.weights:  # large enough for all gradients to be significant
         weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
     plain = KerasNetwork(model)

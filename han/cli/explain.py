@@ -38,7 +38,7 @@ SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".jsonl": "json", 
 @files_argument
 @click.option("--text", "texts", multiple=True, help="Document to explain. Repeat the option for several documents.")
 @click.option("--encoding", metavar="TEXT", help="Encoding of files, such as cp1251.  [default: utf-8]")
-@click.option("--method", default="attention", show_default=True, help="Scoring method; see above.")
+@click.option("--method", default="contributions", show_default=True, help="Scoring method; see above.")
 @click.option("--target", help="Class to explain.  [default: the predicted class]")
 @click.option(
     "--format", "output_format", type=click.Choice(["terminal", "html", "json"]), help="[default: from --output]"
@@ -64,8 +64,9 @@ def explain(
     or as JSON, one document per line (for several documents in a .json file, an array). The suffix of --output
     determines the format: .html, .json, .jsonl or .txt.
 
-    The method is "attention" (the attention weights of words and sentences), or "occlusion", "gradient_x_input" or
-    "integrated_gradients" (contributions to the probability of the target).
+    The method is "contributions" (what each word adds to the log-odds of the target), "attention" (the attention
+    weights of words and sentences), or "occlusion", "gradient_x_input" or "integrated_gradients" (contributions to the
+    probability of the target).
 
     \b
     Examples:

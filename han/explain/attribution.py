@@ -1,4 +1,4 @@
-"""Scores of words and sentences for a network's predictions, by attention and three attribution methods."""
+"""Scores of words and sentences for a network's predictions, by one of several methods."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def attribute(
     network : HierarchicalAttentionNetwork or StoredNetwork
     corpus : Corpus
         At least one document.
-    method : {"attention", "gradient_x_input", "integrated_gradients", "occlusion"}
+    method : str
         A key of `METHODS`.
     targets : int64 [documents] or None, default None
         The index of each document's target class; None selects the most probable one.
@@ -55,7 +55,7 @@ def attribute(
 def _attribute(
     network: CompiledNetwork, corpus: Corpus, method: str, targets: Int64 | None, n_steps: int, max_words: int
 ) -> Scores:
-    size = max_words if method == "attention" else min(max_words // GRADIENT_COST, BATCH_WORDS)
+    size = max_words if method in FORWARD_METHODS else min(max_words // GRADIENT_COST, BATCH_WORDS)
     batches = [
         METHODS[method](network, corpus.batch(batch), None if targets is None else targets[batch], n_steps)
         for batch in prediction_batches(corpus, max_words=size)
@@ -63,10 +63,28 @@ def _attribute(
     return Scores(*(np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)))
 
 
+def contributions(
+    network: CompiledNetwork,
+    documents: Documents,
+    targets: Int64 | None,
+    n_steps: int,  # noqa: ARG001 - all methods have the same signature
+) -> Scores:
+    """Score by the contributions to the margin of the target class, see `han.inference.contributions`."""
+    if targets is None:
+        targets = np.full(len(documents.document_lengths), -1)
+    found = network.contributions(*network.project_distinct(documents), targets)
+    probabilities, margins, base_values, network_scores, ngram_scores = (part.numpy() for part in found)
+    scores = _additive_scores(documents, probabilities, network_scores + ngram_scores)
+    sums = _group_sums(scores.sentence_scores, documents.document_lengths)
+    return scores._replace(
+        completeness_errors=np.abs(base_values + sums - margins), base_values=base_values, ngram_scores=ngram_scores
+    )
+
+
 def attention(
     network: CompiledNetwork,
     documents: Documents,
-    targets: Int64 | None,  # noqa: ARG001 - all methods have the same signature
+    targets: Int64 | None,  # noqa: ARG001
     n_steps: int,  # noqa: ARG001
 ) -> Scores:
     """Score by the attention weights with which the prediction was made.
@@ -74,7 +92,7 @@ def attention(
     N-gram evidence has no part in these scores.
     """
     probabilities, words, sentences = (part.numpy() for part in network.forward(*network.project_distinct(documents)))
-    return Scores(probabilities, words, sentences, np.zeros(len(probabilities), np.float32))
+    return Scores.without_parts(probabilities, words, sentences)
 
 
 def gradient_x_input(
@@ -85,7 +103,7 @@ def gradient_x_input(
 ) -> Scores:
     """Score by the gradient of the target's probability with respect to each word vector, times the vector."""
     probabilities, targets = predict_targets(network, documents, targets)
-    words = network.contributions(documents, targets, np.float32(1.0))[1].numpy()
+    words = network.gradient_times_input(documents, targets, np.float32(1.0))[1].numpy()
     return _additive_scores(documents, probabilities, words)
 
 
@@ -99,8 +117,8 @@ def integrated_gradients(network: CompiledNetwork, documents: Documents, targets
     probabilities, targets = predict_targets(network, documents, targets)
     words = np.zeros(len(documents.word_ids))
     for node, weight in zip(*np.polynomial.legendre.leggauss(n_steps), strict=True):
-        words += weight / 2 * network.contributions(documents, targets, np.float32((node + 1) / 2))[1].numpy()
-    baseline = network.contributions(documents, targets, np.float32(0.0))[0].numpy()
+        words += weight / 2 * network.gradient_times_input(documents, targets, np.float32((node + 1) / 2))[1].numpy()
+    baseline = network.gradient_times_input(documents, targets, np.float32(0.0))[0].numpy()
     difference = (probabilities - baseline)[np.arange(len(targets)), targets]
     scores = _additive_scores(documents, probabilities, words)
     sums = _group_sums(scores.sentence_scores, documents.document_lengths)
@@ -118,11 +136,14 @@ def occlusion(
 
 
 METHODS: dict[str, Callable[[CompiledNetwork, Documents, Int64 | None, int], Scores]] = {
+    "contributions": contributions,
     "attention": attention,
     "gradient_x_input": gradient_x_input,
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
 }
+# Methods that need about the memory of a forward pass.
+FORWARD_METHODS = ("contributions", "attention")
 
 
 def explain(
@@ -169,7 +190,8 @@ def _explanations(
         sentences = slice(*corpus.document_starts[document : document + 2])
         starts = corpus.sentence_starts[sentences.start : sentences.stop + 1]
         positions = slice(starts[0], starts[-1])
-        error = float(scores.completeness_errors[document]) if method == "integrated_gradients" else None
+        by_contributions = method == "contributions"
+        is_sum = by_contributions or method == "integrated_gradients"
         yield Explanation(
             text=str(text),
             method=method,
@@ -181,14 +203,16 @@ def _explanations(
             sentence_starts=(starts - starts[0]).astype(np.int32),
             word_scores=scores.word_scores[positions].copy(),
             sentence_scores=scores.sentence_scores[sentences].copy(),
-            completeness_error=error,
+            completeness_error=float(scores.completeness_errors[document]) if is_sum else None,
+            base_value=float(scores.base_values[document]) if by_contributions else None,
+            ngram_scores=scores.ngram_scores[positions].copy() if by_contributions else None,
         )
 
 
 def _additive_scores(documents: Documents, probabilities: Float32, words: npt.NDArray[Any]) -> Scores:
     """Return scores in which the score of a sentence is the sum of its words' scores."""
     sentences = _group_sums(words, documents.sentence_lengths)
-    return Scores(probabilities, words, sentences, np.zeros(len(probabilities), np.float32))
+    return Scores.without_parts(probabilities, words, sentences)
 
 
 def _group_sums(values: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[Any]:

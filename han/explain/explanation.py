@@ -17,6 +17,8 @@ from han.explain.html import fragment
 from han.text.reader import NO_OFFSETS
 
 Scaling = Literal["sqrt", "product"]
+# Keys of `Explanation.to_dict` that files of earlier versions lack.
+ADDED = ("thresholds", "base_value", "ngram_scores")
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
 
@@ -57,7 +59,7 @@ class Explanation:
     text : str
         The document. For a document given as a list, its sentences on separate lines, with spaces between words.
     method : str
-        "attention", "gradient_x_input", "integrated_gradients" or "occlusion".
+        "contributions", "attention", "gradient_x_input", "integrated_gradients" or "occlusion".
     classes : tuple [classes]
         The class labels.
     probabilities : float32 [classes]
@@ -70,13 +72,19 @@ class Explanation:
         The index of each sentence's first word, followed by the number of words.
     word_scores : float32 [words]
         Attention: the word weights, which sum to one in each sentence. Other methods: the contribution of each word to
-        the probability of `target`; negative if the word decreases it.
+        the prediction of `target`, negative if the word counts against it: to its log-odds (contributions) or its
+        probability.
     sentence_scores : float32 [sentences]
-        Attention: the sentence weights, which sum to one. Other methods: the contribution of each sentence to the
-        probability of `target`.
+        Attention: the sentence weights, which sum to one. Other methods: the contribution of each sentence.
     completeness_error : float or None
-        Integrated gradients: the absolute difference between the sum of the word scores and the difference in
-        probability that it approximates (proposition 1 of Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365).
+        Contributions: the absolute difference between the log-odds and the sum of `base_value` and the word scores;
+        zero up to rounding with `additive`. Integrated gradients: the absolute difference between the sum of the word
+        scores and the difference in probability that it approximates (proposition 1 of Sundararajan et al. 2017,
+        https://arxiv.org/abs/1703.01365).
+    base_value : float or None
+        Contributions: the part of the log-odds that does not depend on words.
+    ngram_scores : float32 [words] or None
+        Contributions: the part of `word_scores` that is due to the n-grams; the rest is due to the network.
     thresholds : tuple of float [classes] or None
         Multi-label classification: the minimum probability at which each class is predicted.
     words : tuple of str [words] or None
@@ -109,6 +117,20 @@ class Explanation:
     completeness_error: float | None = None
     thresholds: tuple[float, ...] | None = None
     words: tuple[str, ...] | None = None
+    base_value: float | None = None
+    ngram_scores: Float32 | None = None
+
+    @property
+    def network_share(self) -> float | None:
+        """Share of the network in the decision, from 0 (the n-grams decide alone) to 1; None for other methods.
+
+        The absolute sum of the network's contributions, relative to that of the n-grams' added to it.
+        """
+        if self.ngram_scores is None:
+            return None
+        of_ngrams = abs(float(self.ngram_scores.sum()))
+        of_network = abs(float(self.word_scores.sum() - self.ngram_scores.sum()))
+        return of_network / (of_network + of_ngrams) if of_network + of_ngrams else 1.0
 
     @property
     def predicted(self) -> Any:
@@ -177,6 +199,8 @@ class Explanation:
             "target": self.target,
             "completeness_error": self.completeness_error,
             "thresholds": None if self.thresholds is None else list(self.thresholds),
+            "base_value": self.base_value,
+            "ngram_scores": None if self.ngram_scores is None else self.ngram_scores.tolist(),
             "sentences": [
                 {**sentence._asdict(), "words": [word._asdict() for word in sentence.words]}
                 for sentence in self.sentences
@@ -208,11 +232,15 @@ class Explanation:
                 word_scores=np.array([word["score"] for word in words], np.float32),
                 sentence_scores=np.array([sentence["score"] for sentence in values["sentences"]], np.float32),
                 completeness_error=values["completeness_error"],
+                words=tuple(word["text"] for word in words),
                 # Absent in files of earlier versions.
                 thresholds=None if values.get("thresholds") is None else tuple(values["thresholds"]),
-                words=tuple(word["text"] for word in words),
+                base_value=values.get("base_value"),
+                ngram_scores=None
+                if values.get("ngram_scores") is None
+                else np.array(values["ngram_scores"], np.float32),
             )
-            is_consistent = explanation.to_dict() == {"thresholds": None, **values}
+            is_consistent = explanation.to_dict() == dict.fromkeys(ADDED) | values
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InvalidValueError(f"values must be the result of to_dict, got an invalid dict: {error!r}") from error
         if not is_consistent:
@@ -237,11 +265,16 @@ class Explanation:
         return cls.from_dict(json.loads(text))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a DataFrame with a row for each word: sentence number, text, offsets (nullable Int32) and scores."""
+        """Return a DataFrame with a row for each word.
+
+        The columns are `sentence` (a number), `word`, `start` and `end` (nullable Int32), `word_score`,
+        `sentence_score`, `combined_score` and, for contributions, `ngram_score`, the part of `word_score` that is due
+        to the n-grams.
+        """
         lengths = np.diff(self.sentence_starts)
         offsets = pd.DataFrame(self.offsets, columns=["start", "end"]).astype("Int32")
         offsets[self.offsets[:, 0] < 0] = pd.NA
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "sentence": np.repeat(np.arange(len(lengths)), lengths),
                 "word": pd.Series(self._words(), dtype=object),  # pandas' string type rejects halves of surrogate pairs
@@ -252,6 +285,7 @@ class Explanation:
                 "combined_score": self.combined_scores(),
             }
         )
+        return frame if self.ngram_scores is None else frame.assign(ngram_score=self.ngram_scores)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Explanation) and self.to_dict() == other.to_dict()

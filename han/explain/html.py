@@ -157,7 +157,9 @@ def legend_text(explanation: Explanation) -> str:
     if explanation.method == "attention":
         return "attention: the darker, the higher the weight"
     name = explanation.method.replace("_", " ")
-    return f"{name}: blue increases the probability of {explanation.target}, orange decreases it"
+    meaning = f"{name}: blue counts towards {explanation.target}, orange against it"
+    share = explanation.network_share
+    return meaning if share in (None, 1.0) else f"{meaning}; decided to {1 - share:.0%} by n-grams"
 
 
 def escape(text: object) -> str:

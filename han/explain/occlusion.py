@@ -63,11 +63,10 @@ class Occlusion:
     def scores(self) -> Scores:
         """Return the scores of all words and sentences."""
         vectors = self.sentence_vectors()
-        return Scores(
+        return Scores.without_parts(
             self.probabilities,
             self._decreases(vectors, self._word_deletions()),
             self._decreases(vectors, self._sentence_deletions()),
-            np.zeros(len(self.targets), np.float32),
         )
 
     def sentence_vectors(self) -> Float32:

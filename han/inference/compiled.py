@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from han.backend import tf
 from han.backend.graph import graph
+from han.inference.contributions import Contributions, contributions
 from han.layers.encoder import Tables
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Documents
@@ -33,8 +34,7 @@ PROJECTION = Projection(tf.TensorSpec([None], tf.int32), (tf.TensorSpec([None, N
 class CompiledNetwork:
     """The forward pass of a network as graphs, each traced once for documents of any length.
 
-    Documents are in the flat format of `Corpus.batch`; their words are row indices of a `Projection`. Only
-    `contributions` computes a gradient.
+    Documents are in the flat format of `Corpus.batch`; their words are row indices of a `Projection`.
 
     Parameters
     ----------
@@ -89,12 +89,20 @@ class CompiledNetwork:
         documents, _ = self.network.encode_documents(vectors, index, document_lengths, differentiable=False)
         return self.network.class_probabilities(documents, evidence)
 
-    @graph(DOCUMENTS, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32))
-    def contributions(self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return probabilities for scaled inputs, and the contribution of each word [words] at this point.
+    @graph(DOCUMENTS, PROJECTION, tf.TensorSpec([None], tf.int64))
+    def contributions(self, documents: Documents, projection: Projection, targets: tf.Tensor) -> Contributions:
+        """Return the contributions of words to the margin of the target class, or of the most probable one for -1."""
+        word_ids = _with_word_ids(documents, projection).word_ids
+        return contributions(self.network, documents, projection.tables, word_ids, targets)
 
-        The inputs of a word are its embedding and its share of the n-gram evidence. Its contribution is the gradient of
-        the target class's probability at the scaled inputs, times the unscaled inputs. Unlike in the other methods,
+    @graph(DOCUMENTS, tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.float32))
+    def gradient_times_input(
+        self, documents: Documents, targets: tf.Tensor, scale: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return probabilities for scaled inputs, and a score for each word [words] at this point.
+
+        The inputs of a word are its embedding and its share of the n-gram evidence. Its score is the gradient of the
+        target class's probability at the scaled inputs, times the unscaled inputs. Unlike in the other methods,
         `documents` contains word ids.
         """
         network = self.network

@@ -94,7 +94,9 @@ class _Pooling(keras.layers.Layer, ABC):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def pool(self, states: tf.Tensor, packing: Packing) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def pool(
+        self, states: tf.Tensor, packing: Packing, values: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Pool sequences without padding.
 
         Parameters
@@ -103,15 +105,18 @@ class _Pooling(keras.layers.Layer, ABC):
             The states of all sequences, one sequence after another.
         packing : Packing
             Maps elements to sequences, see `han.layers.packing.pack`.
+        values : float tensor [elements, features], optional
+            What is averaged with the attention scores of the states, as in attention with keys and values. By default,
+            the states themselves.
 
         Returns
         -------
         pooled : float tensor [sequences, features]
             Zeros for an empty sequence.
         attention_scores : float tensor [elements] or None
-            None for `MaxPooling`.
+            None for `MaxPooling`, which ignores `values`.
         """
-        return self._pool(states, _PackedSequences(packing))
+        return self._pool(states, _PackedSequences(packing), values)
 
     def _pool_padded(self, inputs: tf.Tensor, mask: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Pool [..., positions, features]; return the pooled states and the attention scores."""
@@ -120,8 +125,10 @@ class _Pooling(keras.layers.Layer, ABC):
         return self._pool(sequences.zero_padding(inputs), sequences)
 
     @abstractmethod
-    def _pool(self, states: tf.Tensor, sequences: _Sequences) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Return the pooled states and the attention scores; `states` must be zero at padding."""
+    def _pool(
+        self, states: tf.Tensor, sequences: _Sequences, values: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Return the pooled values and the attention scores; `states` must be zero at padding."""
 
     def compute_mask(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> None:
         """Return None: the output has no positions to mask."""
@@ -160,9 +167,11 @@ class _WeightedPooling(_Pooling):
         """Trace the call, since `compute_output_shape` describes only the first of two outputs."""
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
-    def _pool(self, states: tf.Tensor, sequences: _Sequences) -> tuple[tf.Tensor, tf.Tensor]:
+    def _pool(
+        self, states: tf.Tensor, sequences: _Sequences, values: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         scores = self._attend(states, sequences)
-        return sequences.sum(states * scores[..., None]), scores
+        return sequences.sum((states if values is None else values) * scores[..., None]), scores
 
     @abstractmethod
     def _attend(self, states: tf.Tensor, sequences: _Sequences) -> tf.Tensor:
@@ -349,7 +358,9 @@ class MaxPooling(_Pooling):
         """
         return self._pool_padded(inputs, mask)[0]
 
-    def _pool(self, states: tf.Tensor, sequences: _Sequences) -> tuple[tf.Tensor, None]:
+    def _pool(
+        self, states: tf.Tensor, sequences: _Sequences, values: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, None]:
         pooled = sequences.maximum(states)
         # The maximum over no elements is the lowest float, or minus infinity.
         return tf.where(pooled > states.dtype.min, pooled, tf.zeros_like(pooled)), None

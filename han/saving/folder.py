@@ -28,6 +28,7 @@ from han.exceptions import DestinationError, InvalidValueError, MissingFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, is_empty, replacing_folder
 from han.files.paths import local_path
+from han.hyperparameters import ADDED
 from han.inference.inference import Network
 from han.saving.network_file import MODEL, read_network, write_network
 from han.text.vocabulary import Vocabulary
@@ -203,6 +204,7 @@ def _read_vocabulary(path: Path) -> Vocabulary:
 def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     """Return the arguments of `SavedModel` other than the network."""
     parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
+    parameters = ADDED | parameters
     if isinstance(parameters["class_weight"], list):
         parameters["class_weight"] = dict(parameters["class_weight"])
     # At most four digits: NumPy reserves the maximum length for each string, and `check_labels` limits it likewise.

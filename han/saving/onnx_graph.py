@@ -109,7 +109,10 @@ def _network(graph: _Graph, model: HierarchicalAttentionNetwork) -> str:
     vectors = graph.add("Reshape", vectors, graph.add("Concat", documents, sentences, width, axis=0))
     filled = graph.add("ReduceMax", graph.cast(word_mask, "INT32"), graph.integers(1), keepdims=0)
     sentence_mask = graph.cast(graph.add("Reshape", filled, graph.add("Concat", documents, sentences, axis=0)), "BOOL")
-    vector = _encode_and_pool(graph, model.sentence_encoder, model.sentence_pooling, vectors, sentence_mask)
+    values = None
+    if model.get_config()["additive"]:
+        values = graph.add("MatMul", vectors, graph.constant(model.sentence_encoder.residual_kernel))
+    vector = _encode_and_pool(graph, model.sentence_encoder, model.sentence_pooling, vectors, sentence_mask, values)
     kernel, bias = model.classifier.get_weights()
     logits = graph.add("Add", graph.add("MatMul", vector, graph.constant(kernel)), graph.constant(bias))
     if model.evidence is not None:
@@ -123,8 +126,13 @@ def _is_word(graph: _Graph, ids: str) -> str:
     return graph.add("Not", graph.add("Equal", ids, graph.constant(PADDING_ID, np.int64)))
 
 
-def _encode_and_pool(graph: _Graph, encoder: BidirectionalEncoder, pooling: Any, inputs: str, mask: str) -> str:
-    """Encode and pool sequences [sequences, positions, features] into vectors [sequences, 2 * units]."""
+def _encode_and_pool(
+    graph: _Graph, encoder: BidirectionalEncoder, pooling: Any, inputs: str, mask: str, values: str | None = None
+) -> str:
+    """Encode and pool sequences [sequences, positions, features] into vectors [sequences, 2 * units].
+
+    Weighted pooling averages `values`, by default the states.
+    """
     lengths = graph.add("ReduceSum", graph.cast(mask, "INT32"), graph.integers(1), keepdims=0)
     states = _encode(graph, encoder, inputs, lengths)
     if isinstance(pooling, MaxPooling):
@@ -135,7 +143,7 @@ def _encode_and_pool(graph: _Graph, encoder: BidirectionalEncoder, pooling: Any,
         logits = graph.add("MatMul", projected, context)
     else:  # the mean is a weighted sum with equal logits
         logits = graph.add("Mul", graph.cast(mask, "FLOAT"), graph.constant(0.0))
-    return _pool_weighted(graph, states, mask, logits)
+    return _pool_weighted(graph, values or states, mask, logits)
 
 
 def _encode(graph: _Graph, encoder: BidirectionalEncoder, inputs: str, lengths: str) -> str:
@@ -190,12 +198,12 @@ def _pool_maximum(graph: _Graph, states: str, mask: str, lengths: str) -> str:
     return graph.add("Where", is_filled, maximum, graph.constant(0.0))
 
 
-def _pool_weighted(graph: _Graph, states: str, mask: str, logits: str) -> str:
+def _pool_weighted(graph: _Graph, values: str, mask: str, logits: str) -> str:
     masked = graph.add("Where", mask, logits, graph.constant(MASKED_LOGIT))
     weights = graph.add("Softmax", masked, axis=1)
     # If all positions are masked, the softmax is not zero.
     weights = graph.add("Mul", weights, graph.cast(mask, "FLOAT"))
-    weighted = graph.add("Mul", states, graph.add("Unsqueeze", weights, graph.integers(2)))
+    weighted = graph.add("Mul", values, graph.add("Unsqueeze", weights, graph.integers(2)))
     return graph.add("ReduceSum", weighted, graph.integers(1), keepdims=0)
 
 

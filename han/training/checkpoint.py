@@ -21,6 +21,7 @@ from han.exceptions import CheckpointError, InvalidValueError, ModelFileError
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, recover, replacing_folder
 from han.files.paths import local_path
+from han.hyperparameters import ADDED
 from han.text.batches import training_batches
 from han.text.corpus import Corpus
 
@@ -118,7 +119,8 @@ class Checkpoint:
             # NumPy does not close a file that it opens itself and cannot read.
             with (found / ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 state = _with_arrays(state, arrays)
-            found_description, seed = dict(state["description"]), int(state["seed"])
+            added = {name: str(value) for name, value in ADDED.items()}
+            found_description, seed = added | dict(state["description"]), int(state["seed"])
         except ModelFileError as error:
             raise CheckpointError(f"{error}; remove {str(self.folder)!r} to train from the beginning") from error
         except (KeyError, TypeError, ValueError, BadZipFile) as error:

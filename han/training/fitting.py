@@ -84,6 +84,7 @@ class UntrainedNetwork:
             classes=classes,
             multi_label=multi_label,
             embedding_dim=embedding_dim,
+            additive=hyperparameters.is_additive,
             seed=seed,
             **{name: getattr(hyperparameters, name) for name in (*SHAPES, *RATES)},
         )
@@ -249,6 +250,9 @@ def check_shapes(config: dict[str, Any], hyperparameters: Hyperparameters, had_v
         value = getattr(hyperparameters, name)
         if config[name] != value:
             raise InvalidValueError(f"{name} must be {config[name]!r}, as in the fitted network, got {value!r}")
+    if config["additive"] != hyperparameters.is_additive:
+        given = hyperparameters.additive
+        raise InvalidValueError(f"additive must be {config['additive']}, as in the fitted network, got {given}")
 
 
 def _word_vectors(

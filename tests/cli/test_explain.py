@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pandas as pd
@@ -89,7 +90,7 @@ def test_a_text_is_explained_in_the_terminal(saved):
     result = run("explain", "model", "--text", "Shares fell. A goal!", folder=saved)
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert lines[0].endswith("[attention: the darker, the higher the weight]")
+    assert re.fullmatch(r".*\[contributions: blue counts towards \w+, orange against it; .* n-grams\]", lines[0])
     assert [line[7:] for line in lines[1:3]] == ["Shares fell.", "A goal!"]
     assert lines[3].startswith("strongest words: ")
     assert "\x1b" not in result.stdout  # only terminals get colours
@@ -116,7 +117,7 @@ def test_standard_input_is_explained_as_json(saved):
     ("arguments", "message"),
     [
         (["model", "--text", "x", "--target", "politics"], "target must be one of ['business', 'sports']"),
-        (["model", "--text", "x", "--method", "lime"], "method must be one of 'attention'"),
+        (["model", "--text", "x", "--method", "lime"], "method must be one of 'contributions'"),
         (["nowhere", "--text", "x"], "got 'nowhere': no such folder"),
         ([".", "--text", "x"], "saved classifier"),
     ],

@@ -53,7 +53,9 @@ def test_gradients_agree_with_finite_differences(network, rng):
                         inputs = [part.copy() for part in vectors], [part.copy() for part in evidence]
                         for part in inputs:
                             part[sentence][word] *= 1 + sign * h / scale
-                        moved.append(plain.read(network, *inputs)[0][target])
+                        logits = plain.read(network, *inputs)[0]
+                        raised = np.exp(logits - logits.max())
+                        moved.append(raised[target] / raised.sum())
                     result.append((moved[0] - moved[1]) / (2 * h))
             return np.array(result)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from han.explain.attribution import METHODS
 from han.explain.explanation import Explanation
 from han.faithfulness import faithfulness
 from han.heatmap import figure, page, terminal
@@ -27,7 +28,7 @@ HOSTILE = [
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(st.text(max_size=120), st.sampled_from([*DOCUMENTS, *HOSTILE])))
 def test_attention_of_any_text(fitted, text):
-    (explanation,) = fitted.explain([text])
+    (explanation,) = fitted.explain([text], "attention")
     assert explanation.text == text
     if explanation.sentences:
         assert explanation.sentence_scores.sum() == pytest.approx(1.0, abs=1e-5)
@@ -44,7 +45,7 @@ def test_attention_of_any_text(fitted, text):
 
 
 def test_scores_are_combined_as_in_the_paper(fitted, news):
-    (explanation,) = fitted.explain(news[2][:1])
+    (explanation,) = fitted.explain(news[2][:1], "attention")
     (first, second, *_), scores = explanation.sentences, explanation.sentence_scores
     combined = explanation.combined_scores()
     position = len(first.words)
@@ -57,7 +58,8 @@ def test_scores_are_combined_as_in_the_paper(fitted, news):
 
 
 def test_a_frame_has_a_row_for_each_word(fitted, news):
-    (explanation,) = fitted.explain([news[2][0] + " \ud800."])  # half of a surrogate pair is an ordinary word
+    # Half of a surrogate pair is an ordinary word.
+    (explanation,) = fitted.explain([news[2][0] + " \ud800."], "attention")
     frame = explanation.to_frame()
     assert frame["word"].tolist() == [word.text for sentence in explanation.sentences for word in sentence.words]
     assert frame.groupby("sentence")["word_score"].sum().to_numpy() == pytest.approx(1.0, abs=1e-5)
@@ -67,13 +69,35 @@ def test_a_frame_has_a_row_for_each_word(fitted, news):
     ].tolist()
 
 
-@pytest.mark.parametrize("method", ["attention", "gradient_x_input", "integrated_gradients", "occlusion"])
+@pytest.mark.parametrize("method", METHODS)
 def test_everything_survives_json(fitted, method):
     for explanation in fitted.explain(["Shares fell. A goal!", ""], method=method):
         again = Explanation.from_json(explanation.to_json(indent=1))
         assert again == explanation
         assert again.word_scores.dtype == explanation.word_scores.dtype
         assert json.loads(again.to_json()) == explanation.to_dict()
+
+
+def test_contributions_are_divided_between_network_and_ngrams(fitted, news):
+    for explanation in fitted.explain(news[2][:3]):
+        assert explanation.method == "contributions"
+        probability = explanation.probabilities[list(explanation.classes).index(explanation.target)]
+        log_odds = np.log(probability / (1 - probability))
+        assert explanation.base_value + explanation.word_scores.sum() == pytest.approx(log_odds, abs=1e-3)
+        assert explanation.completeness_error < 1e-4
+        frame = explanation.to_frame()
+        of_ngrams, of_network = (abs(part.sum()) for part in (frame.ngram_score, frame.word_score - frame.ngram_score))
+        assert explanation.network_share == pytest.approx(of_network / (of_network + of_ngrams), abs=1e-5)
+        assert f"decided to {1 - explanation.network_share:.0%} by n-grams" in terminal(explanation)
+    assert fitted.explain(news[2][:1], "occlusion")[0].network_share is None
+
+
+def test_files_of_earlier_versions_can_be_read(fitted):
+    (explanation,) = fitted.explain(["Shares fell."], "occlusion")
+    values = explanation.to_dict()
+    for name in ("thresholds", "base_value", "ngram_scores"):
+        assert values.pop(name) is None
+    assert Explanation.from_dict(values) == explanation
 
 
 def test_invalid_data_is_rejected(fitted):
