@@ -41,13 +41,16 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    embeddings : path, "glove-50d", "word2vec", mapping, gensim KeyedVectors or None, default None
+    embeddings : path, "glove-50d", "spacy-300d", "word2vec", mapping, gensim KeyedVectors, model or None, default None
         Pretrained word vectors: a file in GloVe text, word2vec text, word2vec binary or fastText text format, plain or
-        compressed with gzip, bzip2, xz or zip; "glove-50d" for 400,000 GloVe vectors of width 50 (extra `glove`);
-        "word2vec" to train vectors on the documents passed to `fit` (extra `word2vec`); or a mapping of words to
-        vectors. Each feature is centred, and all are scaled by a common factor. Words without a vector are initialised
-        at random; with None, all words are. Clones and copies share a mapping. It is not stored with a fitted
-        classifier, whose network contains the vectors it needs.
+        compressed with gzip, bzip2, xz or zip; the folder of a spaCy pipeline, of its vocabulary or vectors, or of a
+        static model of model2vec (extra `model2vec`); "glove-50d" for 400,000 GloVe vectors of width 50 (extra
+        `glove`); "spacy-300d" for 514,157 words of spaCy, which share 20,000 vectors of width 300 (extra
+        `spacy-vectors`); "word2vec" to train vectors on the documents passed to `fit` (extra `word2vec`); a mapping of
+        words to vectors; or a model with a method `encode`, which is called with lists of words and returns arrays
+        [words, features]. Each feature is centred, and all are scaled by a common factor. Words without a vector, or
+        with one of zeros, are initialised at random; with None, all words are. Clones and copies share a mapping or
+        model. It is not stored with a fitted classifier, whose network contains the vectors it needs.
     embedding_training : {"tune", "delay", "freeze"}, default "tune"
         Whether word vectors are fine-tuned, frozen for the first epoch only, or frozen throughout.
     ngram_evidence : bool, default True

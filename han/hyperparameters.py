@@ -17,6 +17,7 @@ from han.exceptions import InvalidValueError
 from han.memory.limits import parse_size
 from han.text.alignment import Splitter
 from han.text.splitting import DocumentSplitter
+from han.text.word_encoders import is_encoder
 
 # Hyper-parameters added since the first version, and the values with which earlier classifiers were trained.
 ADDED = {"additive": False}
@@ -85,11 +86,16 @@ class Embeddings:
     """Pretrained word vectors."""
 
     def accepts(self, value: object) -> bool:
-        """Return whether the value is None, a name, a path, a mapping or gensim KeyedVectors."""
-        return value is None or isinstance(value, str | os.PathLike | Mapping) or hasattr(value, "key_to_index")
+        """Return whether the value is None, a name, a path, a mapping, gensim KeyedVectors or an encoder."""
+        if value is None or isinstance(value, str | os.PathLike | Mapping):
+            return True
+        return hasattr(value, "key_to_index") or is_encoder(value)
 
     def __str__(self) -> str:
-        return "a path, the name of word vectors, a mapping of words to vectors, gensim KeyedVectors or None"
+        return (
+            "a path, the name of word vectors, a mapping of words to vectors, gensim KeyedVectors, an object with a "
+            "method `encode` or None"
+        )
 
 
 class ClassWeight:

@@ -247,6 +247,7 @@ def test_long_documents_are_truncated_with_one_warning():
         ({"patience": 0}, 'patience must be an int of at least 1, "auto" or None, got 0'),
         ({"patience": "always"}, "patience must be .*, got 'always'"),
         ({"embeddings": 50}, "embeddings must be a path, the name of word vectors, .*, got 50"),
+        ({"embeddings": str}, "embeddings must be .* an object with a method `encode` or None, got "),
         ({"embedding_training": True}, "embedding_training must be one of 'tune', 'delay', 'freeze', got True"),
         ({"calibrate": "yes"}, "calibrate must be True or False, got 'yes'"),
         ({"class_weight": "auto"}, "class_weight must be \"balanced\", .*, got 'auto'"),

@@ -270,6 +270,13 @@ def vectors():
     return dict(zip(words, np.random.default_rng(0).normal(size=(len(words), 16)).astype(np.float32), strict=True))
 
 
+class Encoder:
+    """A model whose vectors are the lengths of the words and of their first letters."""
+
+    def encode(self, words):
+        return np.array([[len(word), ord(word[0])] for word in words])
+
+
 @pytest.fixture(scope="module")
 def fitted_with_vectors(vectors, articles):
     return HANClassifier(**QUICK, embeddings=vectors).fit(*articles)
@@ -309,10 +316,19 @@ def test_a_pickle_of_an_unfitted_classifier_keeps_the_word_vectors(vectors):
     np.testing.assert_array_equal(loaded.embeddings["goal"], vectors["goal"])
 
 
+def test_a_model_with_a_method_encode_is_not_saved(articles, tmp_path):
+    classifier = HANClassifier(**QUICK, embeddings=Encoder()).fit(*articles)
+    assert classifier.embedding_coverage_ > 0.8  # all but the words outside the vocabulary
+    classifier.save(tmp_path)
+    for loaded in (HANClassifier.load(tmp_path), pickle.loads(pickle.dumps(classifier))):  # noqa: S301
+        assert loaded.embeddings is None
+        np.testing.assert_allclose(loaded.predict_proba(articles[0]), classifier.predict_proba(articles[0]), atol=1e-6)
+
+
 def test_clones_and_copies_share_the_word_vectors(fitted_with_vectors, vectors, articles):
     keyed = KeyedVectors(2)
     keyed.add_vectors(["the", "of"], np.eye(2, dtype=np.float32))
-    for source in (vectors, keyed):
+    for source in (vectors, keyed, Encoder()):
         new = HANClassifier(**QUICK, embeddings=source, class_weight={"business": 2.0, "sports": 1.0})
         for copied in (clone(new), copy.deepcopy(new), copy.copy(new), clone(make_pipeline(new))[-1]):
             assert copied is not new

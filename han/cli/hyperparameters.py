@@ -104,7 +104,7 @@ def _metavar(parameter: Hyperparameter) -> str:
     if parameter.name in SPLITTERS:
         return "MODULE:FUNCTION"
     if parameter.name == "embeddings":
-        return "FILE|glove-50d|word2vec"
+        return "PATH|glove-50d|spacy-300d|word2vec"
     choices = re.match(r"\{(.*)\}$", parameter.type)
     if choices:
         return "|".join(choice.strip().strip('"') for choice in choices[1].split(","))

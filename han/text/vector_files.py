@@ -41,7 +41,7 @@ _UNSUPPORTED = {
         "fastText's text vectors (.vec)"
     ),
     **dict.fromkeys((bytes([0x80, protocol]) for protocol in range(2, 6)), _PICKLE),
-    b"\x93NUMPY": f"it is a NumPy array, which contains no words; {_MAPPING}",
+    b"\x93NUMPY": f"it is a NumPy array, which contains no words; {_MAPPING}, or the folder if spaCy wrote it",
     b"\x89HDF": f"it is an HDF5 file; {_MAPPING}",
     b"PAR1": f"it is a Parquet file; {_MAPPING}",
     b"SQLite format 3": f"it is an SQLite database; {_MAPPING}",
@@ -72,13 +72,18 @@ class _Layout(NamedTuple):
     lines: list[bytes]
 
 
+def unreadable(path: Path, reason: object) -> InvalidValueError:
+    """Return the error that a file or folder cannot be read as word vectors."""
+    return InvalidValueError(f"embeddings must be a readable file of word vectors, got {str(path)!r}: {reason}")
+
+
 @contextmanager
 def errors_with_path(path: Path) -> Iterator[None]:
     """Turn errors that occur during reading into an InvalidValueError that names the file."""
     try:
         yield
     except (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def check_file(path: Path) -> None:
@@ -89,8 +94,6 @@ def check_file(path: Path) -> None:
     InvalidValueError
         If the file is in another format; the error names well-known formats and explains how to convert them.
     """
-    if path.is_dir():
-        raise _unreadable(path, f"it is a folder, as spaCy and gensim write; {_MAPPING}")
     with errors_with_path(path), _open(path) as file:
         _read_layout(file)
 
@@ -103,10 +106,6 @@ def read_file(path: Path, vocabulary: Vocabulary) -> Iterator[tuple[str, Float32
             yield from _read_binary(layout, file, vocabulary)
         else:
             yield from _read_text(layout, file, vocabulary)
-
-
-def _unreadable(path: Path, reason: object) -> InvalidValueError:
-    return InvalidValueError(f"embeddings must be a readable file of word vectors, got {str(path)!r}: {reason}")
 
 
 @contextmanager
@@ -172,7 +171,9 @@ def _read_layout(file: IO[bytes]) -> _Layout:
         if first.startswith(magic) and not _count_numbers(first):  # "{" may be a word
             raise InvalidValueError(reason)
     if first[8:10] == b'{"':
-        raise InvalidValueError(f"it is a safetensors file, which contains no words; {_MAPPING}")
+        raise InvalidValueError(
+            f"it is a safetensors file, which contains no words; {_MAPPING}, or the folder if it is a static model"
+        )
     fields = first.split()
     if len(fields) == 2 and all(field.isdigit() for field in fields):  # the header of word2vec and fastText
         words, features = map(int, fields)

@@ -73,12 +73,14 @@ class UntrainedNetwork:
         )
         vocabulary, embedding_dim = reader.vocabulary, hyperparameters.embedding_dim
         size = NetworkSize(hyperparameters.units, embedding_dim, vocabulary.size)
-        check_network(size, corpus, find_limit(hyperparameters.memory_limit))
+        limit = find_limit(hyperparameters.memory_limit)
+        check_network(size, corpus, limit)
         vectors = _word_vectors(corpus, vocabulary, hyperparameters, seed)
         frozen = hyperparameters.embedding_training == "freeze"
         if vectors is not None:
             features = vectors.matrix.shape[1]
             embedding_dim = features if frozen else max(embedding_dim, features)
+            check_network(size._replace(embedding_dim=embedding_dim), corpus, limit)
         network = TrainingNetwork(
             vocabulary_size=vocabulary.size,
             classes=classes,

@@ -102,6 +102,7 @@ def test_an_earlier_classifier_is_only_replaced_with_force(trained, monkeypatch)
         (("train", "news.csv", "--text", "body", "--label", "topic"), "text must be a column of news.csv, got 'body'"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "has other contents"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "nowhere.txt"), "no such file"),
+        (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "photos"), "is a folder, but"),
         (
             ("train", "news.csv", "--text", "article", "--label", "topic", "--epochs", "0"),
             "epochs must be an int of at",

@@ -119,7 +119,7 @@ def test_errors_name_files_of_gensim_and_folders(tmp_path):
     keyed.save(str(tmp_path / "vectors.kv"))
     with pytest.raises(InvalidValueError, match=r"vectors\.kv.*KeyedVectors\.load"):
         check_source(tmp_path / "vectors.kv")
-    with pytest.raises(InvalidValueError, match="it is a folder"):
+    with pytest.raises(InvalidValueError, match="it is a folder, but contains neither"):
         check_source(tmp_path)
     vectors = find_vectors(KeyedVectors.load(str(tmp_path / "vectors.kv")), VOCABULARY)  # as the error advises
     assert vectors.known.tolist() == [False, False, True, False, False]

