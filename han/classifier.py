@@ -51,8 +51,12 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         [words, features]. Each feature is centred, and all are scaled by a common factor. Words without a vector, or
         with one of zeros, are initialised at random; with None, all words are. Clones and copies share a mapping or
         model. It is not stored with a fitted classifier, whose network contains the vectors it needs.
-    embedding_training : {"tune", "delay", "freeze"}, default "tune"
-        Whether word vectors are fine-tuned, frozen for the first epoch only, or frozen throughout.
+    embedding_training : {"auto", "tune", "delay", "freeze"}, default "auto"
+        Whether pretrained word vectors are fine-tuned, frozen for the first epoch only, or frozen throughout. Frozen
+        vectors are extended with `trained_dim` trained columns. "auto" freezes vectors of 200 dimensions and more, and
+        tunes narrower ones.
+    trained_dim : int, default 16
+        Width of the trained word vectors beside frozen ones.
     ngram_evidence : bool, default True
         Add the logits of a linear model of words and word pairs to those of the network, see
         `han.training.ngrams.fit_evidence`. The two are weighted by factors fitted on the held-out documents (0.5 each
@@ -61,7 +65,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         `history_` describes the network alone. Not part of the paper.
     embedding_dim : int, default 100
         Width of the word vectors. Wider `embeddings` keep their width; narrower ones are extended with randomly
-        initialised columns, unless they are frozen.
+        initialised columns. Frozen ones have `trained_dim` instead.
     units : int, default 50
         Width of the recurrent state in each direction.
     cell : {"lstm", "gru"}, default "lstm"
@@ -77,10 +81,12 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         pooling. Not part of the paper.
     dropout : float in [0, 1), default 0.5
         Dropout rate of the sentence vectors, with one mask per document, and of the document vector.
-    embedding_dropout : float in [0, 1), default 0.5
-        Dropout rate of the word vectors' features, with one mask per distinct word of a batch.
-    word_dropout : float in [0, 1), default 0.4
-        Probability that all occurrences of a word in a batch are replaced by zeros.
+    embedding_dropout : float in [0, 1) or "auto", default "auto"
+        Dropout rate of the word vectors' features, with one mask per distinct word of a batch. "auto" is 0.3 if the
+        word vectors are frozen and 0.5 otherwise.
+    word_dropout : float in [0, 1) or "auto", default "auto"
+        Probability that all occurrences of a word in a batch are replaced by zeros. "auto" is 0.2 if the word vectors
+        are frozen and 0.4 otherwise.
     sentence_dropout : float in [0, 1), default 0.0
         Probability that a sentence is skipped in a training epoch; at least one sentence of each document is kept.
     recurrent_dropout : float in [0, 1), default 0.0
@@ -210,7 +216,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         self,
         *,
         embeddings: Any = None,
-        embedding_training: str = "tune",
+        embedding_training: str = "auto",
+        trained_dim: int = 16,
         ngram_evidence: bool = True,
         embedding_dim: int = 100,
         units: int = 50,
@@ -219,8 +226,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         residual: bool = True,
         additive: bool = True,
         dropout: float = 0.5,
-        embedding_dropout: float = 0.5,
-        word_dropout: float = 0.4,
+        embedding_dropout: float | str = "auto",
+        word_dropout: float | str = "auto",
         sentence_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         l2: float = 1e-6,
@@ -251,6 +258,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.embeddings = embeddings
         self.embedding_training = embedding_training
+        self.trained_dim = trained_dim
         self.ngram_evidence = ngram_evidence
         self.embedding_dim = embedding_dim
         self.units = units

@@ -20,7 +20,12 @@ from han.text.splitting import DocumentSplitter
 from han.text.word_encoders import is_encoder
 
 # Hyper-parameters added since the first version, and the values with which earlier classifiers were trained.
-ADDED = {"additive": False}
+ADDED = {"additive": False, "trained_dim": 16}
+# embedding_training="auto" freezes word vectors of at least this width.
+MIN_FROZEN_DIM = 200
+# The dropout rates "auto": trained vectors need more regularisation than frozen ones.
+TRAINED_RATES = {"embedding_dropout": 0.5, "word_dropout": 0.4}
+FROZEN_RATES = {"embedding_dropout": 0.3, "word_dropout": 0.2}
 
 
 class Range(NamedTuple):
@@ -159,7 +164,8 @@ class Hyperparameters:
     """
 
     embeddings: Annotated[Any, Embeddings()]
-    embedding_training: Annotated[str, Choice(("tune", "delay", "freeze"))]
+    embedding_training: Annotated[str, Choice(("auto", "tune", "delay", "freeze"))]
+    trained_dim: Annotated[int, Range(Integral, 1)]
     ngram_evidence: Annotated[bool, Bool()]
     embedding_dim: Annotated[int, Range(Integral, 1)]
     units: Annotated[int, Range(Integral, 1)]
@@ -168,8 +174,8 @@ class Hyperparameters:
     residual: Annotated[bool, Bool()]
     additive: Annotated[bool, Bool()]
     dropout: Annotated[float, Range(Real, 0, 1)]
-    embedding_dropout: Annotated[float, Range(Real, 0, 1)]
-    word_dropout: Annotated[float, Range(Real, 0, 1)]
+    embedding_dropout: Annotated[float | str, Range(Real, 0, 1, auto=True)]
+    word_dropout: Annotated[float | str, Range(Real, 0, 1, auto=True)]
     sentence_dropout: Annotated[float, Range(Real, 0, 1)]
     recurrent_dropout: Annotated[float, Range(Real, 0, 1)]
     l2: Annotated[float, Range(Real, 0)]
@@ -216,6 +222,21 @@ class Hyperparameters:
     def is_additive(self) -> bool:
         """Whether the network is additive: without residual connections or with max pooling, it cannot be."""
         return self.additive and self.residual and self.pooling != "max"
+
+    def freezes(self, features: int) -> bool:
+        """Return whether pretrained word vectors of a width are frozen."""
+        if self.embedding_training == "auto":
+            return features >= MIN_FROZEN_DIM
+        return self.embedding_training == "freeze"
+
+    def regularization(self, frozen: bool) -> dict[str, Any]:
+        """Return the network's dropout rates and its L2 penalty, given whether its word vectors are frozen."""
+        rates = {
+            name: getattr(self, name)
+            for name in ("dropout", "embedding_dropout", "word_dropout", "recurrent_dropout", "l2")
+        }
+        auto = FROZEN_RATES if frozen else TRAINED_RATES
+        return {name: auto[name] if rate == "auto" else rate for name, rate in rates.items()}
 
     def splitter(self) -> DocumentSplitter:
         """Return the splitter, which divides documents into sentences and words."""

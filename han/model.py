@@ -35,7 +35,9 @@ class HierarchicalAttentionNetwork(keras.Model):
     classes : int
         Number of classes, at least 2.
     embedding_dim : int, default 100
-        Width of the word vectors.
+        Width of the word vectors that are trained.
+    frozen_dim : int, default 0
+        Width of additional word vectors that are not trained (the layer `frozen_embedding`, initialised with zeros).
     units : int, default 50
         Width of the recurrent state in each direction, for words and for sentences.
     cell : {"lstm", "gru"}, default "lstm"
@@ -99,6 +101,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         vocabulary_size: int,
         classes: int,
         embedding_dim: int = 100,
+        frozen_dim: int = 0,
         units: int = 50,
         cell: str = "lstm",
         pooling: str = "attention",
@@ -126,6 +129,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "vocabulary_size": vocabulary_size,
             "classes": classes,
             "embedding_dim": embedding_dim,
+            "frozen_dim": frozen_dim,
             "units": units,
             "cell": cell,
             "pooling": pooling,
@@ -153,6 +157,11 @@ class HierarchicalAttentionNetwork(keras.Model):
             embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0]),
             **common("embedding"),
         )
+        self.frozen_embedding = None
+        if frozen_dim:
+            self.frozen_embedding = keras.layers.Embedding(
+                vocabulary_size, frozen_dim, "zeros", trainable=False, **common("frozen_embedding")
+            )
         self.word_encoder = BidirectionalEncoder(
             units, cell, seeds[1], recurrent_dropout, residual, **common("word_encoder")
         )
@@ -179,7 +188,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on `input_shape`."""
-        words = (None, None, self._arguments["embedding_dim"])
+        words = (None, None, self._arguments["frozen_dim"] + self._arguments["embedding_dim"])
         states = (None, None, 2 * self._arguments["units"])
         for layer in (self.word_dropout, self.embedding_dropout, self.word_encoder):
             layer.build(words)
@@ -187,6 +196,8 @@ class HierarchicalAttentionNetwork(keras.Model):
             layer.build(states)
         with shared_kernels(any_rows=True):
             self.embedding.build((None, None))
+            if self.frozen_embedding is not None:
+                self.frozen_embedding.build((None, None))
         for layer in (self.document_dropout, self.classifier):
             layer.build((None, states[-1]))
         if self.evidence is not None:
@@ -285,10 +296,16 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
         """Embed words [rows] and project them for the word encoder; `training` applies dropout."""
+        embedded = self.word_dropout(self.embed(word_ids), training=training)
+        return self.word_encoder.project(self.embedding_dropout(embedded, training=training))
+
+    def embed(self, word_ids: tf.Tensor) -> tf.Tensor:
+        """Return the vectors of words [rows, frozen_dim + embedding_dim]."""
         # Gathered from the variable, so that only the rows looked up are read and have a gradient.
-        embedded = tf.gather(self.embedding.embeddings.value, word_ids)
-        embedded = self.embedding_dropout(self.word_dropout(embedded, training=training), training=training)
-        return self.word_encoder.project(embedded)
+        trained = tf.gather(self.embedding.embeddings.value, word_ids)
+        if self.frozen_embedding is None:
+            return trained
+        return tf.concat([tf.gather(self.frozen_embedding.embeddings.value, word_ids), trained], axis=1)
 
     def encode_sentences(
         self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False

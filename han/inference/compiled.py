@@ -107,7 +107,7 @@ class CompiledNetwork:
         """
         network = self.network
         inputs = (
-            tf.gather(network.embedding.embeddings.value, documents.word_ids),
+            network.embed(documents.word_ids),
             network.evidence_shares(documents),
         )
         vectors, shares = scaled = tuple(scale * part for part in inputs)

@@ -67,11 +67,17 @@ class NetworkSize(NamedTuple):
     units: int
     embedding_dim: int
     vocabulary_size: int
+    frozen_dim: int = 0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> NetworkSize:
-        """Return the sizes from the configuration of a network."""
-        return cls(**{name: config[name] for name in cls._fields})
+        """Return the sizes from the configuration of a network; files of earlier versions have no `frozen_dim`."""
+        return cls(**{name: config[name] for name in cls._fields if name in config})
+
+    @property
+    def word_dim(self) -> int:
+        """The width of the word vectors."""
+        return self.embedding_dim + self.frozen_dim
 
     @property
     def training_word(self) -> int:
@@ -86,15 +92,16 @@ class NetworkSize(NamedTuple):
     @property
     def training_distinct(self) -> int:
         """Additional bytes per distinct word of the batch in a training step."""
-        return 160 * self.units + 40 * self.embedding_dim
+        return 160 * self.units + 40 * self.word_dim
 
     @property
     def training_table(self) -> int:
         """Bytes for the embedding during training.
 
-        It is stored with two moments, its average, the best weights, and temporary copies when these are swapped.
+        The trained part is stored with two moments, its average, the best weights, and temporary copies when these are
+        swapped; the frozen part with the best weights and a copy.
         """
-        return self.vocabulary_size * (7 * 4 * self.embedding_dim + 8)
+        return self.vocabulary_size * (7 * 4 * self.embedding_dim + 3 * 4 * self.frozen_dim + 8)
 
     @property
     def prediction_word(self) -> int:
@@ -109,7 +116,7 @@ class NetworkSize(NamedTuple):
     @property
     def prediction_distinct(self) -> int:
         """Bytes per distinct word in prediction."""
-        return 120 * self.units + 12 * self.embedding_dim
+        return 120 * self.units + 12 * self.word_dim
 
 
 class TrainingPlan(NamedTuple):

@@ -103,7 +103,7 @@ def _network(graph: _Graph, model: HierarchicalAttentionNetwork) -> str:
     documents, sentences, words = (graph.size(block, axis) for axis in range(3))
     rows = graph.add("Reshape", block, graph.add("Concat", graph.integers(-1), words, axis=0))
     word_mask = _is_word(graph, rows)  # [documents * sentences, words]
-    embedded = graph.add("Gather", graph.constant(model.embedding.embeddings), rows)
+    embedded = graph.add("Gather", graph.constant(model.embed(np.arange(model.embedding.input_dim))), rows)
     vectors = _encode_and_pool(graph, model.word_encoder, model.word_pooling, embedded, word_mask)
     width = graph.integers(2 * model.word_encoder.units)
     vectors = graph.add("Reshape", vectors, graph.add("Concat", documents, sentences, width, axis=0))

@@ -170,18 +170,18 @@ def train_vectors(corpus: Corpus, vocabulary: Vocabulary, features: int, seed: i
     return WordVectors(matrix, known)
 
 
-def initial_embeddings(initial: Float32, vectors: WordVectors) -> Float32:
+def initial_embeddings(initial: Float32, vectors: WordVectors, scale: float) -> Float32:
     """Return initial weights of an embedding layer [word ids, embedding_dim], in which known words have their vectors.
 
     Vectors come at many scales, but the network is tuned to one. They are therefore centred over the known words and
-    scaled to the standard deviation of `initial`. Rows of words without a vector, and columns beyond the length of the
+    scaled to the standard deviation `scale`. Rows of words without a vector, and columns beyond the length of the
     vectors, keep their values from `initial`.
     """
     table = initial.copy()
     known = vectors.matrix[vectors.known]
     centred = known - known.mean(axis=0)
     rows = FIRST_WORD_ID + np.flatnonzero(vectors.known)
-    table[rows, : known.shape[1]] = centred * (initial.std() / max(float(centred.std()), 1e-12))
+    table[rows, : known.shape[1]] = centred * (scale / max(float(centred.std()), 1e-12))
     return table
 
 

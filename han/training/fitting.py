@@ -29,9 +29,8 @@ from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
 from han.training.trainer import History, Trainer
 
-# Hyper-parameters passed to the network: `SHAPES` determine the shapes of its weights, `RATES` do not.
+# Hyper-parameters that determine the shapes of the network's weights.
 SHAPES = ("units", "cell", "pooling", "residual")
-RATES = ("dropout", "embedding_dropout", "word_dropout", "recurrent_dropout", "l2")
 
 
 @dataclass(frozen=True)
@@ -76,25 +75,35 @@ class UntrainedNetwork:
         limit = find_limit(hyperparameters.memory_limit)
         check_network(size, corpus, limit)
         vectors = _word_vectors(corpus, vocabulary, hyperparameters, seed)
-        frozen = hyperparameters.embedding_training == "freeze"
+        frozen_dim = 0
         if vectors is not None:
             features = vectors.matrix.shape[1]
-            embedding_dim = features if frozen else max(embedding_dim, features)
-            check_network(size._replace(embedding_dim=embedding_dim), corpus, limit)
+            if hyperparameters.freezes(features):
+                frozen_dim, embedding_dim = features, hyperparameters.trained_dim
+            else:
+                embedding_dim = max(embedding_dim, features)
+            check_network(size._replace(embedding_dim=embedding_dim, frozen_dim=frozen_dim), corpus, limit)
         network = TrainingNetwork(
             vocabulary_size=vocabulary.size,
             classes=classes,
             multi_label=multi_label,
             embedding_dim=embedding_dim,
+            frozen_dim=frozen_dim,
             additive=hyperparameters.is_additive,
             seed=seed,
-            **{name: getattr(hyperparameters, name) for name in (*SHAPES, *RATES)},
+            **{name: getattr(hyperparameters, name) for name in SHAPES},
+            **hyperparameters.regularization(frozen_dim > 0),
         )
         network.build((None, None, None))
         if vectors is not None:
-            table = network.embedding.embeddings
-            table.assign(initial_embeddings(table.numpy(), vectors))
-        network.embedding.trainable = not frozen
+            trained = network.embedding.embeddings.numpy()
+            scale = float(trained.std())
+            if network.frozen_embedding is None:
+                network.embedding.embeddings.assign(initial_embeddings(trained, vectors, scale))
+            else:
+                zeros = np.zeros((vocabulary.size, frozen_dim), np.float32)
+                network.frozen_embedding.embeddings.assign(initial_embeddings(zeros, vectors, scale))
+        network.embedding.trainable = trains_embedding(network, hyperparameters)
         return cls(network, reader, corpus, None if vectors is None else vectors.known)
 
     @classmethod
@@ -108,9 +117,9 @@ class UntrainedNetwork:
     ) -> UntrainedNetwork:
         """Return a copy of a fitted network, without its n-grams, to continue training with its vocabulary."""
         reader = DocumentReader(hyperparameters.splitter(), vocabulary)
-        rates = {name: getattr(hyperparameters, name) for name in RATES}
+        rates = hyperparameters.regularization(network.frozen_embedding is not None)
         copy = TrainingNetwork.of(network.with_evidence(None), seed=seed, **rates)
-        copy.embedding.trainable = hyperparameters.embedding_training != "freeze"
+        copy.embedding.trainable = trains_embedding(copy, hyperparameters)
         return cls(copy, reader, reader.encode(texts))
 
     def first(self, documents: int) -> UntrainedNetwork:
@@ -243,6 +252,11 @@ class NetworkFitter:
             probabilities = to_probabilities(logits / temperature, self.multi_label)
             thresholds = fit_thresholds(probabilities, targets, weights)
         return temperature, thresholds
+
+
+def trains_embedding(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparameters) -> bool:
+    """Return whether the embedding is trained; earlier versions froze it instead of adding a frozen one."""
+    return hyperparameters.embedding_training != "freeze" or network.frozen_embedding is not None
 
 
 def check_shapes(config: dict[str, Any], hyperparameters: Hyperparameters, had_vectors: bool) -> None:

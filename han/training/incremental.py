@@ -19,7 +19,7 @@ from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, plan_training
 from han.text.word_vectors import check_source
 from han.training.fit import check_labelled
-from han.training.fitting import UntrainedNetwork, check_shapes
+from han.training.fitting import UntrainedNetwork, check_shapes, trains_embedding
 from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
 from han.training.trainer import Trainer
@@ -90,7 +90,7 @@ class IncrementalFit:
             network = fitted.local_network()
             if not isinstance(network, TrainingNetwork):
                 network = TrainingNetwork.of(network)
-            network.embedding.trainable = hyperparameters.embedding_training != "freeze"
+            network.embedding.trainable = trains_embedding(network, hyperparameters)
             trainer = Trainer(network, hyperparameters)
         # The order differs from call to call, but is reproducible with a fixed random state.
         rng = np.random.default_rng([seed, len(fitted.history.get("loss", []))])
