@@ -206,6 +206,7 @@ def peak(work, **settings):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @needs_peak
 @pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 260_000_000)])
 def test_the_estimate_is_above_the_peak_and_the_limit_is_observed(work, limit):

@@ -59,11 +59,11 @@ def assert_same(classifier, whole):
 @pytest.mark.parametrize(
     ("step", "every", "first_step"),
     [
-        (2, None, 1),  # no checkpoint before the end of the first epoch
-        (8, None, STEPS + 1),
-        (3 * STEPS + 1, None, 3 * STEPS + 1),
-        (8, 2, STEPS + 2 + 1),
         (2 * STEPS, 3, STEPS + 3 + 1),
+        pytest.param(2, None, 1, marks=pytest.mark.slow),  # no checkpoint before the end of the first epoch
+        pytest.param(8, None, STEPS + 1, marks=pytest.mark.slow),
+        pytest.param(3 * STEPS + 1, None, 3 * STEPS + 1, marks=pytest.mark.slow),
+        pytest.param(8, 2, STEPS + 2 + 1, marks=pytest.mark.slow),
     ],
 )
 def test_interrupted_training_resumes_with_identical_results(step, every, first_step, whole, tmp_path):
@@ -75,6 +75,7 @@ def test_interrupted_training_resumes_with_identical_results(step, every, first_
     assert counted.steps == 4 * STEPS - (first_step - 1)
 
 
+@pytest.mark.slow
 def test_training_can_be_interrupted_repeatedly(whole, tmp_path):
     for cut in (2, 4, 3, 6):  # steps after the last checkpoint
         with pytest.raises(PowerCutError):
