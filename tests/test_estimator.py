@@ -521,7 +521,7 @@ def test_multi_label_partial_fit(articles, labels):
 @pytest.mark.parametrize(
     ("settings", "arguments", "message"),
     [
-        ({}, {}, "classes must name all classes at the first call"),
+        ({}, {}, "classes must name all classes in the first call"),
         ({}, {"classes": ["business"]}, "classes must contain at least two classes without repetition"),
         ({}, {"classes": ["business", "arts"]}, r"y must contain only known classes, .*got \['sports'\]"),
         ({"class_weight": "balanced"}, {"classes": ["business", "sports"]}, "class_weight must be a dict or None"),

