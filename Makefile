@@ -24,10 +24,10 @@ install: .venv/installed  ## Make .venv from the lock file; quick when nothing c
 train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder with TEXT= and LABEL=; again: ARGS=--force
 	@$(BIN)/han train "$(DATASET)" --text "$(TEXT)" --label "$(LABEL)" $(ARGS)
 
-test: install  ## Run the tests, in two processes, and print which share of the branches they reach
+test: install  ## Run the tests in two processes, and report branch coverage
 	@$(BIN)/python -m pytest --numprocesses=2 --cov --cov-fail-under=95 $(ARGS)
 
-slow: install  ## Run the tests that `make test` leaves out for their time (3 minutes)
+slow: install  ## Run the slow tests, which `make test` skips (3 minutes)
 	@$(BIN)/python -m pytest --numprocesses=2 -m slow tests $(ARGS)
 
 lint: install  ## Check style and types

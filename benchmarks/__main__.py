@@ -17,11 +17,11 @@ class Benchmark(NamedTuple):
 
 
 BENCHMARKS = {
-    "accuracy": Benchmark("accuracy.single_label", "test accuracy beside other methods, ablation", "hours, resumable"),
-    "multilabel": Benchmark("accuracy.multilabel", "F1 on Reuters-21578 beside a linear model", "1 hour, resumable"),
+    "accuracy": Benchmark("accuracy.single_label", "test accuracy against other methods, ablation", "hours, resumable"),
+    "multilabel": Benchmark("accuracy.multilabel", "F1 on Reuters-21578 against a linear model", "1 hour, resumable"),
     "explanations": Benchmark("explanations.faithfulness", "how faithful each explanation method is", "15 minutes"),
     "picture": Benchmark("explanations.picture", "nothing: draws the README's picture from models/imdb", "1 minute"),
-    "speed": Benchmark("speed.throughput", "words/s, latency and memory beside PyTorch and others", "30 minutes"),
+    "speed": Benchmark("speed.throughput", "words/s, latency and memory against PyTorch and others", "30 minutes"),
     "profile": Benchmark("speed.profile", "where a training step and a prediction spend their time", "5 minutes"),
     "streaming": Benchmark("speed.streaming", "`han predict` on a file of 1 GB", "15 minutes"),
     "vectors": Benchmark("speed.vectors", "reading a million word vectors", "5 minutes"),

@@ -24,10 +24,11 @@ from han.fitted import FittedClassifier
 from han.hyperparameters import Choice, Hyperparameters, Range, check_values
 from han.inference.forked import refuse
 from han.model import HierarchicalAttentionNetwork
-from han.saving.conversion import FUNCTIONS, from_saved, to_saved
+from han.saving.conversion import from_saved, to_saved
 from han.saving.description import describe, tokenizer_settings
 from han.saving.export import FORMATS, check_export, export
-from han.saving.folder import SavedModel, from_bytes, read_model, to_bytes, write_model
+from han.saving.folder import SavedClassifier, from_bytes, read_model, to_bytes, write_model
+from han.saving.functions import FUNCTIONS
 from han.text.alignment import Splitter
 from han.text.reader import DocumentReader
 from han.text.vocabulary import Vocabulary
@@ -150,7 +151,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Seed for reproducible results: with an int, two fits on the same machine give identical predictions.
     memory_limit : int, str or None, default None
         Memory that `fit` and `predict` may use in addition to what the process uses already, as a number of bytes or a
-        text like "2GB". Work that needs more is divided, with a warning, or refused before it starts. None is the
+        string such as "2GB". Work that needs more is divided, with a warning, or rejected before it starts. None is the
         memory available to the machine or container.
     verbose : {0, 1}, default 1
         1 shows progress on standard error; 0 is silent.
@@ -310,7 +311,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     ) -> HANClassifier:
         """Train on labelled documents.
 
-        Ctrl-C stops training after the current epoch, and a NaN or infinite loss stops it too. In both cases the best
+        Ctrl-C stops training after the current batch, and a NaN or infinite loss stops it too. In both cases the best
         weights so far are restored, with a `TrainingWarning`. A second Ctrl-C raises a KeyboardInterrupt; like any
         error, it leaves the classifier unchanged.
 
@@ -379,7 +380,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         training = ClassifierFit(
             X, y, sample_weight, validation_data, unlabelled, hyperparameters=hyperparameters, previous=previous
         )
-        training.observe(callbacks, checkpoint_dir, checkpoint_steps)
+        training.set_callbacks_and_checkpoint(callbacks, checkpoint_dir, checkpoint_steps)
         self._set_fitted(training.run())
         self._incremental = None
         self._lost_vectors = self._lost_vectors and previous is not None
@@ -397,8 +398,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         The first call should get many documents, because it builds the vocabulary: words that appear later are unknown.
         There is no early stopping, averaging, calibration or threshold tuning; `ngram_evidence` is kept from an earlier
         `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the learning rate is constant. The
-        optimizer state is kept between calls, but not saved. After the first call, only changes of `learning_rate`,
-        `batch_size` and `sentence_dropout` take effect. `history_` has one entry per call, and no validation scores.
+        optimizer state is kept between calls, but not saved. Hyper-parameters of the network, the vocabulary, the loss
+        and the optimizer, except `learning_rate`, are fixed by the first call; all others, such as `batch_size`,
+        `sentence_dropout`, `class_weight` and `max_sentences`, are read in every call. `history_` has one entry per
+        call, and no validation scores.
 
         Parameters
         ----------
@@ -822,7 +825,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         for name, value in fitted.attributes().items():
             setattr(self, name, value)
 
-    def _restore(self, saved: SavedModel) -> None:
+    def _restore(self, saved: SavedClassifier) -> None:
         self._set_fitted(from_saved(saved))
         self._lost_vectors = self.embeddings is None and self.embedding_coverage_ is not None
 

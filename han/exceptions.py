@@ -1,8 +1,8 @@
 """Errors and warnings of the project.
 
-Every error is a `HANError` and also a subclass of the built-in error that users of scikit-learn expect: an invalid
-hyper-parameter raises an `InvalidValueError`, which is a `ValueError`. Methods called before `fit` raise scikit-learn's
-own `NotFittedError`.
+Every error that `han` raises for invalid arguments, files or data is a `HANError` and also a subclass of the built-in
+error that users of scikit-learn expect: an invalid hyper-parameter raises an `InvalidValueError`, which is a
+`ValueError`. Methods called before `fit` raise scikit-learn's own `NotFittedError`.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ForkedProcessError(HANError, RuntimeError):
 
 
 class MissingExtraError(HANError, ImportError):
-    """A library is missing that an extra of the package installs."""
+    """A package is missing that an extra of `han-classifier` installs."""
 
 
 class DataWarning(UserWarning):
@@ -94,6 +94,22 @@ class TrainingWarning(UserWarning):
 
 class UnknownClassWarning(UserWarning):
     """Test documents have classes that did not occur in training; they count as wrong."""
+
+
+def missing_extra(feature: str, package: str, extra: str) -> MissingExtraError:
+    """Return the error for a feature whose package is not installed.
+
+    Parameters
+    ----------
+    feature : str
+        What requires the package, at the beginning of the message.
+    package : str
+    extra : str
+        The extra of `han-classifier` that installs the package.
+    """
+    return MissingExtraError(
+        f"{feature} requires the package {package}; install it with: pip install 'han-classifier[{extra}]'"
+    )
 
 
 def warn_user(message: str, category: type[Warning]) -> None:

@@ -1,6 +1,7 @@
 """Heatmaps of explanations: HTML pages, figures, and coloured text for terminals.
 
-The colours are defined in `han.explain.html`. The HTML contains no scripts and loads no external resources.
+The colours of HTML and figures are defined in `han.explain.html`, those of terminals in this module. The HTML contains
+no scripts and loads no external resources.
 """
 
 from __future__ import annotations

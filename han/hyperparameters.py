@@ -146,7 +146,7 @@ class MemorySize:
         return value is None or parse_size(value) is not None
 
     def __str__(self) -> str:
-        return 'a number of bytes, a text like "2GB" or "800MB", or None'
+        return 'a number of bytes, a string such as "2GB" or "800MB", or None'
 
 
 Rule = Range | Choice | Bool | Embeddings | ClassWeight | CallableOrNone | Language | RandomState | MemorySize

@@ -25,8 +25,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         sentence vectors   -> bidirectional LSTM -> attention pooling -> document vectors -> logits -> softmax
         words, word pairs  -> linear model of n-grams (optional) -------------------------> + logits
 
-    Documents, sentences and words can be of any number. Padding is removed before anything is computed, so the output
-    for a document does not depend on the other documents of its batch.
+    There may be any number of documents, sentences and words. Padding is removed before anything is computed, so the
+    output for a document does not depend on the other documents of its batch.
 
     Parameters
     ----------

@@ -90,6 +90,7 @@ def test_predictions_have_the_type_of_the_labels(labels, kind):
     assert type(predicted.tolist()[0]) is kind
 
 
+@pytest.mark.slow
 def test_documents_of_weight_zero_are_ignored():
     settings = {**SMALL, "epochs": 30, "learning_rate": 0.02, "dropout": 0.0, "patience": None}
     weights = np.tile([1.0, 0.0], 10)
@@ -353,6 +354,7 @@ def test_verbose_1_shows_loss_and_accuracy_of_each_epoch(capfd):
     assert all(name in lines[0] for name in ("loss", "accuracy", "val_loss", "val_accuracy"))
 
 
+@pytest.mark.slow
 def test_threads_get_the_same_results_as_one_thread(fitted, news):
     # Nothing is traced in a copy, so all threads trace at the same time.
     copied, texts = copy.deepcopy(fitted), [*news[2][:8], ""]

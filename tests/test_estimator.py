@@ -36,7 +36,7 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from han import HANClassifier
@@ -109,18 +109,45 @@ def expected_failures(estimator):
     }
 
 
-with warnings.catch_warnings():
-    # scikit-learn warns that it runs a single check for text.
-    warnings.simplefilter("ignore", SkipTestWarning)
-    every_check = parametrize_with_checks(
-        [HANClassifier(**QUICK), NumericClassifier(**QUICK)], expected_failed_checks=expected_failures
-    )
+# Checks that fit many classifiers.
+SLOW_CHECKS = {
+    "check_class_weight_classifiers",
+    "check_classifier_data_not_an_array",
+    "check_classifiers_classes",
+    "check_classifiers_multilabel_output_format_decision_function",
+    "check_classifiers_multilabel_output_format_predict_proba",
+    "check_classifiers_multilabel_representation_invariance",
+    "check_classifiers_train",
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_fit_score_takes_y",
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_supervised_y_2d",
+}
+
+
+def every_check():
+    """scikit-learn's checks of both classifiers, as test parameters."""
+    for classifier in (HANClassifier(**QUICK), NumericClassifier(**QUICK)):
+        with warnings.catch_warnings():
+            # scikit-learn warns that it runs a single check for text.
+            warnings.simplefilter("ignore", SkipTestWarning)
+            failures = expected_failures(classifier)
+            yielded = list(estimator_checks_generator(classifier, expected_failed_checks=failures, mark="xfail"))
+        for number, parameters in enumerate(yielded):
+            marked = parameters if hasattr(parameters, "marks") else pytest.param(*parameters)
+            check = marked.values[1]
+            name = getattr(check, "func", check).__name__
+            marks = [*marked.marks, *([pytest.mark.slow] if name in SLOW_CHECKS else [])]
+            yield pytest.param(*marked.values, marks=marks, id=f"{type(classifier).__name__}-{number}-{name}")
 
 
 # Numbers that are nearly equal give the same document.
 @pytest.mark.filterwarnings("ignore:.*have the same text as another one:han.exceptions.TrainingWarning")
 @pytest.mark.no_cover  # takes a quarter of the time, and covers nothing that other tests do not
-@every_check
+@pytest.mark.parametrize(("estimator", "check"), [*every_check()])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -178,12 +205,14 @@ def test_learning_curve(articles):
     assert training.shape == testing.shape == (2, 2)
 
 
+@pytest.mark.slow
 def test_calibrated_classifier(articles):
     calibrated = CalibratedClassifierCV(HANClassifier(**QUICK), cv=2, ensemble=False).fit(*articles)
     assert calibrated.score(*articles) > 0.7
     np.testing.assert_allclose(calibrated.predict_proba(articles[0]).sum(axis=1), 1.0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_voting(articles):
     linear = make_pipeline(TfidfVectorizer(), LogisticRegression())
     voting = VotingClassifier([("han", HANClassifier(**QUICK)), ("linear", linear)], voting="soft").fit(*articles)
@@ -191,6 +220,7 @@ def test_voting(articles):
     np.testing.assert_allclose(voting.predict_proba(articles[0]), np.mean(halves, axis=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_versus_rest(articles):
     texts, topics = articles
     labels = np.where(np.arange(len(topics)) % 5 == 0, "other", topics)
@@ -297,6 +327,7 @@ def test_a_pickle_does_not_contain_word_vectors(dump, fitted_with_vectors, artic
     )
 
 
+@pytest.mark.slow
 def test_refitting_without_the_word_vectors_is_a_warning(fitted_with_vectors, vectors, articles, tmp_path):
     fitted_with_vectors.save(tmp_path / "model")
     loaded = HANClassifier.load(tmp_path / "model")
@@ -411,6 +442,7 @@ def test_an_interrupted_partial_fit_has_no_effect(error, quick, articles, monkey
     np.testing.assert_allclose(again.predict_proba(articles[0]), twin.predict_proba(articles[0]), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_continues_without_the_file_of_word_vectors(articles, tmp_path):
     (tmp_path / "vectors.txt").write_text("the " + "1 " * 19 + "0\nof " + "0 " * 19 + "1\n")
     classifier = HANClassifier(**QUICK, embeddings=tmp_path / "vectors.txt").fit(*articles)
@@ -505,7 +537,7 @@ def test_multi_label_partial_fit(articles, labels):
 @pytest.mark.parametrize(
     ("settings", "arguments", "message"),
     [
-        ({}, {}, "classes must name all classes at the first call"),
+        ({}, {}, "classes must name all classes in the first call"),
         ({}, {"classes": ["business"]}, "classes must contain at least two classes without repetition"),
         ({}, {"classes": ["business", "arts"]}, r"y must contain only known classes, .*got \['sports'\]"),
         ({"class_weight": "balanced"}, {"classes": ["business", "sports"]}, "class_weight must be a dict or None"),

@@ -52,6 +52,8 @@ SUMMARY = ("TF-IDF + logistic regression", "NB-SVM", "fastText", NETWORK, EVIDEN
 # What `measure` finds only of some methods, and `draw` needs.
 MEASURED = ["log_loss", "calibration_error", "calibration_error_before", "accuracy_network", "accuracy_evidence"]
 SMALL = ("bbc-news", "amazon-multidomain")
+# Names of methods in the tables, where they differ from those of the stored runs.
+SHOWN = {"as they come": "defaults"}
 # Small enough to be fitted some sixty times.
 ABLATED = ("amazon-multidomain",)
 
@@ -174,8 +176,8 @@ def draw() -> None:
     lines += ["", f"| calibration error, log loss | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for label, method, measured in (
         ("TF-IDF + logistic regression, error", "TF-IDF + logistic regression", "calibration_error"),
-        (f"{HAN}, error before", HAN, "calibration_error_before"),
-        (f"{HAN}, error after", HAN, "calibration_error"),
+        (f"{HAN}, error before temperature scaling", HAN, "calibration_error_before"),
+        (f"{HAN}, error after temperature scaling", HAN, "calibration_error"),
         ("TF-IDF + logistic regression, log loss", "TF-IDF + logistic regression", "log_loss"),
         (f"{HAN}, log loss", HAN, "log_loss"),
     ):
@@ -188,7 +190,7 @@ def draw() -> None:
         # Of the runs, not of the drawing.
         "machine": " and ".join(sorted(set(frame["machine"]))),
         "date": " to ".join(sorted({frame["date"].min(), frame["date"].max()})),
-        "spread": f"mean ± standard deviation over {SEEDS} seeds, of {FOLDED} over folds",
+        "spread": f"mean ± standard deviation over {SEEDS} seeds; for {FOLDED}, over folds",
     }
     summary = test.groupby(["data", "method"], sort=False)[["accuracy", "macro_f1", "log_loss", "seconds"]]
     results = {**head, "test": _records(summary.agg(["mean", "std", "count"]))}
@@ -211,7 +213,7 @@ def accuracies(runs: pd.DataFrame, methods: Sequence[str], names: list[str]) -> 
 def comparison(runs: pd.DataFrame, names: list[str]) -> list[str]:
     """Return a table of how much more accurate the network alone is than its variants, on the same seeds and folds."""
     accuracy: Any = runs.pivot_table(index=["data", "repeat"], columns="method", values="accuracy")
-    lines = [f"| HN-ATT less its variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| HN-ATT minus variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for method in [method for method in VARIANTS if method in accuracy]:
         cells = []
         for name in names:
@@ -231,7 +233,7 @@ def store_ablation(head: dict[str, Any], runs: pd.DataFrame) -> None:
              "|---" * (2 * len(names) + 1) + "|"]  # fmt: skip
     for method in [method for method in ABLATION if method in set(runs["method"])]:
         cells = [_cell(runs, method, name, value, ".4f") for name in names for value in ("accuracy", "log_loss")]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
+        lines.append(f"| {SHOWN.get(method, method)} | {' | '.join(cells)} |")
     lines += ["", f"{source(head)}; mean ± standard deviation over {SEEDS} seeds."]
     (MEASUREMENTS / "ablation.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -30,7 +30,7 @@ from han.files.atomic import MANIFEST, write_manifest
 from han.saving.folder import FORMAT_VERSION
 
 LIMIT = 10.0  # seconds that a `load` may take
-KINDS = ("as it is", "with a new manifest", "inside the archive, with new checksums")
+KINDS = ("manifest unchanged", "manifest rewritten", "inside the archive, with new checksums")
 WAYS = ("flip", "cut", "swap", "delete")
 TEXTS = ["A fine film. I liked it.", "A dull film. I slept."]
 
@@ -43,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), arguments.corruptions, random.Random(arguments.seed))  # noqa: S311
-    head = "| damage | classifiers | refused with an error of `han` | the same classifier | other weights "
+    head = "| damage | classifiers | rejected with an error of `han` | the same classifier | other weights "
     lines = [head + "| other errors | crashes | over 10 s |", "|---|---|---|---|---|---|---|---|"]
     for kind, counts in results["kinds"].items():
         names = ("refused", "same", "other", "error", "crash", "hang")
@@ -51,7 +51,7 @@ def main() -> None:
             f"| {kind} | {sum(counts.values()):,} | " + " | ".join(f"{counts.get(n, 0):,}" for n in names) + " |"
         )
     lines.append(f"\nThe slowest took {results['slowest_seconds']:.1f} s.")
-    setting = {"setting": f"seed {arguments.seed}; flips, cuts, swaps and deletions by turns", "spread": "one run"}
+    setting = {"setting": f"seed {arguments.seed}; flips, cuts, swaps and deletions in turn", "spread": "one run"}
     store("corruptions", {"command": "make bench NAME=corruptions", **describe("h5py"), **setting, **results}, lines)
 
 

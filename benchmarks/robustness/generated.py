@@ -180,7 +180,7 @@ def main() -> None:
             "faults": counts.wrong,
         }
         print(name, results[name]["inputs"], dict(counts.ends), f"{peak_memory():.0f} MB", flush=True)
-    head = "| | inputs | right result | refused with an error of `han` | wrong result, or a changed classifier "
+    head = "| | inputs | right result | rejected with an error of `han` | wrong result, or a changed classifier "
     lines = [head + "| other errors | over 10 s | slowest |", "|---|---|---|---|---|---|---|---|"]
     for name, found in results.items():
         ends = [found.get(end, 0) for end in ("inputs", "right", "refused", "wrong", "other error", "slow")]

@@ -1,7 +1,7 @@
 """Processes killed while they save a classifier or train with checkpoints: `make bench NAME=kills`.
 
 After each kill, what is on the disk is read. A model counts as lost if there is none where there had been one, and as
-unreadable if `load` refuses it or it is neither of the two that were being written. A training that was killed is gone
+unreadable if `load` rejects it or it is neither of the two that were being written. A training that was killed is gone
 on with, killed again, and so on until it ends; then its weights are compared with those of one that nobody killed.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
             for kind in kinds
         ]
         results = dict(zip(("save", "train"), (part.result() for part in parts), strict=True))
-    names = {"save": "`save`, over another model", "train": "`han train`, resumed with `--resume`"}
+    names = {"save": "`save`, replacing another classifier", "train": "`han train`, resumed with `--resume`"}
     lines = ["| killed by SIGKILL | kills | while files were written | lost | unreadable | afterwards |"]
     lines.append("|---|---|---|---|---|---|")
     for name, result in results.items():
@@ -151,7 +151,7 @@ def kill_trainings(base: Path, kills: int, rng: random.Random) -> dict[str, Any]
         except ValueError as error:
             print(f"kill {done}: {error}", file=sys.stderr)
             unreadable += 1
-    finished = f"{same} of {ended} finished trainings are bit-for-bit identical to an uninterrupted one"
+    finished = f"{same} of {ended} finished training runs are bit-for-bit identical to an uninterrupted one"
     return {"kills": done, "writing": writing, "lost": lost, "unreadable": unreadable, "afterwards": finished}
 
 

@@ -22,9 +22,9 @@ from benchmarks.reporting import RESULTS, ROOT, describe, store
 
 DOCUMENTS = 60
 KINDS = {
-    "fits": "fits, each of other documents, with another vocabulary",
+    "fits": "fits, each on different documents with a different vocabulary",
     "loads": "loads of one classifier, each followed by a prediction",
-    "widths": "fits, each with other `units`",
+    "widths": "fits, each with different `units`",
 }
 # Runs after which the memory is reported.
 AFTER = (1, 10, 30, 100)

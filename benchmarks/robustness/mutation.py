@@ -226,7 +226,8 @@ A mutant is a module with one small change, made by an operator of Cosmic Ray's;
 mirror the module fails, or takes three times as long as without the change and ten seconds more (timeouts). A survivor
 is equivalent if no caller can tell it from the module by what it returns, writes or raises; where the difference is in
 time or memory alone, its kind is "speed". Each is explained below. Where fewer mutants were tested than there are, they
-are a random sample.
+are a random sample. File names and line numbers are those of the day of the measurement; they differ from
+today's if the modules were reorganised since.
 
 | module | mutants | tested | killed | timeouts | survived | equivalent | speed | score | without equivalent |
 |---|---|---|---|---|---|---|---|---|---|"""

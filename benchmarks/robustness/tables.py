@@ -1,7 +1,7 @@
 """Generated tables, given to `han predict`: `make bench NAME=tables`.
 
 Each table must come out with its rows in order, its other columns as pandas or pyarrow read them from the input, and
-the classifier's own predictions; or the command must refuse it in one line. `table_makers` writes the tables.
+the classifier's own predictions; or the command must reject it with a one-line error. `table_makers` writes the tables.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first table, to see a fault again")
     arguments = parser.parse_args()
     results = {form: measure(form, arguments) for form in MAKERS}
-    lines = ["| `han predict` of | tables | right | refused in one line | wrong | other errors | over 10 s |"]
+    lines = [
+        "| `han predict` of | tables | right | rejected with a one-line error | wrong | other errors | over 10 s |"
+    ]
     lines.append("|---|---|---|---|---|---|---|")
     for form, found in results.items():
         numbers = " | ".join(f"{found['ends'].get(end, 0):,}" for end in ("right", "refused", "wrong", "error", "slow"))

@@ -1,4 +1,4 @@
-"""The project's speed and memory beside other classifiers', on IMDB: `make bench NAME=speed`.
+"""The project's speed and memory compared with other classifiers', on IMDB: `make bench NAME=speed`.
 
 Every contender is a process of its own, started once, and takes its turn in every round: all meet the same machine in
 the same state, and what is reported is a ratio within rounds. Writes `results/speed.json`, `results/speed.png` and the
@@ -247,7 +247,7 @@ def ceilings(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 def rate_table(results: dict[str, Any]) -> list[str]:
     """Return a table of each contender's words a second."""
     lines = [
-        "| words a second | training | times PyTorch | prediction, text in | times PyTorch |",
+        "| words a second | training | relative to PyTorch | prediction (from raw text) | relative to PyTorch |",
         "|---|---|---|---|---|",
     ]
     for name, title in CONTENDERS.items():
@@ -265,9 +265,10 @@ def table(results: dict[str, Any]) -> list[str]:
     """Return the results as Markdown."""
     lines = rate_table(results)
     ceiling_ = results["ceiling"]
+    rate = f"{ceiling_['gflop_per_second']:.0f} GFLOP/s"
     lines += [
         "",
-        f"Large matrix products ran at {ceiling_['gflop_per_second']:.0f} GFLOP/s meanwhile. Of what that allows:",
+        f"During the benchmark, large matrix products ran at {rate}. Fraction of that limit reached:",
         "",
         "| | FLOP a word | words a second at most | reached |",
         "|---|---|---|---|",
@@ -278,7 +279,10 @@ def table(results: dict[str, Any]) -> list[str]:
         )
     used, latency = results["memory_mb"], results["latency_ms"]
     lines += ["", "| | han | PyTorch |", "|---|---|---|"]
-    for title, key in (("peak memory, training on all of IMDB", "peak"), ("of it libraries and documents", "before")):
+    for title, key in (
+        ("peak memory, training on all of IMDB", "peak"),
+        ("of which libraries and documents", "before"),
+    ):
         lines.append(f"| {title} | {used['han'][key]:,.0f} MB | {used['torch'][key]:,.0f} MB |")
     lines.append(f"| one short document, median | {latency['han']:.1f} ms | {latency['torch']:.1f} ms |")
     lines += ["", "| documents | training, words/s | prediction, words/s | `fit` to first step |", "|---|---|---|---|"]
@@ -287,8 +291,8 @@ def table(results: dict[str, Any]) -> list[str]:
         lines.append(f"| {row['documents']:,} | {rates} | {row['first_step_seconds']:.1f} s |")
     lines += [
         "",
-        f"{SIZES[0]:,} documents came first, in a new process, where all had to be compiled for the first step. The",
-        "rates are of the second epoch, of 250,000 documents of the first.",
+        f"The {SIZES[0]:,} documents came first, in a new process, so their first step includes all compilation. Rates",
+        "are from the second epoch (from the first for 250,000).",
     ]
     lines += ["", "![Words a second of each contender, in training and in prediction](../benchmarks/results/speed.png)"]
     return lines
@@ -298,7 +302,10 @@ def draw(results: dict[str, Any]) -> None:
     """Draw each contender's rates as bars on a logarithmic scale."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     for axes, action, title in zip(
-        figure.subplots(1, 2, sharey=True), ("train", "predict"), ("training", "prediction, text in"), strict=True
+        figure.subplots(1, 2, sharey=True),
+        ("train", "predict"),
+        ("training", "prediction (from raw text)"),
+        strict=True,
     ):
         rows = [results["contenders"][name][action]["words_per_second"] for name in CONTENDERS]
         medians = [row["median"] for row in rows]

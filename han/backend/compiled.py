@@ -12,9 +12,9 @@ def launch(function: Any, *arguments: Any) -> tuple[tf.Tensor, ...]:
     """Call an XLA-compiled function.
 
     When TensorFlow prepares a graph that calls such a function, it instantiates the function with all of its loops, and
-    never frees it: one megabyte per network. It then replaces the call by an `XlaLaunch` operation, which does not need
-    the instance. Adding that operation to the graph directly avoids the leak; the compiled program is the same, and is
-    still compiled only once.
+    never frees it: one megabyte per network. It then replaces the call with an `XlaLaunch` operation, which does not
+    need the instance. Adding that operation to the graph directly avoids the leak; the compiled program is the same,
+    and is still compiled only once.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ SETTINGS = (
     _Setting(tf.config.functions_run_eagerly, tf.config.run_functions_eagerly, False),
     # In debug mode, TensorFlow does not run the graph that reads batches from Python.
     _Setting(lambda: debug_mode.DEBUG_MODE, debug_mode.toggle_debug_mode, False),
-    # Outside the recurrence, almost each batch has new shapes, and XLA would compile again for each.
+    # Outside the recurrence, almost every batch has new shapes, and XLA would compile again for each.
     _Setting(tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, ""),
 )
 NUMPY_DEFAULTS: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}

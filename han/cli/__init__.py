@@ -35,7 +35,7 @@ for command in (train, evaluate, predict, explain, info, export, completion):
 
 
 def main() -> None:
-    """Run the command line program. Errors are printed in one line, and with --debug after a traceback."""
+    """Run the command line program. Errors are printed on one line, preceded by a traceback with --debug."""
     state = {"debug": False, "terminated": False}
     if isinstance(sys.stdout, io.TextIOWrapper):  # escape characters that the terminal cannot display
         sys.stdout.reconfigure(errors="backslashreplace")

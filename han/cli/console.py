@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from han.saving.functions import FUNCTIONS
+
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
 
@@ -32,7 +34,7 @@ debug_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_set_debug,
-    help="Print a traceback of errors.",
+    help="Print a traceback if an error occurs.",
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Do not print progress.")
 
@@ -58,7 +60,6 @@ class LocalPath(click.Path):
 model_argument = click.argument("model", type=LocalPath())
 # The exit codes of shells after SIGINT and SIGTERM.
 INTERRUPTED, TERMINATED = 130, 143
-SPLITTERS = ("sentence_splitter", "tokenizer")
 # The parameters that `source_options` adds to a command and that `load_dataset` accepts.
 SOURCE_ARGUMENTS = (
     "text", "label", "label_separator", "input_format", "delimiter", "encoding", "header", "quoting", "skip_bad_rows",
@@ -67,7 +68,7 @@ SOURCE_ARGUMENTS = (
 
 def splitter_options(command: Function) -> Function:
     """Add options for the functions that a classifier was trained with."""
-    for name in reversed(SPLITTERS):
+    for name in reversed(FUNCTIONS):
         help_text = f"The {name} that the classifier was trained with, if not the default."
         command = click.option(f"--{name.replace('_', '-')}", name, metavar="MODULE:FUNCTION", help=help_text)(command)
     return command

@@ -15,7 +15,8 @@ STANDARD_INPUT = Path("-")
 # The beginning of a JSON object or an array of objects; no text begins like this.
 JSON_LINE = re.compile(rb'\s*\{[ \t]*"[^"\n]*"[ \t]*:')
 JSON_ARRAY = re.compile(rb'\s*\[\s*\{\s*"')
-DELIMITERS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
+# The formats of tables that are detected by their delimiter.
+DELIMITED_FORMATS = {"\t": "tsv", ",": "csv", ";": "csv", "|": "csv"}
 # The first bytes of PDF, Office, Parquet and gzip files.
 BINARY_MAGIC = (b"%PDF-", b"PK\x03\x04", b"PAR1", b"\x1f\x8b")
 
@@ -65,7 +66,7 @@ def detect_table(head: bytes, columns: Iterable[str]) -> str | None:
     if JSON_ARRAY.match(head):
         return "json"
     header, line_break, _ = head.replace(b"\r", b"\n").partition(b"\n")
-    for delimiter, input_format in DELIMITERS.items():
+    for delimiter, input_format in DELIMITED_FORMATS.items():
         cells = [cell.strip().strip('"') for cell in header.decode("utf-8", "replace").split(delimiter)]
         if line_break and len(cells) > 1 and not {*cells}.isdisjoint(columns):
             return input_format

@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from han.cli.console import SPLITTERS, import_function
+from han.cli.console import import_function
+from han.exceptions import missing_extra
+from han.saving.functions import FUNCTIONS
 
 SOURCE = Path(__file__).parents[1] / "classifier.py"
 # Set by another option, or without effect in a single fit.
@@ -101,7 +103,7 @@ def hyperparameter_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _metavar(parameter: Hyperparameter) -> str:
-    if parameter.name in SPLITTERS:
+    if parameter.name in FUNCTIONS:
         return "MODULE:FUNCTION"
     if parameter.name == "embeddings":
         return "PATH|glove-50d|spacy-300d|word2vec"
@@ -125,7 +127,7 @@ def read_hyperparameters(config: Path | None, options: dict[str, Any]) -> dict[s
     settings = {} if config is None else _read_config(config)
     settings |= {name: _parse_value(name, value) for name, value in options.items() if value is not None}
     return {
-        name: import_function(name, value) if name in SPLITTERS and value else value for name, value in settings.items()
+        name: import_function(name, value) if name in FUNCTIONS and value else value for name, value in settings.items()
     }
 
 
@@ -135,7 +137,7 @@ def _parse_value(name: str, value: Any) -> Any:
         return value
     if value.lower() == "none":
         return None
-    if name in ("embeddings", "language", *SPLITTERS):
+    if name in ("embeddings", "language", *FUNCTIONS):
         return value
     try:
         return json.loads(value)
@@ -168,9 +170,7 @@ def _read_yaml(config: Path) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise ImportError(
-            "YAML configuration files need PyYAML; install it with: pip install 'han-classifier[yaml]'"
-        ) from error
+        raise missing_extra("a YAML configuration file", "pyyaml", "yaml") from error
     try:
         return yaml.safe_load(config.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:

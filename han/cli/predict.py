@@ -1,4 +1,4 @@
-"""`han predict`."""
+"""`han predict`. Shared options: `han.cli.console`, `han.cli.files`."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from han.cli.console import (
     usage_errors,
 )
 from han.cli.hyperparameters import CommandWithHyperparameters, hyperparameter_options, read_hyperparameters
+from han.exceptions import missing_extra
 
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
@@ -239,7 +240,7 @@ def _callbacks(tensorboard: Path | None) -> list[Any]:
     if tensorboard is None:
         return []
     if find_spec("tensorboard") is None:
-        raise ImportError("--tensorboard needs TensorBoard; install it with: pip install 'han-classifier[tensorboard]'")
+        raise missing_extra("--tensorboard", "tensorboard", "tensorboard")
     from han.backend import keras
 
     return [keras.callbacks.TensorBoard(str(tensorboard), write_graph=False)]

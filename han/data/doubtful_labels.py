@@ -18,8 +18,6 @@ _LIST = re.compile(r"""\s*(?:frozenset\()?[\[({]\s*(?:['"].*|-?\d[-\d\s.,]*)?[\]
 def warn_of_doubtful_classes(encoder: LabelEncoder) -> None:
     """Warn about classes that look the same, or that look like lists converted to strings.
 
-    The warning points at the caller of the function that calls this one.
-
     Warns
     -----
     TrainingWarning
@@ -48,8 +46,6 @@ def warn_of_doubtful_classes(encoder: LabelEncoder) -> None:
 
 def warn_of_one_hot(encoder: LabelEncoder, targets: npt.NDArray[Any]) -> None:
     """Warn if labels are multi-label but every document has exactly one class.
-
-    The warning points at the caller of the function that calls this one.
 
     Parameters
     ----------

@@ -13,8 +13,6 @@ from han.exceptions import TrainingWarning, warn_user
 def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome: str) -> None:
     """Warn about documents with the same text, ignoring surrounding white space, but different labels.
 
-    The warning points at the caller of the function that calls this one.
-
     Parameters
     ----------
     texts : sequence of str

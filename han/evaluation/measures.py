@@ -31,7 +31,8 @@ class Evaluation:
     accuracy : float
         The fraction of documents whose label, or whose set of labels, is predicted correctly.
     macro_f1 : float
-        The mean of the F1 scores of all classes.
+        The mean of the F1 scores of the classes that occur among the true or predicted labels. Multi-label
+        classification: of all classes.
     micro_f1 : float or None
         Multi-label classification: the F1 score of the decisions on all classes together.
     log_loss : float
@@ -70,7 +71,7 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
     """Evaluate a fitted classifier on labelled documents.
 
     Classes that the classifier was not trained on have the probability 0, so their documents count as errors. The log
-    loss replaces this probability by the machine epsilon.
+    loss replaces this probability with the machine epsilon.
 
     Parameters
     ----------

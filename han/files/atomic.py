@@ -24,7 +24,7 @@ TRIAL_BYTES = 2**16
 
 
 def check_output(path: Path) -> None:
-    """Raise a DestinationError if no file can be written at `path`, as a trial write shows."""
+    """Raise a DestinationError if a trial write at `path` fails."""
     try:
         path = path.resolve()
         if path.is_file():
@@ -41,12 +41,12 @@ def check_output(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that replaces `path` once it is complete; if an error occurs before, `path` does not change.
+    """Open a file that replaces `path` once it is complete; if an error occurs before that, `path` does not change.
 
     The file is written next to `path`, or in the folder for temporary files if that is not possible, and then renamed.
     A file that cannot be replaced, such as one that is mounted into a container, is overwritten at the end. If that
-    fails, it is incomplete, and the error names a file with the complete content. Anything else than a file, such as a
-    pipe, is written to directly.
+    fails, it is incomplete, and the error names a file with the complete content. Anything other than a file, such
+    as a pipe, is written to directly.
 
     Raises
     ------
@@ -128,13 +128,7 @@ def check_manifest(folder: Path, format_version: int, names: tuple[str, ...]) ->
     """
     path = folder / MANIFEST
     manifest = read_json(path, dict)
-    version = manifest.get("format_version")
-    if type(version) is not int or version < 1:
-        raise ModelFileError(f"{path} must contain the version of the format, got {version!r}: the file is damaged")
-    if version > format_version:
-        raise ModelFileError(
-            f"{path}: format_version must be at most {format_version}, got {version}; a newer version of han wrote it"
-        )
+    check_version(path, manifest.get("format_version"), format_version)
     files = manifest.get("files")
     for name in names:
         entry = files.get(name) if isinstance(files, Mapping) else None
@@ -145,6 +139,16 @@ def check_manifest(folder: Path, format_version: int, names: tuple[str, ...]) ->
             raise ModelFileError(f"{folder / name} must have {entry['bytes']} bytes, got {size}: the file is damaged")
         if _sha256(folder / name) != entry["sha256"]:
             raise ModelFileError(f"{folder / name} must have the SHA-256 in {MANIFEST}: the file is damaged")
+
+
+def check_version(path: Path, version: object, newest: int) -> None:
+    """Raise a ModelFileError if `version`, the `format_version` in a file, is invalid or newer than `newest`."""
+    if type(version) is not int or version < 1:
+        raise ModelFileError(f"{path} must contain the version of the format, got {version!r}: the file is damaged")
+    if version > newest:
+        raise ModelFileError(
+            f"{path}: format_version must be at most {newest}, got {version}; a newer version of han wrote it"
+        )
 
 
 def read_json(path: Path, kind: type[Any]) -> Any:

@@ -35,7 +35,7 @@ _OLD, _NEW = "old", "new"
 
 
 def check_writable(folder: Path) -> None:
-    """Raise a DestinationError if no folder can be written at `folder`, an absolute path, as a trial write shows."""
+    """Raise a DestinationError if a trial write of a folder at `folder`, an absolute path, fails."""
     try:
         nearest = next(path for path in (folder, *folder.parents) if path.exists())
         with _temporary(nearest, _SAVING) as temporary:
@@ -50,7 +50,7 @@ def check_writable(folder: Path) -> None:
 
 
 def can_be_renamed(folder: Path) -> bool:
-    """Return whether a folder can be renamed or does not exist yet, by an attempt that does not move it."""
+    """Return whether a folder can be renamed or does not exist, by trying a rename that cannot succeed."""
     if not folder.exists():
         return True
     try:

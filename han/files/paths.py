@@ -47,5 +47,5 @@ def local_path(name: str, value: object) -> Path:
 
 def _advice(url: str) -> str:
     if url.lower().startswith("file:/"):
-        return f"write {unquote(urlsplit(url).path)!r}"
+        return f"use {unquote(urlsplit(url).path)!r} instead"
     return "mount the storage, or copy the files to this machine"

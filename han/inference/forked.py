@@ -55,7 +55,7 @@ def refuse(action: str) -> None:
     Parameters
     ----------
     action : str
-        Name of the refused function, for the error message: "HANClassifier.fit".
+        Name of the rejected function, for the error message: "HANClassifier.fit".
     """
     if _state.forked:
         raise ForkedProcessError(

@@ -17,8 +17,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class StoredSource(NetworkSource, Protocol):
-    """The file of a network that was loaded in a forked process, see `han.saving.network_file`."""
+class StoredNetworkProtocol(NetworkSource, Protocol):
+    """What `han.saving.network_file.StoredNetwork` implements: a network that was loaded in a forked process."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor arguments of the network."""
@@ -27,7 +27,7 @@ class StoredSource(NetworkSource, Protocol):
         """Return the number of weights."""
 
 
-Network = HierarchicalAttentionNetwork | StoredSource
+Network = HierarchicalAttentionNetwork | StoredNetworkProtocol
 
 
 class Inference(ABC):

@@ -13,7 +13,7 @@ from han.backend import tf
 from han.text.corpus import Documents
 from han.text.vocabulary import PADDING_ID
 
-# XLA compiles once per shape, which takes some tenths of a second, so shapes are rounded up to a few sizes.
+# XLA compiles once per shape, which takes a few tenths of a second, so shapes are rounded up to a few sizes.
 LANES = [2**k for k in range(3, 31)]
 STEPS = [16, 32, *sorted(scale * 2**k for scale in (2, 3) for k in range(5, 29))]
 ROWS = [2**k for k in range(6, 31)]

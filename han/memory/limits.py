@@ -23,7 +23,7 @@ class Limit(NamedTuple):
 
 
 def parse_size(size: object) -> int | None:
-    """Return a size in bytes from an int or a string like "2GB", "1.5 GiB" or "800MB"; None if it is invalid."""
+    """Return a size in bytes from an int or a string such as "2GB", "1.5 GiB" or "800MB"; None if it is invalid."""
     if isinstance(size, Integral) and not isinstance(size, bool):
         return int(size) if int(size) > 0 else None
     match = re.fullmatch(r"(\d+(?:\.\d+)?) *([KMGT]?)(I?)B", size.strip().upper()) if isinstance(size, str) else None
@@ -43,7 +43,9 @@ def find_limit(memory_limit: int | str | None) -> Limit:
     if memory_limit is not None:
         size = parse_size(memory_limit)
         if size is None:
-            raise InvalidValueError(f'memory_limit must be bytes or a string like "2GB", got {memory_limit!r}')
+            raise InvalidValueError(
+                f'memory_limit must be a number of bytes or a string such as "2GB", got {memory_limit!r}'
+            )
         return Limit(size, "memory_limit")
     free = Limit(int(psutil.virtual_memory().available), "available on this machine")
     left = container_memory()

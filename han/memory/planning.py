@@ -1,8 +1,8 @@
 """Estimates of the memory that training and prediction need, and plans that keep them below a limit.
 
 The costs are upper bounds on peaks measured with 10 to 200 units, embeddings of 100 to 300 dimensions, both cells and
-all poolings; some are twice the measured peak. Memory in use before the work starts (libraries, the documents' text, an
-existing network) does not count.
+all poolings, and at most three times the measured peak. Memory in use before the work starts (libraries, the documents'
+text, an existing network) does not count.
 """
 
 from __future__ import annotations
@@ -309,7 +309,10 @@ def _warn_divided(work: str, needed: int, limit: Limit, done: str) -> None:
 
 
 def _memory_error(work: str, needed: int, limit: Limit, advice: str) -> MemoryLimitError:
+    name, increase = "the available memory", "make more memory available"
+    if limit.source == "memory_limit":
+        name, increase = "memory_limit", "raise memory_limit"
     return MemoryLimitError(
-        f"memory_limit must be sufficient for {work}, which needs at least {gigabytes(needed)} of additional memory, "
-        f"got {limit}; {advice}raise memory_limit"
+        f"{name} must be sufficient for {work} (at least {gigabytes(needed)} of additional memory), got {limit}; "
+        f"{advice}{increase}"
     )

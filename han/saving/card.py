@@ -48,8 +48,9 @@ def model_card(facts: Mapping[str, Any], language: str, data: str | None, scores
 
 LIMITATIONS = """## Limitations
 
-- All words that do not occur in the training documents look the same to the classifier. On documents from other
-  sources, regions or times, the accuracy may be lower than measured, and the probabilities may not show it.
+- All words outside the vocabulary (rarer than `min_count`, or beyond `max_vocabulary`) look the same to the classifier.
+  On documents from other sources, regions or times, the accuracy may be lower than measured, and the probabilities may
+  not show it.
 - Attention weights indicate which words the network used, not why it made a prediction. On film reviews, the other
   methods of `explain` were more faithful; `han.faithfulness` measures this for a given classifier.
 - Probabilities are only as good as their calibration: see the calibration error above, if it was measured, and train

@@ -1,4 +1,4 @@
-"""A fitted classifier to the content of its folder, and back."""
+"""Convert a fitted classifier to the contents of its folder, and back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from han.fitted import FittedClassifier
 from han.hyperparameters import Hyperparameters
 from han.saving.card import model_card
 from han.saving.description import describe
-from han.saving.folder import SavedModel, function_name
-
-# Hyper-parameters that are functions, of which only the names are stored.
-FUNCTIONS = ("sentence_splitter", "tokenizer")
+from han.saving.folder import SavedClassifier
+from han.saving.functions import FUNCTIONS, function_name
 
 
 def to_saved(
@@ -22,8 +20,8 @@ def to_saved(
     hyperparameters: Hyperparameters,
     data: str | None = None,
     scores: Mapping[str, float] | None = None,
-) -> SavedModel:
-    """Return the content of a folder.
+) -> SavedClassifier:
+    """Return the contents of the folder of a fitted classifier.
 
     Parameters
     ----------
@@ -36,7 +34,7 @@ def to_saved(
     """
     parameters = hyperparameters.as_dict()
     functions = {name: parameters.pop(name) for name in FUNCTIONS}
-    return SavedModel(
+    return SavedClassifier(
         parameters,
         {name: function_name(function) for name, function in functions.items() if function is not None},
         {
@@ -55,8 +53,8 @@ def to_saved(
     )
 
 
-def from_saved(saved: SavedModel) -> FittedClassifier:
-    """Return the classifier of a folder.
+def from_saved(saved: SavedClassifier) -> FittedClassifier:
+    """Return the classifier in a folder with these contents.
 
     Raises
     ------
@@ -66,7 +64,7 @@ def from_saved(saved: SavedModel) -> FittedClassifier:
     attributes, classes = saved.attributes, len(saved.classes)
     # Folders of format 1 lack some of the attributes.
     return FittedClassifier(
-        network=saved.model,
+        network=saved.network,
         vocabulary=saved.vocabulary,
         labels=LabelEncoder(saved.classes, attributes.get("labels", "single")),
         thresholds=np.array(attributes.get("thresholds", [0.5] * classes)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from han.fitted import FittedClassifier
 from han.hyperparameters import Hyperparameters
-from han.saving.folder import function_name
+from han.saving.functions import function_name
 from han.text.normalization import INVISIBLE, PLAIN, SHAPES
 from han.text.vocabulary import FIRST_WORD_ID, PADDING_ID, UNKNOWN_ID
 from han.text.words import WORD_PATTERN

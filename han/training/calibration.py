@@ -145,7 +145,7 @@ def fit_thresholds(
     """Return the decision threshold of each class that maximises its F1 score on held-out documents.
 
     A class with fewer than `MIN_POSITIVES` documents gets the threshold with the highest micro-averaged F1 score of all
-    classes, because a single document would change its own too much. Thresholds lie half way between the
+    classes, because a single document would change its own too much. Thresholds lie halfway between the
     probabilities of two documents.
 
     Parameters

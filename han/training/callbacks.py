@@ -115,7 +115,8 @@ class WeightAveraging(StatefulCallback):
 class LearningRate(StatefulCallback):
     """Learning-rate schedule: linear warmup, then cosine decay to zero.
 
-    As soon as another callback sets the optimizer's learning rate, the schedule is off. See Loshchilov & Hutter 2017,
+    As soon as another callback sets the optimizer's learning rate, the schedule is turned off. `han.training.trainer`
+    computes the numbers of steps from the hyper-parameters. See Loshchilov & Hutter 2017,
     https://arxiv.org/abs/1608.03983.
 
     Parameters
@@ -204,8 +205,6 @@ def check_callbacks(callbacks: object) -> list[Any]:
     """Return callbacks as a list, empty for None; raise an error if one is not a Keras callback or is unsupported."""
     if callbacks is None:
         return []
-    from han.backend import keras  # imported here, so that evaluation and data sets do not load TensorFlow
-
     expected = "callbacks must be a list of keras.callbacks.Callback"
     if not isinstance(callbacks, list | tuple):
         raise InvalidTypeError(f"{expected}, got {type(callbacks).__name__}")

@@ -1,11 +1,14 @@
-"""Checkpoints on disk, from which an interrupted training resumes with identical results."""
+"""Checkpoints on disk, from which an interrupted training resumes with identical results.
+
+What a checkpoint contains is in `han.training.checkpoint_saver`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -22,8 +25,6 @@ from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, wr
 from han.files.folders import check_writable, complete_version, recover, replacing_folder
 from han.files.paths import local_path
 from han.hyperparameters import ADDED
-from han.text.batches import training_batches
-from han.text.corpus import Corpus
 
 FORMAT_VERSION = 2
 # Name of the checkpoint folder in `checkpoint_dir`.
@@ -31,30 +32,6 @@ NAME = "checkpoint"
 STATE, ARRAYS = "state.json", "arrays.npz"
 # Hyper-parameters that may change before training is resumed.
 IRRELEVANT = ("verbose", "memory_limit")
-
-
-class EpochOrder:
-    """Yields the batches of each epoch in random order; the first may be resumed after some steps.
-
-    Attributes
-    ----------
-    begun : dict
-        State of the random generator at the beginning of the current epoch, which determines its order.
-    skipped : int
-        Number of steps of the next epoch that are already done.
-    """
-
-    def __init__(self, corpus: Corpus, batch_size: int, rng: np.random.Generator) -> None:
-        self.corpus, self.batch_size, self.rng = corpus, batch_size, rng
-        self.begun: Mapping[str, Any] = rng.bit_generator.state
-        self.skipped = 0
-
-    def __call__(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
-        """Yield the batches of an epoch, each with True if it is already done."""
-        self.begun = self.rng.bit_generator.state
-        skipped, self.skipped = self.skipped, 0
-        for step, batch in enumerate(training_batches(self.corpus, self.batch_size, self.rng)):
-            yield batch, step < skipped
 
 
 @dataclass
@@ -89,7 +66,7 @@ class Checkpoint:
         ----------
         path : path
             The folder; it is created if it does not exist.
-        steps, description : see above
+        steps, description : see `Checkpoint`
         seed : int
             Seed of a new training; a checkpoint has its own.
 
@@ -130,9 +107,10 @@ class Checkpoint:
             ) from error
         differing = [name for name, value in self.description.items() if found_description.get(name) != value]
         if differing:
+            verb = "differs" if len(differing) == 1 else "differ"
             raise CheckpointError(
                 f"checkpoint_dir must contain a checkpoint of the same training, got {str(self.folder.parent)!r}, "
-                f"where {' and '.join(differing)} differ; remove it to train from the beginning"
+                f"where {' and '.join(differing)} {verb}; remove it to train from the beginning"
             )
         self.seed, self.state = seed, state
 
@@ -194,7 +172,13 @@ def has_ended(path: str | os.PathLike[str]) -> bool:
 
 
 def remove_checkpoint(path: str | os.PathLike[str]) -> None:
-    """Remove the checkpoint from a folder, and the folder if it is empty then."""
+    """Remove the checkpoint from a folder, and the folder if it is empty then.
+
+    Parameters
+    ----------
+    path : path
+        The `checkpoint_dir` that was passed to `HANClassifier.fit`.
+    """
     checkpoint = _folder(path)
     folder = checkpoint.parent
     if not folder.is_dir():

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from han.backend import keras
 from han.training.callbacks import LearningRate, State, StatefulCallback
-from han.training.checkpoint import Checkpoint, EpochOrder
+from han.training.checkpoint import Checkpoint
 from han.training.early_stopping import BestWeights
+from han.training.pipeline import EpochOrder
 
 
 class CheckpointSaver(keras.callbacks.Callback):

@@ -1,4 +1,4 @@
-"""Early stopping: at the best epoch, after a divergence, or after Ctrl-C."""
+"""Stop training without improvement, after a divergence or after Ctrl-C, and restore the best weights."""
 
 from __future__ import annotations
 

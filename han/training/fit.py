@@ -22,7 +22,7 @@ from han.memory.planning import NetworkSize, check_text_lengths, plan_training
 from han.text.word_vectors import check_source
 from han.training.callbacks import check_callbacks
 from han.training.checkpoint import Checkpoint, check_checkpoint, describe
-from han.training.fitting import NetworkFitter, TrainedNetwork, UntrainedNetwork, check_shapes
+from han.training.network_fitter import NetworkFitter, TrainedNetwork, UntrainedNetwork, check_shapes
 from han.training.ngrams import MAX_CLASSES
 from han.training.pipeline import Examples
 
@@ -52,7 +52,9 @@ def check_labelled(
 
 
 class ClassifierFit:
-    """A call of `HANClassifier.fit`: all arguments are checked here, before `run` trains.
+    """A call of `HANClassifier.fit`.
+
+    The constructor and `set_callbacks_and_checkpoint` check the arguments; `run` trains.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ class ClassifierFit:
         self.callbacks: list[Any] = []
         self.checkpoint: Checkpoint | None = None
 
-    def observe(
+    def set_callbacks_and_checkpoint(
         self, callbacks: Any, checkpoint_dir: str | os.PathLike[str] | None, checkpoint_steps: int | None
     ) -> None:
         """Set the callbacks and the checkpoint; an existing checkpoint is read to resume from it."""

@@ -19,7 +19,7 @@ from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, plan_training
 from han.text.word_vectors import check_source
 from han.training.fit import check_labelled
-from han.training.fitting import UntrainedNetwork, check_shapes, trains_embedding
+from han.training.network_fitter import UntrainedNetwork, check_shapes, trains_embedding
 from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
 from han.training.trainer import Trainer
@@ -108,7 +108,7 @@ class IncrementalFit:
 def _check_classes(fitted: FittedClassifier | None, classes: Any, y: Any, documents: int) -> LabelEncoder:
     if fitted is None:
         if classes is None:
-            raise InvalidValueError("classes must name all classes at the first call of partial_fit, got None")
+            raise InvalidValueError("classes must name all classes in the first call of partial_fit, got None")
         return LabelEncoder.from_classes(classes, y, documents)
     known = fitted.labels
     if (

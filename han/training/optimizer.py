@@ -21,7 +21,7 @@ class LazyAdam(keras.optimizers.Adam):
     steps in which the row has a gradient.
 
     A rare word therefore moves by about the learning rate, as any weight does in its first step. With Adam it would
-    move some thirty times as far, because its second moment has decayed since the last update, and the network would
+    move about thirty times as far, because its second moment has decayed since the last update, and the network would
     memorise documents by their rare words.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Training batches as a `tf.data.Dataset`.
+"""The batches of each epoch, and the `tf.data.Dataset` that yields them.
 
 `tf.data.Dataset.from_generator` traces new functions for each generator, and TensorFlow never frees them. Here, one
 graph is traced for each element structure and shared by all datasets; the generator is selected by an argument.
@@ -7,7 +7,7 @@ graph is traced for each element structure and shared by all datasets; the gener
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend import tf
-from han.text.batches import drop_sentences
+from han.text.batches import drop_sentences, training_batches
 from han.text.corpus import Corpus
 
 Generator = Callable[[], Iterable[Any]]
@@ -39,6 +39,30 @@ class Examples(NamedTuple):
     corpus: Corpus
     targets: npt.NDArray[Any]
     weights: npt.NDArray[np.float32]
+
+
+class EpochOrder:
+    """Yields the batches of each epoch in random order; the first may be resumed after some steps.
+
+    Attributes
+    ----------
+    begun : dict
+        State of the random generator at the beginning of the current epoch, which determines its order.
+    skipped : int
+        Number of steps of the next epoch that are already done.
+    """
+
+    def __init__(self, corpus: Corpus, batch_size: int, rng: np.random.Generator) -> None:
+        self.corpus, self.batch_size, self.rng = corpus, batch_size, rng
+        self.begun: Mapping[str, Any] = rng.bit_generator.state
+        self.skipped = 0
+
+    def __call__(self) -> Iterator[tuple[npt.NDArray[np.int64], bool]]:
+        """Yield the batches of an epoch, each with True if it is already done."""
+        self.begun = self.rng.bit_generator.state
+        skipped, self.skipped = self.skipped, 0
+        for step, batch in enumerate(training_batches(self.corpus, self.batch_size, self.rng)):
+            yield batch, step < skipped
 
 
 def batch_dataset(

@@ -20,12 +20,12 @@ from han.model import HierarchicalAttentionNetwork
 from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
 from han.training.callbacks import EmbeddingDelay, LearningRate, StatefulCallback, WeightAveraging
-from han.training.checkpoint import Checkpoint, EpochOrder
+from han.training.checkpoint import Checkpoint
 from han.training.checkpoint_saver import CheckpointSaver
 from han.training.early_stopping import BestWeights, first_interrupt_ends
 from han.training.losses import Crossentropy, MacroF1
 from han.training.optimizer import LazyAdam
-from han.training.pipeline import Examples, batch_dataset
+from han.training.pipeline import EpochOrder, Examples, batch_dataset
 from han.training.progress import Progress
 from han.training.steps import TrainingNetwork
 
@@ -237,13 +237,13 @@ def _some_probabilities(
 
 def _report(best: BestWeights, epochs: int) -> None:
     """Warn of an interrupt or a divergence; raise an error if there are no weights to keep."""
-    kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} are kept"
+    kept = "" if best.best_epoch is None else f"the weights of epoch {best.best_epoch + 1} were kept"
     if best.diverged:
         if not kept:
             raise DivergenceError(f"{best.diverged}; {ADVICE}")
-        warn_user(f"{best.diverged}: training has stopped, {kept}; {ADVICE}", TrainingWarning)
+        warn_user(f"{best.diverged}: training stopped; {kept}; {ADVICE}", TrainingWarning)
     elif best.interrupted:
-        warn_user(f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training has stopped, {kept}", TrainingWarning)
+        warn_user(f"Ctrl-C in epoch {best.epoch + 1} of {epochs}: training stopped; {kept}", TrainingWarning)
 
 
 @shared_kernels()

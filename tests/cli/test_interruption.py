@@ -62,7 +62,7 @@ def test_ctrl_c_in_the_first_epoch_saves_and_evaluates_the_classifier(long_epoch
     command = [*long_epochs, "--output", "model", "--tensorboard", "logs"]
     code, output, errors = stop(command, tmp_path, lambda: [*tmp_path.glob("logs/train/*")])
     assert code == 130, errors
-    assert "han: Ctrl-C in epoch 1 of 1000: training has stopped, the weights of epoch 1 are kept" in errors
+    assert "han: Ctrl-C in epoch 1 of 1000: training stopped; the weights of epoch 1 were kept" in errors
     assert errors.splitlines()[-1] == "training cannot be resumed: no epoch was completed"
     assert "800 test documents" in output
     assert "TF-IDF + logistic regression" in output

@@ -193,6 +193,7 @@ def test_multi_label_training_with_a_configuration_file_and_logs(trained, tmp_pa
     assert info["parameters"]["units"] == 4
 
 
+@pytest.mark.slow
 @needs_mounts
 def test_the_output_may_be_a_volume_in_a_read_only_folder(trained, tmp_path):
     (tmp_path / "volume").mkdir()
@@ -275,6 +276,7 @@ def test_invalid_table_options_are_rejected_before_training(arguments, message, 
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+@pytest.mark.slow
 def test_columns_of_a_tsv_without_a_header_are_selected_by_number(tmp_path):
     lines = [f'{"ab"[n % 2]}\t{"it said " * (n % 3)}"text {n}\n' for n in range(40)]
     (tmp_path / "SMSSpamCollection").write_text("".join(lines))

@@ -38,7 +38,7 @@ def test_urls_are_rejected_with_advice(url):
 
 def test_file_urls_are_rejected_with_the_path_to_use():
     for url in ("file:///data/my%20model", "file:/data/my%20model"):
-        with pytest.raises(InvalidValueError, match="write '/data/my model'"):
+        with pytest.raises(InvalidValueError, match="use '/data/my model' instead"):
             local_path("path", url)
 
 

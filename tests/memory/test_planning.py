@@ -160,6 +160,13 @@ def test_indivisible_work_above_the_limit_is_an_error():
         plan_prediction(NETWORK, ["a b " * 10**5], chunk=10**6, splitter=splitter, limit=limit)
 
 
+def test_an_error_without_a_memory_limit_does_not_blame_it():
+    message = r"^the available memory must be .* \(at least 0\.02 GB .*\), got 0\.00 GB \(available on this machine\);"
+    with pytest.raises(MemoryLimitError, match=message) as raised:
+        check_text_lengths(["a" * 10**6], Limit(10**6, "available on this machine"))
+    assert "memory_limit" not in str(raised.value)
+
+
 def test_a_lower_limit_means_fewer_threads_and_words_at_once():
     texts = ["word " * 10**6]
     plans = []
@@ -206,6 +213,7 @@ def peak(work, **settings):
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @needs_peak
 @pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 260_000_000)])
 def test_the_estimate_is_above_the_peak_and_the_limit_is_observed(work, limit):

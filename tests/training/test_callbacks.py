@@ -20,7 +20,7 @@ def interrupt():
 
 
 def test_ctrl_c_stops_training_and_keeps_the_best_weights():
-    with pytest.warns(TrainingWarning, match=r"Ctrl-C in epoch 3 of 4: training has stopped, the weights of epoch \d"):
+    with pytest.warns(TrainingWarning, match=r"Ctrl-C in epoch 3 of 4: training stopped; the weights of epoch \d"):
         classifier = train(callbacks=[At(2 * STEPS + 2, interrupt)])
     assert len(classifier.history_["loss"]) == 3
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -83,7 +83,7 @@ class Poison(keras.callbacks.Callback):
 
 def test_a_nan_loss_stops_training_and_keeps_the_last_finite_weights():
     expected = train(settings={"epochs": 2, "validation_fraction": 0.0, "warmup": 0.0, "averaging": 0.0})
-    message = r"loss became nan in epoch 3: training has stopped, the weights of epoch 2 are kept; try a lower"
+    message = r"loss became nan in epoch 3: training stopped; the weights of epoch 2 were kept; try a lower"
     with pytest.warns(TrainingWarning, match=message):
         classifier = train(settings={"validation_fraction": 0.0, "averaging": 0.0}, callbacks=[Poison(2)])
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
@@ -114,7 +114,9 @@ def test_a_divergence_in_the_last_step_of_an_epoch_is_detected():
         callback.model.classifier.bias.assign([np.nan, np.nan])
 
     callback = At(2 * STEPS, poison)
-    with pytest.warns(TrainingWarning, match="probabilities became nan in epoch 2: .* the weights of epoch 1 are kept"):
+    with pytest.warns(
+        TrainingWarning, match="probabilities became nan in epoch 2: .* the weights of epoch 1 were kept"
+    ):
         classifier = train(settings=settings, callbacks=[callback])
     assert np.isfinite(classifier.predict_proba(TEXTS)).all()
     one_step = {**settings, "batch_size": 40, "epochs": 1, "learning_rate": 1e30, "warmup": 0.0}

@@ -13,13 +13,9 @@ from han import HANClassifier
 from han.backend import keras
 from han.exceptions import CheckpointError, DestinationError
 from han.files.atomic import write_manifest
-from han.text.batches import training_batches
-from han.text.reader import DocumentReader
-from han.text.splitting import DocumentSplitter
 from han.training.checkpoint import (
     FORMAT_VERSION,
     Checkpoint,
-    EpochOrder,
     describe,
     digest,
     has_checkpoint,
@@ -59,11 +55,11 @@ def assert_same(classifier, whole):
 @pytest.mark.parametrize(
     ("step", "every", "first_step"),
     [
-        (2, None, 1),  # no checkpoint before the end of the first epoch
-        (8, None, STEPS + 1),
-        (3 * STEPS + 1, None, 3 * STEPS + 1),
-        (8, 2, STEPS + 2 + 1),
         (2 * STEPS, 3, STEPS + 3 + 1),
+        pytest.param(2, None, 1, marks=pytest.mark.slow),  # no checkpoint before the end of the first epoch
+        pytest.param(8, None, STEPS + 1, marks=pytest.mark.slow),
+        pytest.param(3 * STEPS + 1, None, 3 * STEPS + 1, marks=pytest.mark.slow),
+        pytest.param(8, 2, STEPS + 2 + 1, marks=pytest.mark.slow),
     ],
 )
 def test_interrupted_training_resumes_with_identical_results(step, every, first_step, whole, tmp_path):
@@ -75,6 +71,7 @@ def test_interrupted_training_resumes_with_identical_results(step, every, first_
     assert counted.steps == 4 * STEPS - (first_step - 1)
 
 
+@pytest.mark.slow
 def test_training_can_be_interrupted_repeatedly(whole, tmp_path):
     for cut in (2, 4, 3, 6):  # steps after the last checkpoint
         with pytest.raises(PowerCutError):
@@ -284,22 +281,6 @@ def test_a_checkpoint_is_removed_from_a_mounted_volume(tmp_path):
     mounts = 'mount -t tmpfs none "$1"'
     run = run_with_mounts(mounts, sys.executable, "-c", code, tmp_path, paths=[tmp_path])
     assert (run.returncode, run.stdout) == (0, "2\nFalse\n"), run.stderr
-
-
-def test_the_order_of_an_epoch_is_resumed():
-    _, corpus = DocumentReader.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
-    order = EpochOrder(corpus, 4, np.random.default_rng(5))
-    expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
-    assert order.skipped == 0
-    first = list(order())
-    begun = order.begun
-    assert not any(done for _, done in first)
-    order.rng.bit_generator.state, order.skipped = begun, 3
-    for epoch, skipped in zip(expected, (3, 0), strict=True):
-        found = list(order())
-        assert [done for _, done in found] == [True] * skipped + [False] * (len(epoch) - skipped)
-        assert [batch.tolist() for batch, _ in found] == [batch.tolist() for batch in epoch]
-        assert order.skipped == 0
 
 
 def test_different_data_have_different_digests():

@@ -3,10 +3,14 @@ from __future__ import annotations
 import gc
 import weakref
 
+import numpy as np
 import pytest
 
 from han.backend import tf
-from han.training.pipeline import generated_dataset
+from han.text.batches import training_batches
+from han.text.reader import DocumentReader
+from han.text.splitting import DocumentSplitter
+from han.training.pipeline import EpochOrder, generated_dataset
 
 SIGNATURE = ((tf.TensorSpec([None], tf.int32),), tf.TensorSpec([], tf.float32))
 
@@ -58,3 +62,19 @@ def test_errors_of_the_generator_are_raised():
 
     with pytest.raises(tf.errors.UnknownError, match="no more of them"):
         values(generated_dataset(fail, SIGNATURE, 2))
+
+
+def test_the_order_of_an_epoch_is_resumed():
+    _, corpus = DocumentReader.learn(["a b. c"] * 50, DocumentSplitter(), 1, None)
+    order = EpochOrder(corpus, 4, np.random.default_rng(5))
+    expected = [training_batches(corpus, 4, generator) for generator in [np.random.default_rng(5)] for _ in range(2)]
+    assert order.skipped == 0
+    first = list(order())
+    begun = order.begun
+    assert not any(done for _, done in first)
+    order.rng.bit_generator.state, order.skipped = begun, 3
+    for epoch, skipped in zip(expected, (3, 0), strict=True):
+        found = list(order())
+        assert [done for _, done in found] == [True] * skipped + [False] * (len(epoch) - skipped)
+        assert [batch.tolist() for batch, _ in found] == [batch.tolist() for batch in epoch]
+        assert order.skipped == 0
