@@ -61,10 +61,16 @@ def classify(model, document):
 
     Returns the class probabilities, the words' attention scores of each sentence, and the sentences' scores.
     """
-    embeddings = model.embedding.embeddings.numpy().astype(np.float64)
+    embeddings = word_vectors(model)
     logits, words, sentences = read(model, [embeddings[ids] for ids in document], shares(model, document))
     probabilities = np.exp(logits - logits.max())
     return probabilities / probabilities.sum(), words, sentences
+
+
+def word_vectors(model):
+    """Return the vectors of all words in float64: the frozen ones, then the trained ones."""
+    parts = [layer.embeddings.numpy() for layer in (model.frozen_embedding, model.embedding) if layer is not None]
+    return np.concatenate(parts, axis=1).astype(np.float64)
 
 
 def shares(model, document):

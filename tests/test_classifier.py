@@ -249,7 +249,7 @@ def test_long_documents_are_truncated_with_one_warning():
         ({"patience": "always"}, "patience must be .*, got 'always'"),
         ({"embeddings": 50}, "embeddings must be a path, the name of word vectors, .*, got 50"),
         ({"embeddings": str}, "embeddings must be .* an object with a method `encode` or None, got "),
-        ({"embedding_training": True}, "embedding_training must be one of 'tune', 'delay', 'freeze', got True"),
+        ({"embedding_training": True}, "embedding_training must be one of 'auto', 'tune', 'delay', 'freeze', got True"),
         ({"calibrate": "yes"}, "calibrate must be True or False, got 'yes'"),
         ({"class_weight": "auto"}, "class_weight must be \"balanced\", .*, got 'auto'"),
         ({"class_weight": {"good": -1}}, "class_weight must be "),

@@ -42,6 +42,28 @@ def flatten(documents):
     return Documents(*(np.array([*part], np.int32) for part in parts))
 
 
+def test_frozen_word_vectors_are_read_but_not_trained(rng):
+    model = network(frozen_dim=3)
+    model.frozen_embedding.embeddings.assign(rng.normal(size=(WORDS, 3)))
+    document = random_document(rng, 4)
+    with tf.GradientTape() as tape:
+        probabilities = model(block([document]))
+    np.testing.assert_allclose(probabilities[0], classify(model, document)[0], atol=1e-6)
+    gradients = tape.gradient(probabilities, [v.value for v in model.trainable_variables])
+    assert all(gradient is not None for gradient in gradients)
+    assert model.frozen_embedding.embeddings.value not in [v.value for v in model.trainable_variables]
+    again = HierarchicalAttentionNetwork.from_config(model.get_config())
+    again.build((None, None, None))
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(block([document])), probabilities)
+
+
+@pytest.mark.parametrize("arguments", [{"residual": False}, {"residual": True, "pooling": "max"}], ids=str)
+def test_an_additive_network_needs_residual_connections_and_weighted_pooling(arguments):
+    with pytest.raises(ValueError, match=r"additive needs residual=True and pooling .*, got residual="):
+        network(additive=True, **arguments)
+
+
 ROUTES = pytest.mark.parametrize(("residual", "additive"), [(False, False), (True, False), (True, True)])
 
 

@@ -16,7 +16,7 @@ REVIEW = (
 def main() -> None:
     """Explain the review and draw it."""
     (explanation,) = HANClassifier.load("models/imdb").explain([REVIEW])
-    figure(explanation).savefig(RESULTS / "attention.png", dpi=110)
+    figure(explanation).savefig(RESULTS / "explanation.png", dpi=110)
 
 
 if __name__ == "__main__":

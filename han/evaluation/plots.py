@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from han.faithfulness import Faithfulness
 
 # Okabe and Ito's palette for colour-blind readers (https://jfly.uni-koeln.de/color/), with markers for print.
-STYLES = [("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#777777", "x")]
+STYLES = [("#0072b2", "o"), ("#e69f00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#d55e00", "v"), ("#777777", "x")]
 
 
 def training_curve(history: dict[str, list[float]], monitor: str = "loss") -> Figure:

@@ -11,6 +11,9 @@ from han import HANClassifier
 from tests.saving.test_export import SETTINGS
 
 
+VECTORS = {"the": [1.0, 0.0, 3.0], "said": [-1.0, 2.0, 0.0], "goal": [0.0, 1.0, 0.0]}
+
+
 def onnx_probabilities(path, block):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(["probabilities"], {"input": block})[0]
@@ -24,6 +27,7 @@ def onnx_probabilities(path, block):
         ({"pooling": "max", "ngram_evidence": False}, "two"),
         ({"pooling": "mean", "calibrate": True}, "three"),
         ({"cell": "gru"}, "multi-label"),
+        ({"additive": False, "embeddings": VECTORS, "embedding_training": "freeze"}, "three"),
     ],
     ids=str,
 )

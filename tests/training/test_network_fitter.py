@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from han import HANClassifier
 from han.exceptions import MemoryLimitError
@@ -19,21 +20,34 @@ LABELS = ["good", "bad"] * 10
 VECTORS = {"film": [1.0, 0.0, 3.0], "dull": [-1.0, 2.0, 0.0], "fine": [0.0, 1.0, 0.0]}
 
 
-def rows(classifier):
-    return classifier.model_.embedding.embeddings.numpy()[
+def rows(classifier, layer="embedding"):
+    return getattr(classifier.model_, layer).embeddings.numpy()[
         [FIRST_WORD_ID + classifier.vocabulary_.words.index(word) for word in VECTORS]
     ]
 
 
 def test_frozen_word_vectors_are_centred_and_scaled():
-    classifier = HANClassifier(**SMALL, embeddings=VECTORS, embedding_training="freeze").fit(TEXTS, LABELS)
+    settings = {**SMALL, "embeddings": VECTORS, "embedding_training": "freeze", "trained_dim": 2}
+    classifier = HANClassifier(**settings).fit(TEXTS, LABELS)
     given = np.array([*VECTORS.values()])
     expected = given - given.mean(axis=0)
-    found = rows(classifier)
+    found = rows(classifier, "frozen_embedding")
     assert found.shape == (3, 3)
+    assert rows(classifier).shape == (3, 2)
+    slept = classifier.vocabulary_["slept"]
+    assert not classifier.model_.frozen_embedding.embeddings.numpy()[slept].any()
     np.testing.assert_allclose(found, expected * (found.std() / expected.std()), atol=1e-6)
     # Of the 15 tokens of the two documents, two are "film", one is "fine" and one "dull".
     assert classifier.embedding_coverage_ == pytest.approx(4 / 15)
+
+
+@pytest.mark.parametrize(("features", "frozen"), [(199, False), (200, True)])
+def test_wide_word_vectors_are_frozen_and_less_regularised(features, frozen, rng):
+    vectors = {word: rng.normal(size=features) for word in VECTORS}
+    classifier = HANClassifier(**SMALL | {"epochs": 1}, embeddings=vectors).fit(TEXTS, LABELS)
+    config = classifier.model_.get_config()
+    assert (config["frozen_dim"], config["embedding_dim"]) == ((features, 16) if frozen else (0, features))
+    assert (config["embedding_dropout"], config["word_dropout"]) == ((0.3, 0.2) if frozen else (0.5, 0.4))
 
 
 def test_word_vectors_are_tuned_unless_frozen():
@@ -42,7 +56,9 @@ def test_word_vectors_are_tuned_unless_frozen():
         for how in ("tune", "delay", "freeze")
     )
     assert rows(tuned).shape == (3, 8)  # the vectors and five random columns
-    assert rows(frozen).shape == (3, 3)
+    assert rows(frozen).shape == (3, 16)
+    again = clone(frozen).set_params(warm_start=True).fit(TEXTS, LABELS).fit(TEXTS, LABELS)
+    np.testing.assert_array_equal(rows(again, "frozen_embedding"), rows(frozen, "frozen_embedding"))
     start = rows(HANClassifier(**SMALL | {"learning_rate": 1e-9}, embeddings=VECTORS).fit(TEXTS, LABELS))
     assert 0 < np.abs(rows(delayed) - start).max() < np.abs(rows(tuned) - start).max()
 

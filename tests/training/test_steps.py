@@ -64,7 +64,13 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
 @pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"cell": "gru", "residual": True}, {"pooling": "max"}, {"pooling": "mean", "multi_label": True}],
+    [
+        {},
+        {"cell": "gru", "residual": True},
+        {"residual": True, "additive": True, "frozen_dim": 3},
+        {"pooling": "max"},
+        {"pooling": "mean", "multi_label": True},
+    ],
     ids=str,
 )
 def test_a_step_in_parts_equals_a_step_on_the_whole_batch(corpus, parts, settings):
