@@ -10,7 +10,6 @@ import pytest
 from han import HANClassifier
 from tests.saving.test_export import SETTINGS
 
-
 VECTORS = {"the": [1.0, 0.0, 3.0], "said": [-1.0, 2.0, 0.0], "goal": [0.0, 1.0, 0.0]}
 
 
