@@ -93,6 +93,7 @@ def test_missing_word_vectors_are_an_error_before_training(monkeypatch):
         HANClassifier(**SMALL, embeddings="nowhere.txt").fit(TEXTS, LABELS)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* documents have the same text as another one")
 def test_class_weights_equal_sample_weights():
     labels = ["good"] + ["bad", "good", "bad", "bad"] * 4 + ["bad"] * 3
@@ -106,7 +107,7 @@ def test_class_weights_equal_sample_weights():
     assert np.abs(plain.predict_proba(TEXTS) - expected.predict_proba(TEXTS)).max() > 1e-3
 
 
-@pytest.mark.parametrize("ngram_evidence", [False, True])
+@pytest.mark.parametrize("ngram_evidence", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_calibration_divides_the_logits_by_the_temperature(news, ngram_evidence):
     train, labels, test, test_labels = news
     # If all predictions were correct, the best temperature would be 0.
