@@ -27,7 +27,7 @@ train: install  ## Train and test: DATASET=imdb, bbc-news, or a file or folder w
 test: install  ## Run the tests in two processes, and report branch coverage
 	@$(BIN)/python -m pytest --numprocesses=2 --cov --cov-fail-under=95 $(ARGS)
 
-slow: install  ## Run the slow tests, which `make test` skips (3 minutes)
+slow: install  ## Run the tests that `make test` skips
 	@$(BIN)/python -m pytest --numprocesses=2 -m slow tests $(ARGS)
 
 lint: install  ## Check style and types

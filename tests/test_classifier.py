@@ -174,6 +174,7 @@ def test_multi_label_classification(label_format, tmp_path):
     assert type(loaded.predict(SEVERAL)) is type(y)
 
 
+@pytest.mark.slow
 def test_multi_label_class_weights_are_averaged():
     weighted = HANClassifier(**SMALL, class_weight={"music": 5}).fit(SEVERAL, TOPICS * 8)
     by_hand = HANClassifier(**SMALL).fit(SEVERAL, TOPICS * 8, sample_weight=[1, 3, 5, 1] * 8)
@@ -191,7 +192,12 @@ FILMS = {
 }
 
 
-@pytest.mark.parametrize("language", FILMS)
+QUICK_LANGUAGES = ("zh", "ar")
+
+
+@pytest.mark.parametrize(
+    "language", [code if code in QUICK_LANGUAGES else pytest.param(code, marks=pytest.mark.slow) for code in FILMS]
+)
 def test_other_languages(language, tmp_path):
     X = [*FILMS[language]] * 10
     classifier = HANClassifier(**SMALL | {"epochs": 15, "learning_rate": 0.02}, language=language).fit(X, LABELS)
@@ -205,6 +211,7 @@ def test_other_languages(language, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X[:2]), classifier.predict_proba(X[:2]))
 
 
+@pytest.mark.slow
 def test_split_documents_equal_their_text():
     sentences = [[sentence.strip() for sentence in split_sentences(text)] for text in TEXTS]
     words = [DocumentSplitter()(text) for text in TEXTS]

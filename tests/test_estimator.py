@@ -120,9 +120,11 @@ SLOW_CHECKS = {
     "check_classifiers_train",
     "check_dtype_object",
     "check_estimators_dtypes",
+    "check_estimators_overwrite_params",
     "check_estimators_pickle",
     "check_f_contiguous_array_estimator",
     "check_fit_score_takes_y",
+    "check_n_features_in_after_fitting",
     "check_sample_weight_equivalence_on_dense_data",
     "check_supervised_y_2d",
 }
@@ -485,6 +487,7 @@ def test_decision_function_and_log_probabilities_of_two_classes(quick, articles)
     np.testing.assert_allclose(np.exp(quick.predict_log_proba(articles[0])), probabilities, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_decision_function_of_multiclass_and_multi_label(articles):
     texts, topics = articles[0][:30], [*"abc"] * 10
     single = HANClassifier(**{**QUICK, "epochs": 1, "validation_fraction": 0.2}, calibrate=True).fit(texts, topics)

@@ -122,6 +122,7 @@ def test_global_random_states_are_neither_used_nor_changed(plain):
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_modes_of_tensorflow_that_cannot_be_turned_off_again(plain, tmp_path):
     np.save(tmp_path / "expected.npy", plain.predict_proba(TEXTS))
     code = f"""

@@ -20,6 +20,7 @@ def test_the_accuracy_agrees_with_score(saved, table, fitted, tmp_path):
     assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
 
 
+@pytest.mark.slow
 def test_labels_are_converted_to_the_types_of_the_classes(tmp_path):
 
     texts = ["good film", "bad film"] * 10

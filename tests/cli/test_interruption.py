@@ -58,6 +58,7 @@ def long_epochs(tmp_path):
     return ["train", "films.csv", "--batch-size", "1", "--units", "2", "--embedding-dim", "4", "--epochs", "1000"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_first_epoch_saves_and_evaluates_the_classifier(long_epochs, tmp_path):
     command = [*long_epochs, "--output", "model", "--tensorboard", "logs"]
     code, output, errors = stop(command, tmp_path, lambda: [*tmp_path.glob("logs/train/*")])
@@ -137,6 +138,7 @@ def test_ctrl_c_leaves_no_partial_output(saved, table, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
+@pytest.mark.slow
 def test_background_jobs_ignore_ctrl_c(saved, table, tmp_path):
     pd.concat([table] * 100).to_json(tmp_path / "in.jsonl", orient="records", lines=True)
     program = "import os, sys, signal as s; s.signal(s.SIGINT, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"

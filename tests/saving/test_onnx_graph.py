@@ -22,8 +22,8 @@ def onnx_probabilities(path, block):
     ("settings", "labels"),
     [
         ({}, "two"),
-        ({"cell": "gru", "residual": False}, "three"),
-        ({"pooling": "max", "ngram_evidence": False}, "two"),
+        pytest.param({"cell": "gru", "residual": False}, "three", marks=pytest.mark.slow),
+        pytest.param({"pooling": "max", "ngram_evidence": False}, "two", marks=pytest.mark.slow),
         ({"pooling": "mean", "calibrate": True}, "three"),
         ({"cell": "gru"}, "multi-label"),
         ({"additive": False, "embeddings": VECTORS, "embedding_training": "freeze"}, "three"),

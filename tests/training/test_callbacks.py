@@ -27,6 +27,7 @@ def test_ctrl_c_stops_training_and_keeps_the_best_weights():
     classifier.predict(TEXTS)
 
 
+@pytest.mark.slow
 def test_training_resumes_after_ctrl_c(tmp_path):
     whole = train()
     with pytest.warns(TrainingWarning, match="Ctrl-C in epoch 2 of 4"):
@@ -209,7 +210,7 @@ class SetRate(keras.callbacks.Callback):
             self.model.optimizer.learning_rate = 0.003
 
 
-@pytest.mark.parametrize("assign", [False, True])
+@pytest.mark.parametrize("assign", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_callback_of_ones_own_that_sets_the_rate_takes_over(assign):
     expected, _ = rates()
     found, _ = rates(SetRate(assign))
@@ -231,6 +232,7 @@ class Evaluate(keras.callbacks.Callback):
             assert found["loss"] == pytest.approx(expected + penalty, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_callback_may_evaluate_the_network():
     classifier = train(callbacks=[Evaluate()])
     for weight, expected in zip(weights(classifier), weights(train()), strict=True):

@@ -89,6 +89,7 @@ def test_a_finished_checkpoint_restores_the_network_without_training(whole, tmp_
     assert counted.steps == 0
 
 
+@pytest.mark.slow
 def test_patience_is_restored(tmp_path):
     settings = {"patience": 1, "epochs": 30, "learning_rate": 0.05, "averaging": 0.0}
     whole = train(settings=settings)
@@ -315,6 +316,7 @@ def halving():
     return keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch else rate)
 
 
+@pytest.mark.slow
 def test_a_learning_rate_set_by_a_callback_is_resumed_within_an_epoch(tmp_path):
     expected = train(callbacks=[halving()])
     with pytest.raises(PowerCutError):

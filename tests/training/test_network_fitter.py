@@ -111,11 +111,12 @@ def test_missing_word_vectors_are_an_error_before_training(monkeypatch):
 
 
 def test_word_vectors_too_wide_for_the_memory_are_an_error_before_training(monkeypatch):
-    monkeypatch.setattr("han.training.fitting.TrainingNetwork", lambda **_: pytest.fail("a network was built"))
+    monkeypatch.setattr("han.training.network_fitter.TrainingNetwork", lambda **_: pytest.fail("a network was built"))
     with pytest.raises(MemoryLimitError, match="sufficient for the word vectors and the documents"):
         HANClassifier(**SMALL, embeddings={"film": np.ones(500_000)}, memory_limit="500MB").fit(TEXTS, LABELS)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* documents have the same text as another one")
 def test_class_weights_equal_sample_weights():
     labels = ["good"] + ["bad", "good", "bad", "bad"] * 4 + ["bad"] * 3
@@ -129,7 +130,7 @@ def test_class_weights_equal_sample_weights():
     assert np.abs(plain.predict_proba(TEXTS) - expected.predict_proba(TEXTS)).max() > 1e-3
 
 
-@pytest.mark.parametrize("ngram_evidence", [False, True])
+@pytest.mark.parametrize("ngram_evidence", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_calibration_divides_the_logits_by_the_temperature(news, ngram_evidence):
     train, labels, test, test_labels = news
     # If all predictions were correct, the best temperature would be 0.
