@@ -112,8 +112,8 @@ def test_missing_word_vectors_are_an_error_before_training(monkeypatch):
 
 def test_word_vectors_too_wide_for_the_memory_are_an_error_before_training(monkeypatch):
     monkeypatch.setattr("han.training.network_fitter.TrainingNetwork", lambda **_: pytest.fail("a network was built"))
+    settings = {"embeddings": {"film": np.ones(500_000)}, "embedding_training": "tune", "memory_limit": "500MB"}
     with pytest.raises(MemoryLimitError, match="sufficient for the word vectors and the documents"):
-        settings = {"embeddings": {"film": np.ones(500_000)}, "embedding_training": "tune", "memory_limit": "500MB"}
         HANClassifier(**SMALL, **settings).fit(TEXTS, LABELS)
 
 
