@@ -326,11 +326,13 @@ def test_a_learning_rate_set_by_a_callback_is_resumed_within_an_epoch(tmp_path):
     assert len(resumed.history_["learning_rate"]) == 4
 
 
-def test_a_checkpoint_of_format_1_is_resumed(whole, tmp_path):
-    # Written within an epoch by version 0.1.0, in which the learning rate was not a variable.
+def test_a_checkpoint_of_format_1_is_resumed(tmp_path):
+    # Written within an epoch by an earlier version, in which the learning rate was not a variable.
+    settings = {"additive": False, "embedding_dropout": 0.5, "word_dropout": 0.4}  # its defaults
+    whole = train(settings=settings)
     shutil.copytree(Path(__file__).parents[1] / "saved" / "checkpoint_1", tmp_path, dirs_exist_ok=True)
     count = Count()
-    resumed = train(checkpoint_dir=tmp_path, callbacks=[count])
+    resumed = train(settings=settings, checkpoint_dir=tmp_path, callbacks=[count])
     assert count.steps == 3 * STEPS - 2
     for name, values in whole.history_.items():
         np.testing.assert_allclose(resumed.history_[name], values, rtol=1e-4)
