@@ -78,8 +78,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     additive : bool, default True
         Let attention average the projected sentence vectors instead of the sentence encoder's states, so that the
         logits are sums of contributions of words, which `explain` returns. False keeps the order of sentences in the
-        document vector, and makes the contributions an approximation. Has no effect without `residual` or with max
-        pooling. Not part of the paper.
+        document vector, and makes the contributions an approximation. Has no effect without `residual` or with
+        another `pooling` than attention. Not part of the paper.
     dropout : float in [0, 1), default 0.5
         Dropout rate of the sentence vectors, with one mask per document, and of the document vector.
     embedding_dropout : float in [0, 1) or "auto", default "auto"

@@ -220,8 +220,8 @@ class Hyperparameters:
 
     @property
     def is_additive(self) -> bool:
-        """Whether the network is additive: without residual connections or with max pooling, it cannot be."""
-        return self.additive and self.residual and self.pooling != "max"
+        """Whether the network is additive: without residual connections or attention, it cannot be."""
+        return self.additive and self.residual and self.pooling == "attention"
 
     def freezes(self, features: int) -> bool:
         """Return whether pretrained word vectors of a width are frozen."""

@@ -49,7 +49,8 @@ class HierarchicalAttentionNetwork(keras.Model):
     additive : bool, default False
         Let the document vector be the mean, weighted by attention, of the projected sentence vectors instead of the
         sentence encoder's states. The states determine the attention only, so that the logits are sums of contributions
-        of words; see `han.explain.contributions`. Needs `residual`. Not part of the paper.
+        of words; see `han.explain.contributions`. Needs `residual` and pooling by attention. Not part of the
+        paper.
     multi_label : bool, default False
         Use a sigmoid for multi-label classification instead of the softmax.
     ngrams : int, default 0
@@ -75,8 +76,8 @@ class HierarchicalAttentionNetwork(keras.Model):
     Raises
     ------
     ValueError
-        If `classes` is below 2, `pooling` or `cell` is unknown, `additive` is set without `residual` or with max
-        pooling, or the dtype is not float32.
+        If `classes` is below 2, `pooling` or `cell` is unknown, `additive` is set without `residual` or with
+        another pooling, or the dtype is not float32.
 
     References
     ----------
@@ -121,9 +122,9 @@ class HierarchicalAttentionNetwork(keras.Model):
             raise InvalidValueError(f"classes must be at least 2, got {classes!r}")
         if pooling not in POOLINGS:
             raise InvalidValueError(f"pooling must be one of {sorted(POOLINGS)}, got {pooling!r}")
-        if additive and (not residual or pooling == "max"):
+        if additive and (not residual or pooling != "attention"):
             given = f"residual={residual!r} and pooling={pooling!r}"
-            raise InvalidValueError(f'additive needs residual=True and pooling "attention" or "mean", got {given}')
+            raise InvalidValueError(f'additive needs residual=True and pooling="attention", got {given}')
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         self._arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,

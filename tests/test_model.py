@@ -58,9 +58,9 @@ def test_frozen_word_vectors_are_read_but_not_trained(rng):
     np.testing.assert_array_equal(again(block([document])), probabilities)
 
 
-@pytest.mark.parametrize("arguments", [{"residual": False}, {"residual": True, "pooling": "max"}], ids=str)
-def test_an_additive_network_needs_residual_connections_and_weighted_pooling(arguments):
-    with pytest.raises(ValueError, match=r"additive needs residual=True and pooling .*, got residual="):
+@pytest.mark.parametrize("arguments", [{"residual": False}, {"residual": True, "pooling": "mean"}], ids=str)
+def test_an_additive_network_needs_residual_connections_and_attention(arguments):
+    with pytest.raises(ValueError, match=r"additive needs residual=True and pooling=.*, got residual="):
         network(additive=True, **arguments)
 
 

@@ -10,7 +10,7 @@ from tests.explain.documents import as_lists, random_corpus
 
 NETWORKS = {
     "additive": {"residual": True, "additive": True, "ngrams": 30},
-    "additive mean": {"residual": True, "additive": True, "pooling": "mean"},
+    "mean": {"residual": True, "pooling": "mean"},
     "residual": {"residual": True, "ngrams": 30},
     "paper": {"cell": "gru"},
     "max": {"pooling": "max"},
