@@ -174,7 +174,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.classifier = keras.layers.Dense(
             classes, kernel_initializer=keras.initializers.GlorotUniform(seeds[5]), **common("classifier")
         )
-        self.evidence_columns = 0 if not ngrams else 1 if classes == 2 and not multi_label else classes
+        self.evidence_columns = 1 if classes == 2 and not multi_label else classes
         self.evidence = (
             NgramEvidence(ngrams, vocabulary_size, self.evidence_columns, **common("evidence")) if ngrams else None
         )
@@ -374,24 +374,13 @@ class HierarchicalAttentionNetwork(keras.Model):
 
     def logits(self, document_vectors: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """Return the logits [documents, classes], including the n-gram evidence."""
-        logits = self.classifier(document_vectors)
-        return logits if self.evidence is None else logits + self.class_evidence(evidence)
-
-    def evidence_shares(self, documents: Documents) -> tf.Tensor:
-        """Return the contribution of each word to the n-gram evidence [words, columns]; no columns without n-grams."""
-        if self.evidence is None:
-            return tf.zeros([tf.size(documents.word_ids), 0])
-        return self.evidence.shares(documents)
-
-    def sum_evidence(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
-        """Sum the contributions of words to the n-gram evidence of documents [documents, columns]."""
-        if self.evidence is None:
-            return tf.zeros([tf.size(documents.document_lengths), 0])
-        return self.evidence.add_up(shares, documents)
+        return self.classifier(document_vectors) + self.class_evidence(evidence)
 
     def document_evidence(self, documents: Documents) -> tf.Tensor:
-        """Return the n-gram evidence of documents [documents, columns]; no columns without n-grams."""
-        return self.sum_evidence(self.evidence_shares(documents), documents)
+        """Return the n-gram evidence of documents [documents, columns]; zeros without n-grams."""
+        if self.evidence is None:
+            return tf.zeros([tf.size(documents.document_lengths), self.evidence_columns])
+        return self.evidence.logits(documents)
 
     def evidence_logits(self, documents: Documents) -> tf.Tensor:
         """Return the logits of the linear model alone [documents, classes]."""

@@ -1,26 +1,42 @@
-"""Methods of a network that run as TensorFlow graphs.
+"""Methods that run as TensorFlow graphs, each shared by all networks of one configuration.
 
-TensorFlow counts how often a method decorated with `tf.function` is traced, over all objects, and logs a long warning
-if it traces too often, for example in a cross-validation where each network predicts only once. With the decorator
-below, each network traces its own graph of a method, exactly once.
+Tracing a graph takes Python longer than training a small network takes TensorFlow. A graph therefore receives the
+variables as arguments, so that it is traced once and not for each network. It is traced for a template: an object of
+the same configuration whose own variables are never read, and which is then deleted.
 """
 
 from __future__ import annotations
 
 import gc
-import logging
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock
-from typing import Any
+from threading import Lock, RLock
+from typing import Any, Protocol
 from weakref import WeakSet
 
-from han.backend import tf
+from han.backend import keras, tf
 from han.backend.isolation import isolated
+
+# Number of graphs that are kept, the most recently used ones; each takes a few megabytes.
+KEPT = 64
+
+
+class Configured(Protocol):
+    """An object whose methods can be graphs."""
+
+    def configuration(self) -> Hashable:
+        """Return what its graphs depend on, besides the values and the numbers of rows of its variables."""
+
+    def graph_variables(self) -> Sequence[keras.Variable]:
+        """Return the variables that its graphs read or write."""
+
+    def template(self) -> Configured:
+        """Return another object of the same configuration."""
 
 
 class graph:  # noqa: N801 - a decorator
-    """Decorator that traces a method into a graph, once per network, before its first call.
+    """Decorator that traces a method into a graph before its first call, once for all objects of a configuration.
 
     Parameters
     ----------
@@ -33,63 +49,99 @@ class graph:  # noqa: N801 - a decorator
 
     def __call__(self, method: Callable[..., Any]) -> graph:
         """Decorate a method."""
-        self.function = tf.function(method, input_signature=self.signature, autograph=False)
+        self.method = method
         return self
 
-    def __get__(self, network: Any, owner: type) -> Graph:
-        """Return the method of a network as a `Graph`."""
-        return Graph(network, self.function.__get__(network, owner))
+    def __get__(self, instance: Configured, owner: type) -> Graph:
+        """Return the method of an object as a `Graph`."""
+        # Found directly from now on, and not by Keras, which looks for layers among the attributes that are set.
+        attributes: dict[str, Any] = instance.__dict__
+        found: Graph = attributes.setdefault(self.method.__name__, Graph(instance, self.method, self.signature))
+        return found
 
 
 class Graph:
-    """A method of one network.
+    """A method of one object.
 
     Accessing it does not trace it, because Keras accesses all attributes of a model when it reads or writes a file.
     """
 
-    def __init__(self, network: Any, function: Any) -> None:
-        self.network, self.function = network, function  # the function has only a weak reference to the network
+    def __init__(self, instance: Configured, method: Callable[..., Any], signature: Sequence[Any]) -> None:
+        self.instance, self.method, self.signature = instance, method, signature
+        self._traced: tuple[Callable[..., Any], tuple[tf.Variable, ...]] | None = None
 
-    def trace(self) -> None:
-        """Trace the method, unless it has already been traced."""
-        if not self.function.experimental_get_tracing_count():
-            free_old_graphs(self.network)
-            with isolated():
-                self.function.get_concrete_function()  # unlike a call, this does not count for the warning
+    def trace(self) -> tuple[Callable[..., Any], tuple[tf.Variable, ...]]:
+        """Return the graph and the variables to call it with, tracing it unless that has been done."""
+        if self._traced is None:
+            variables = tuple(variable.value for variable in self.instance.graph_variables())
+            key = (self.method, self.instance.configuration())
+            self._traced = shared(key, lambda: self._trace(variables)), variables
+        return self._traced
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the method."""
-        self.trace()
+        function, variables = self.trace()
         if tf.inside_function():  # the arguments are symbolic tensors of an outer graph
-            return self.function(*arguments)
+            return function(*arguments, variables)
         with isolated():
-            return self.function(*arguments)
+            return function(*arguments, variables)
+
+    def _trace(self, variables: tuple[tf.Variable, ...]) -> Callable[..., Any]:
+        template = self.instance.template()
+
+        def run(*arguments: Any) -> Any:
+            *inputs, passed = arguments
+            for variable, value in zip(template.graph_variables(), passed, strict=True):
+                variable._value = value  # Keras has no public way to replace the value
+            return self.method(template, *inputs)
+
+        function = tf.function(run, autograph=False).get_concrete_function(*self.signature, variables)
+        if function.captured_inputs:
+            raise RuntimeError(f"{self.method.__qualname__} uses variables that are not in graph_variables")
+        return function  # type: ignore[no-any-return]
+
+
+_tracing = RLock()
+_graphs: OrderedDict[Hashable, Callable[..., Any]] = OrderedDict()
+
+
+def shared(key: Hashable, trace: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the graph with this key; `trace` returns it the first time."""
+    with _tracing:
+        function = _graphs.get(key)
+        if function is None:
+            with isolated():
+                function = _graphs[key] = trace()
+            if len(_graphs) > KEPT:
+                _graphs.popitem(last=False)
+        _graphs.move_to_end(key)
+    return function
 
 
 _lock = Lock()
-_traced: WeakSet[Any] = WeakSet()
+_networks: WeakSet[Any] = WeakSet()
 _limit = 2
 
 
-def free_old_graphs(network: Any) -> None:
-    """Free the graphs of deleted networks if there may be many, before another network is traced.
+def free_old_networks(network: Any) -> None:
+    """Free deleted networks if there may be many, before another one is trained.
 
-    Networks and graphs contain reference cycles, so only Python's garbage collector can free them. It is triggered by
-    the number of Python objects and would let dozens of networks accumulate, since the tens of megabytes that the
-    graphs of each network take are allocated by TensorFlow.
+    Networks contain reference cycles, so only Python's garbage collector can free them. It is triggered by the number
+    of Python objects and would let dozens of networks accumulate, since their tens of megabytes are allocated by
+    TensorFlow.
 
     Parameters
     ----------
     network : object
-        The network that is about to be traced.
+        The network that is about to be trained.
     """
     global _limit
     with _lock:
-        full = network not in _traced and len(_traced) >= _limit
-        _traced.add(network)
+        full = network not in _networks and len(_networks) >= _limit
+        _networks.add(network)
     if full:
         gc.collect()
-        _limit = 2 * len(_traced)
+        _limit = 2 * len(_networks)
 
 
 NO_REWRITING = "disable_meta_optimizer"  # TensorFlow's option, which applies to the whole process
@@ -97,24 +149,13 @@ _training = {"networks": 0, "before": False}
 
 
 @contextmanager
-def new_graphs() -> Iterator[None]:
-    """Turn off graph rewriting and warnings about retracing while a network is trained.
-
-    Rewriting takes half a second per network and does not make training steps faster. Keras traces new graphs in each
-    training, so the warning would not point to a mistake.
-    """
-
-    def is_unrelated(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger = tf.get_logger()
-    logger.addFilter(is_unrelated)
+def without_rewriting() -> Iterator[None]:
+    """Turn off graph rewriting while a network is trained: it takes half a second and makes no step faster."""
     _count_training(1)
     try:
         yield
     finally:
         _count_training(-1)
-        logger.removeFilter(is_unrelated)
 
 
 def _count_training(change: int) -> None:

@@ -103,8 +103,8 @@ def gradient_x_input(
 ) -> Scores:
     """Score by the gradient of the target's probability with respect to each word vector, times the vector."""
     probabilities, targets = predict_targets(network, documents, targets)
-    words = network.gradient_times_input(documents, targets, np.float32(1.0))[1].numpy()
-    return _additive_scores(documents, probabilities, words)
+    ((_, words),) = network.gradients_times_inputs(documents, targets, [1.0])
+    return _additive_scores(documents, probabilities, words.numpy())
 
 
 def integrated_gradients(network: CompiledNetwork, documents: Documents, targets: Int64 | None, n_steps: int) -> Scores:
@@ -115,11 +115,10 @@ def integrated_gradients(network: CompiledNetwork, documents: Documents, targets
     missing words. N-gram evidence is scaled from zero to its value along the same path.
     """
     probabilities, targets = predict_targets(network, documents, targets)
-    words = np.zeros(len(documents.word_ids))
-    for node, weight in zip(*np.polynomial.legendre.leggauss(n_steps), strict=True):
-        words += weight / 2 * network.gradient_times_input(documents, targets, np.float32((node + 1) / 2))[1].numpy()
-    baseline = network.gradient_times_input(documents, targets, np.float32(0.0))[0].numpy()
-    difference = (probabilities - baseline)[np.arange(len(targets)), targets]
+    nodes, weights = np.polynomial.legendre.leggauss(n_steps)
+    (baseline, _), *steps = network.gradients_times_inputs(documents, targets, [0.0, *((nodes + 1) / 2)])
+    words = sum(weight / 2 * scores.numpy() for weight, (_, scores) in zip(weights, steps, strict=True))
+    difference = (probabilities - baseline.numpy())[np.arange(len(targets)), targets]
     scores = _additive_scores(documents, probabilities, words)
     sums = _group_sums(scores.sentence_scores, documents.document_lengths)
     return scores._replace(completeness_errors=np.abs(sums - difference))

@@ -77,14 +77,14 @@ class Occlusion:
         float32 [sentences + words, features]
         """
         word_ids, lengths, starts = self.corpus.word_ids, self.sentence_lengths, self.corpus.sentence_starts
-        vectors = [self.network.sentence_vectors(self.documents, self.projection).numpy()]
+        vectors = [self.network.sentence_vectors(self.documents, self.projection.tables).numpy()]
         for words in consecutive(lengths[self.sentence_of_word], MAX_BATCH_WORDS):
             sentences = self.sentence_of_word[words]
             positions = ranges(starts[sentences], lengths[sentences])
             kept = positions[positions != np.repeat(words, lengths[sentences])]
             shortened = (lengths[sentences] - 1).astype(np.int32)
             variants = Documents(word_ids[kept], shortened, self.documents.document_lengths)
-            vectors.append(self.network.sentence_vectors(variants, self.projection).numpy())
+            vectors.append(self.network.sentence_vectors(variants, self.projection.tables).numpy())
         return np.concatenate(vectors)
 
     def _word_deletions(self) -> Deletions:
@@ -112,7 +112,7 @@ class Occlusion:
             rows = np.where(is_replaced, np.repeat(replacements, lengths[documents]), rows)
             rows = rows[rows >= 0].astype(np.int32)
             remaining = (lengths[documents] - (replacements < 0)).astype(np.int32)
-            probabilities = self.network.forward_vectors(vectors, rows, remaining, evidence[part]).numpy()
+            probabilities = self.network.classify_vectors(vectors, rows, remaining, evidence[part]).numpy()
             targets = self.targets[documents]
             results.append(self.probabilities[documents, targets] - probabilities[np.arange(len(part)), targets])
         return np.concatenate(results)
@@ -120,15 +120,16 @@ class Occlusion:
     def _evidence(self, deletions: Deletions) -> Float32:
         """Return the n-gram evidence of the documents without the deleted words [deletions, evidence columns]."""
         documents = self.document_of_sentence[deletions.sentences]
-        if self.network.network.evidence is None:
-            return np.zeros((len(documents), 0), np.float32)
+        columns = self.network.network.evidence_columns
+        if self.network.ngrams is None:
+            return np.zeros((len(documents), columns), np.float32)
         starts, counts = self.corpus.sentence_starts[self.corpus.document_starts], self.corpus.word_counts
-        results = [np.zeros((0, self.network.network.evidence_columns), np.float32)]
+        results = [np.zeros((0, columns), np.float32)]
         for part in consecutive(counts[documents], MAX_BATCH_WORDS):
             numbers = documents[part]
             words = ranges(starts[numbers], counts[numbers])
             first, end = (np.repeat(edges[part], counts[numbers]) for edges in (deletions.starts, deletions.ends))
             remaining = self.corpus.take(numbers).keep_words((words < first) | (words >= end))
             batch = remaining.batch(np.arange(len(part)))
-            results.append(self.network.document_evidence(batch, self.projection).numpy())
+            results.append(np.asarray(self.network.document_evidence(batch, self.projection)))
         return np.concatenate(results)

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from han.backend import tf
 from han.layers.encoder import Tables
+from han.layers.ngrams import sum_shares
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Documents
 
@@ -50,7 +51,12 @@ class Contributions(NamedTuple):
 
 
 def contributions(
-    network: HierarchicalAttentionNetwork, documents: Documents, tables: Tables, word_ids: tf.Tensor, targets: tf.Tensor
+    network: HierarchicalAttentionNetwork,
+    documents: Documents,
+    tables: Tables,
+    shares: tf.Tensor,
+    bias: tf.Tensor,
+    targets: tf.Tensor,
 ) -> Contributions:
     """Return the contributions of words to the margin of the target class.
 
@@ -61,14 +67,15 @@ def contributions(
         Its words are row indices of `tables`.
     tables : tuple of float tensors
         The projected words, see `HierarchicalAttentionNetwork.project_words`.
-    word_ids : int32 tensor [words]
+    shares : float tensor [words, columns]
+        The contributions of words to the n-gram evidence.
+    bias : float tensor [columns]
+        The n-gram evidence of a document without words.
     targets : int64 tensor [documents]
         The index of the target class; -1 for the most probable one.
     """
     config = network.get_config()
-    with_ids = documents._replace(word_ids=word_ids)
-    shares = network.evidence_shares(with_ids)
-    evidence = network.sum_evidence(shares, with_ids)
+    evidence = sum_shares(shares, documents) + bias
     vectors, word_scores, states = network.encode_words(documents, tables, differentiable=False)
     sentences, lengths = tf.range(tf.shape(vectors)[0]), documents.document_lengths
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -90,11 +97,9 @@ def contributions(
         states = tf.where(states == tf.gather(vectors, sentence_of), states, 0.0)
         word_scores = tf.constant(1.0)
     network_scores = word_scores * tf.reduce_sum(tf.gather(directions, sentence_of) * states, axis=1)
-    ngram_scores = tf.zeros_like(network_scores)
-    if network.evidence is not None:
-        word_weights = tf.gather(weights, tf.gather(document_of, sentence_of))
-        ngram_scores = tf.reduce_sum(word_weights * network.class_evidence(shares), axis=1)
-    no_words = tf.zeros_like(document_vectors), network.sum_evidence(tf.zeros_like(shares), with_ids)
+    word_weights = tf.gather(weights, tf.gather(document_of, sentence_of))
+    ngram_scores = tf.reduce_sum(word_weights * network.class_evidence(shares), axis=1)
+    no_words = tf.zeros_like(document_vectors), tf.zeros_like(evidence) + bias
     return Contributions(
         probabilities=tf.sigmoid(logits) if config["multi_label"] else tf.nn.softmax(logits),
         margins=margins,

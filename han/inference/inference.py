@@ -55,8 +55,7 @@ class LocalInference(Inference):
 
     def prepare(self, vocabulary_size: int | None) -> Projection | None:
         """Trace the graphs, so that not every thread does, and project the vocabulary."""
-        self._network.project.trace()
-        self._network.forward.trace()
+        self._network.trace()
         if vocabulary_size is None:
             return None
         projection: Projection = self._network.project(np.arange(vocabulary_size, dtype=np.int32))

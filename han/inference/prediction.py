@@ -84,29 +84,37 @@ def classify_corpus(
     """
     probabilities = np.empty((len(corpus), network.network.classifier.units), np.float32)
     for part in prediction_batches(corpus, max_words):
-        documents = corpus.batch(part)
-        inputs = network.project_distinct(documents) if projection is None else (documents, projection)
-        if len(documents.word_ids) > max_words:
-            probabilities[part] = _classify_in_groups(network, *inputs, max_words)
-        else:
-            probabilities[part] = network.forward(*inputs)[0]
+        probabilities[part] = classify_documents(network, corpus.batch(part), projection, max_words)
     return probabilities
+
+
+def classify_documents(
+    network: CompiledNetwork,
+    documents: Documents,
+    projection: Projection | None = None,
+    max_words: int = MAX_BATCH_WORDS,
+) -> tf.Tensor:
+    """Return the probabilities [documents, classes] of one batch; see `classify_corpus` for the parameters."""
+    inputs = network.project_distinct(documents) if projection is None else (documents, projection)
+    if len(documents.word_ids) > max_words:
+        return _classify_in_groups(network, *inputs, max_words)
+    return network.forward(*inputs)[0]
 
 
 def _classify_in_groups(
     network: CompiledNetwork, documents: Documents, projection: Projection, max_words: int
 ) -> tf.Tensor:
     """Return probabilities [documents, classes], processing sentences in groups of at most `max_words`."""
-    lengths = documents.sentence_lengths
+    lengths = np.asarray(documents.sentence_lengths)
     starts = np.concatenate([[0], np.cumsum(lengths)])
     vectors = []
     for group in consecutive(lengths, max_words):
         words = documents.word_ids[starts[group[0]] : starts[group[-1] + 1]]
         # A sentence's vector does not depend on its document.
-        vectors.append(network.sentence_vectors(Documents(words, lengths[group], lengths[:0]), projection))
+        vectors.append(network.sentence_vectors(Documents(words, lengths[group], lengths[:0]), projection.tables))
     evidence = network.document_evidence(documents, projection)
     index = np.arange(len(lengths), dtype=np.int32)
-    return network.forward_vectors(tf.concat(vectors, axis=0), index, documents.document_lengths, evidence)
+    return network.classify_vectors(tf.concat(vectors, axis=0), index, documents.document_lengths, evidence)
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:

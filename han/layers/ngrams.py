@@ -114,7 +114,7 @@ class NgramEvidence(keras.layers.Layer):
             if mask is not None:
                 word_ids = tf.where(tf.cast(mask, tf.bool), word_ids, PADDING_ID)
             documents = unpad(word_ids)[0]
-        return tf.ensure_shape(self.add_up(self.shares(documents), documents), [None, self.columns])
+        return tf.ensure_shape(self.logits(documents), [None, self.columns])
 
     def compute_mask(self, inputs: Any, mask: tf.Tensor | None = None) -> None:
         """Return None: the output has no positions to mask."""
@@ -128,10 +128,9 @@ class NgramEvidence(keras.layers.Layer):
         """Trace the call, since the dtype of the output is that of the weights, whatever the policy."""
         return keras.Operation.compute_output_spec(self, *args, **kwargs)
 
-    def add_up(self, shares: tf.Tensor, documents: Documents) -> tf.Tensor:
-        """Return the logits [documents, columns], given the words' contributions returned by `shares`."""
-        _, document_of = _owners(documents)
-        return tf.math.unsorted_segment_sum(shares, document_of, tf.size(documents.document_lengths)) + self.bias
+    def logits(self, documents: Documents) -> tf.Tensor:
+        """Return the logits [documents, columns]."""
+        return sum_shares(self.shares(documents), documents) + self.bias
 
     def shares(self, documents: Documents) -> tf.Tensor:
         """Return the contribution of each word to each logit of its document, [words, columns].
@@ -146,19 +145,20 @@ class NgramEvidence(keras.layers.Layer):
         keys = tf.concat(
             [word_ids, tf.gather(word_ids, pairs) * self.vocabulary_size + tf.gather(word_ids, pairs + 1)], axis=0
         )
-        rows = tf.minimum(tf.searchsorted(self.keys.value, keys), self.ngrams - 1)
+        ngrams = tf.size(self.keys.value)
+        rows = tf.minimum(tf.searchsorted(self.keys.value, keys), ngrams - 1)
         known = tf.gather(self.keys.value, rows) == keys
         rows = tf.boolean_mask(rows, known)
         # A single word is both the first and the last word of its n-gram.
         first, last = (tf.boolean_mask(tf.concat([words, ends], axis=0), known) for ends in (pairs, pairs + 1))
         document = tf.gather(document_of, first)
         present, position, occurrences = tf.unique_with_counts(
-            tf.cast(document, tf.int64) * self.ngrams + tf.cast(rows, tf.int64)
+            tf.cast(document, tf.int64) * tf.cast(ngrams, tf.int64) + tf.cast(rows, tf.int64)
         )
         table = self.table.value
         distinct = tf.math.unsorted_segment_sum(
             tf.ones_like(present, table.dtype),
-            tf.cast(present // self.ngrams, tf.int32),
+            tf.cast(present // tf.cast(ngrams, tf.int64), tf.int32),
             tf.size(documents.document_lengths),
         )
         scale = tf.math.rsqrt(tf.gather(distinct, document)) / tf.cast(tf.gather(occurrences, position), table.dtype)
@@ -170,6 +170,12 @@ class NgramEvidence(keras.layers.Layer):
         """Return the constructor's arguments."""
         own = {"ngrams": self.ngrams, "vocabulary_size": self.vocabulary_size, "columns": self.columns}
         return {**super().get_config(), **own}
+
+
+def sum_shares(shares: tf.Tensor, documents: Documents) -> tf.Tensor:
+    """Sum the contributions of words [words, columns] over each document [documents, columns]."""
+    _, document_of = _owners(documents)
+    return tf.math.unsorted_segment_sum(shares, document_of, tf.size(documents.document_lengths))
 
 
 def _owners(documents: Documents) -> tuple[tf.Tensor, tf.Tensor]:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from han.backend import keras, tf
+from han.backend.graph import shared
 from han.backend.variables import shared_kernels
 from han.data.validation import short_repr
 from han.exceptions import InvalidTypeError, InvalidValueError
@@ -55,23 +56,20 @@ class WeightAveraging(StatefulCallback):
         self.weights = [variable.value for variable in self.model.trainable_variables]
         with shared_kernels(any_rows=True):
             self.averages = [tf.Variable(weight) for weight in self.weights]
-            self.updates = tf.Variable(0.0)
+        self.updates = 0
         self.averaged = False
         self.step = 0
-
-        @tf.function(autograph=False)
-        def update() -> None:
-            self.updates.assign_add(1.0)
-            kept = tf.minimum(self.momentum, self.updates / (self.updates + 10.0))
-            for average, weight in zip(self.averages, self.weights, strict=True):
-                average.assign_add((1.0 - kept) * (weight - average))
-
-        self.update = update
+        arguments = [tf.TensorSpec([]), self.averages, self.weights]
+        key = (_update_averages, *(tuple(weight.shape) for weight in self.weights))
+        trace = tf.function(_update_averages, autograph=False).get_concrete_function
+        self.update = shared(key, lambda: trace(*arguments))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Update the averages."""
         if self.step % AVERAGE_EVERY == 0:
-            self.update()
+            self.updates += 1
+            kept = min(self.momentum, self.updates / (self.updates + 10))
+            self.update(tf.constant(kept), self.averages, self.weights)
         self.step += 1
 
     def on_test_begin(self, logs: Any = None) -> None:
@@ -100,7 +98,7 @@ class WeightAveraging(StatefulCallback):
         """Restore the averages; the weights are restored with the network."""
         for average, value in zip(self.averages, state["averages"], strict=True):
             average.assign(value)
-        self.updates.assign(state["updates"])
+        self.updates = int(state["updates"])
         self.averaged, self.step = state["averaged"], state["step"]
 
     def _exchange(self, averaged: bool) -> None:
@@ -110,6 +108,11 @@ class WeightAveraging(StatefulCallback):
                 weight.assign(average)
                 average.assign(value)
             self.averaged = averaged
+
+
+def _update_averages(kept: tf.Tensor, averages: list[tf.Variable], weights: list[tf.Variable]) -> None:
+    for average, weight in zip(averages, weights, strict=True):
+        average.assign_add((1.0 - kept) * (weight - average))
 
 
 class LearningRate(StatefulCallback):

@@ -34,10 +34,10 @@ class LazyAdam(keras.optimizers.Adam):
     """
 
     def __init__(self, learning_rate: Any = 0.001, global_clipnorm: float | None = None, **kwargs: Any) -> None:
-        super().__init__(learning_rate, **kwargs)
+        super().__init__(learning_rate, **{"name": "lazy_adam", **kwargs})
         self.max_norm = global_clipnorm
-        # Factor on the learning rate of sparse updates.
-        self.sparse_rate = tf.Variable(1.0, trainable=False)
+        # Factor on the learning rate of sparse updates. Keras would add it to `variables`, which checkpoints store.
+        self.__dict__["sparse_rate"] = keras.Variable(1.0, trainable=False)
 
     @shared_kernels(any_rows=True)
     def build(self, variables: Sequence[keras.Variable]) -> None:
@@ -52,6 +52,7 @@ class LazyAdam(keras.optimizers.Adam):
 
     def apply(self, grads: Sequence[Gradient], trainable_variables: Sequence[keras.Variable] | None = None) -> None:
         """Apply the gradients, given in the order of the variables."""
+        index_variables(self)
         grads = [_distinct(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient for gradient in grads]
         if self.max_norm is not None:
             grads, _ = tf.clip_by_global_norm(grads, self.max_norm)
@@ -89,6 +90,12 @@ class LazyAdam(keras.optimizers.Adam):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "global_clipnorm": self.max_norm}
+
+
+def index_variables(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let an optimizer find its variables by their values, as Keras does, although `Graph` has replaced them."""
+    variables = enumerate(optimizer._trainable_variables)
+    optimizer._trainable_variables_indices = {optimizer._var_key(variable): index for index, variable in variables}
 
 
 def _distinct(gradient: tf.IndexedSlices) -> tf.IndexedSlices:

@@ -7,15 +7,24 @@ once their gradient is known, again to backpropagate it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from han.backend import keras, tf
+from han.backend.graph import Graph
+from han.backend.variables import shared_kernels
+from han.inference.compiled import compiled
+from han.inference.prediction import classify_documents
 from han.layers.encoder import Tables
 from han.layers.packing import unpad
-from han.memory.planning import Parts
+from han.memory.planning import Parts, TrainingPlan
 from han.model import HierarchicalAttentionNetwork
+from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Documents
+from han.training.optimizer import LazyAdam
 
 Gradients = tuple[tf.Tensor, ...]
 # (start, end, results so far) -> results.
@@ -28,15 +37,19 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
     Up to rounding, a step in parts equals a step on the whole batch. Dropout has the same distribution, but draws
     different random numbers for sentence and document vectors, and one mask for recurrent kernels per part. Validation
-    needs no gradient, so it runs the same compiled loops as prediction.
+    runs the same graphs as prediction.
 
     Attributes
     ----------
     parts : Parts or None
-        How batches are divided; None for whole batches. Set by `divide`.
+        How training batches are divided; None for whole batches. Set by `divide`.
+    prediction_words : int
+        Maximum number of words that validation processes at once. Set by `divide`.
     """
 
     parts: Parts | None = None
+    prediction_words: int = MAX_BATCH_WORDS
+    train_function: Callable[[Any], dict[str, tf.Tensor]] | None
 
     @classmethod
     def of(cls, network: HierarchicalAttentionNetwork, **settings: Any) -> TrainingNetwork:
@@ -46,11 +59,57 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         copy.set_weights(network.get_weights())
         return copy
 
-    def divide(self, parts: Parts | None) -> None:
+    def divide(self, plan: TrainingPlan) -> None:
         """Set how batches are divided."""
-        if parts != self.parts:
-            self.parts = parts
-            self.train_function = self.test_function = None  # discards the traced functions
+        self.prediction_words = plan.prediction_words
+        if plan.parts != self.parts:
+            self.parts = plan.parts
+            self.train_function = None  # discards the traced function
+
+    @shared_kernels()
+    def create_variables(self) -> None:
+        """Create the variables of the optimizer and of the metrics, once compiled: training steps cannot create any."""
+        self.optimizer.build(self.trainable_variables)
+        classes = self.classifier.units
+        targets = np.zeros((1, classes) if self._multi_label() else 1, int)
+        self.compute_metrics(None, targets, np.full((1, classes), 1 / classes), np.ones(1))
+
+    def configuration(self) -> Hashable:
+        """Return what the graph of `train_step` depends on."""
+        settings = self.get_compile_config()
+        if isinstance(settings["optimizer"]["config"]["learning_rate"], float):  # a schedule is part of the graph
+            del settings["optimizer"]["config"]["learning_rate"]
+        trained = tuple(variable.trainable for variable in self.variables)
+        return json.dumps(self._config(), sort_keys=True), json.dumps(settings), trained, self.parts
+
+    def graph_variables(self) -> list[keras.Variable]:
+        """Return the variables that `train_step` reads or writes."""
+        own = [self.optimizer.sparse_rate] if isinstance(self.optimizer, LazyAdam) else []
+        return [*self.variables, *self.optimizer.variables, *self.metrics_variables, *own]
+
+    def template(self) -> TrainingNetwork:
+        """Return a network of the same configuration."""
+        template = TrainingNetwork(**{"vocabulary_size": 1, **self._config(), "seed": 0})
+        template.build((None, None, None))
+        template.embedding.trainable = self.embedding.trainable
+        template.compile(**keras.saving.deserialize_keras_object(self.get_compile_config()))
+        template.create_variables()
+        template.parts = self.parts
+        return template
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Train with a graph, shared by all networks of the same configuration."""
+        if self.train_function is None or force:
+            targets = [None, self.classifier.units] if self._multi_label() else [None]
+            dtype = tf.float32 if self._multi_label() else tf.int64
+            documents = (tf.TensorSpec([None], tf.int32),) * len(Documents._fields)
+            data = documents, tf.TensorSpec(targets, dtype), tf.TensorSpec([None])
+            step = Graph(self, TrainingNetwork.train_step, [data])
+            self.train_function = lambda iterator: step(next(iterator))
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Evaluate with the graphs of prediction, in place of one that is traced for this network."""
+        self.test_function = lambda iterator: self.test_step(next(iterator))
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
         """Update the weights with a batch, as `keras.Model.train_step` does."""
@@ -78,20 +137,22 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         return self._update_metrics(loss + penalty, data, probabilities)
 
     def test_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
-        """Evaluate a batch, as `keras.Model.test_step` does, with sentences in groups if these are divided."""
+        """Evaluate a batch, as `keras.Model.test_step` does."""
         # Callbacks may evaluate the network on padded documents without weights.
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         documents = Documents(*inputs) if isinstance(inputs, tuple) else unpad(tf.cast(inputs, tf.int32))[0]
-        distinct, index = tf.unique(documents.word_ids)
-        tables, rows = self.project_words(distinct), documents._replace(word_ids=index)
-        if self.parts is None or self.parts.most_grouped is None:
-            vectors, _ = self.encode_sentences(rows, tables, differentiable=False)
-        else:
-            vectors = _encode_in_groups(self, self.parts, rows, tables)
-        evidence = self.document_evidence(documents)
-        probabilities, _ = self.classify_sentences(vectors, documents.document_lengths, evidence, differentiable=False)
+        probabilities = classify_documents(compiled(self), documents, max_words=self.prediction_words)
         loss = self.loss(targets, probabilities, sample_weight=weights)
         return self._update_metrics(tf.add_n([loss, *self.losses]), (documents, targets, weights), probabilities)
+
+    def _multi_label(self) -> bool:
+        return bool(self.get_config()["multi_label"])
+
+    def _config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, without those that determine only the values and rows of the weights."""
+        # The keys of n-grams depend on the size of the vocabulary.
+        others = ("name", "seed", *([] if self.evidence else ["vocabulary_size"]))
+        return {name: value for name, value in self.get_config().items() if name not in others}
 
     def _update_metrics(self, loss: tf.Tensor, data: tuple[Any, ...], probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         """Update the mean loss and the metrics with a batch, as Keras does, and return them."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend import keras
-from han.backend.graph import free_old_graphs, new_graphs
+from han.backend.graph import free_old_networks, without_rewriting
 from han.backend.variables import shared_kernels
 from han.exceptions import DivergenceError, TrainingWarning, warn_user
 from han.hyperparameters import Hyperparameters
@@ -97,8 +97,8 @@ class Trainer:
             If the loss or the probabilities are not finite in the first epoch.
         """
         run = _Run(self, training, validation, hyperparameters, plan, rng, checkpoint)
-        self.network.divide(plan.parts)
-        with first_interrupt_ends(run.best), new_graphs():
+        self.network.divide(plan)
+        with first_interrupt_ends(run.best), without_rewriting():
             history = run.train(callbacks)
         _report(run.best, run.epochs)
         return history
@@ -119,14 +119,14 @@ class Trainer:
             If the loss or the probabilities are not finite. The network is restored to its previous state.
         """
         self.optimizer.learning_rate = hyperparameters.learning_rate
-        self.network.divide(plan.parts)
+        self.network.divide(plan)
         order = EpochOrder(examples.corpus, hyperparameters.batch_size, rng)
         steps = -(-len(examples.corpus) // hyperparameters.batch_size)
         dataset = batch_dataset(examples, order, steps, rng, hyperparameters.sentence_dropout)
         variables = [*self.network.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         try:
-            with new_graphs():
+            with without_rewriting():
                 history = self.network.fit(dataset, shuffle=False, verbose=0).history
             probabilities = _some_probabilities(self.network, examples.corpus, plan)()
             for name, values in (("loss", history["loss"]), ("probabilities", probabilities)):
@@ -247,9 +247,9 @@ def _report(best: BestWeights, epochs: int) -> None:
 
 
 @shared_kernels()
-def _compile(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparameters) -> LazyAdam:
+def _compile(network: TrainingNetwork, hyperparameters: Hyperparameters) -> LazyAdam:
     """Compile a network and return its optimizer."""
-    free_old_graphs(network)
+    free_old_networks(network)
     multi_label, classes = network.get_config()["multi_label"], network.classifier.units
     metric = keras.metrics.BinaryAccuracy if multi_label else keras.metrics.SparseCategoricalAccuracy
     metrics: list[Any] = [metric("accuracy")]
@@ -262,10 +262,7 @@ def _compile(network: HierarchicalAttentionNetwork, hyperparameters: Hyperparame
         weighted_metrics=metrics,
         jit_compile=False,  # only the recurrence is compiled with XLA: other shapes change with every batch
     )
-    # The variables are created here, because creating them in the first step would trace it twice.
-    optimizer.build(network.trainable_variables)
-    targets = np.zeros((1, classes) if multi_label else 1, int)
-    network.compute_metrics(None, targets, np.full((1, classes), 1 / classes), np.ones(1))
+    network.create_variables()
     return optimizer
 
 

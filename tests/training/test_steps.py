@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from han.backend import keras, tf
-from han.memory.planning import Parts
+from han.layers.ngrams import Evidence
+from han.memory.planning import Parts, TrainingPlan
+from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
+from han.training.optimizer import LazyAdam, index_variables
 from han.training.steps import TrainingNetwork
 
 VOCABULARY = 50
@@ -14,6 +17,16 @@ DOCUMENTS = Parts(word_cost=3, sentence_cost=2, most=150)
 GROUPS = Parts(word_cost=3, sentence_cost=2, most=9, most_grouped=30)
 ALL = Parts(word_cost=0, sentence_cost=0, most=1)
 ALL_IN_GROUPS = Parts(word_cost=3, sentence_cost=0, most=1, most_grouped=30)
+
+
+@keras.saving.register_keras_serializable()
+class SGD(keras.optimizers.SGD):
+    """Finds its variables as `LazyAdam` does."""
+
+    def apply(self, grads, trainable_variables=None):
+        """Apply the gradients."""
+        index_variables(self)
+        super().apply(grads, trainable_variables)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +53,9 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     if multi_label:
         targets = np.eye(3, dtype=np.float32)[targets]
         loss, metric = keras.losses.BinaryCrossentropy(), keras.metrics.BinaryAccuracy("accuracy")
-    # SGD rather than Adam, which would hide the scale of the gradient.
-    model.compile(keras.optimizers.SGD(0.5), loss=loss, weighted_metrics=[metric])
+    # Rather than Adam, which would hide the scale of the gradient.
+    model.compile(SGD(0.5), loss=loss, weighted_metrics=[metric])
+    model.create_variables()
     weights = rng.uniform(0, 2, len(corpus)).astype(np.float32)
     batch = tuple(corpus.batch(np.arange(len(corpus)))), targets, weights
     dataset = tf.data.Dataset.from_generator(
@@ -55,7 +69,7 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     # With the small initial weights, the gradient of the attention over words would be tiny.
     model.set_weights([4 * weight for weight in model.get_weights()])
     before = [np.array(variable) for variable in model.trainable_variables]
-    model.divide(parts)
+    model.divide(TrainingPlan(parts))
     history = model.fit(dataset, steps_per_epoch=count, shuffle=False, verbose=0).history
     after = [np.array(variable) for variable in model.trainable_variables]
     return model, [one - other for one, other in zip(after, before, strict=True)], history
@@ -94,8 +108,8 @@ def test_groups_of_sentences_share_the_dropout_masks_of_the_whole_batch(corpus):
     assert max(np.abs(one - other).max() for one, other in zip(expected, without, strict=True)) > 1e-2
 
 
-@pytest.mark.parametrize("parts", [DOCUMENTS, GROUPS], ids=["documents", "groups"])
-def test_evaluation_in_parts_equals_that_of_the_whole_batch(corpus, parts):
+@pytest.mark.parametrize("words", [1, 30])
+def test_evaluation_in_groups_of_sentences_equals_that_of_the_whole_batch(corpus, words):
     model = TrainingNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
     model.build((None, None, None))
     metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
@@ -108,6 +122,31 @@ def test_evaluation_in_parts_equals_that_of_the_whole_batch(corpus, parts):
     )
     expected = model.test_on_batch(*batch, return_dict=True)
     model.reset_metrics()
-    model.divide(parts)
+    model.divide(TrainingPlan(prediction_words=words))
     found = model.test_on_batch(*batch, return_dict=True)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_networks_that_share_the_graph_of_a_step_train_as_by_keras(corpus):
+    """They differ in their weights, the sizes of their vocabularies and their n-grams."""
+    batch = tuple(corpus.batch(np.arange(len(corpus))))
+    targets, weights = np.arange(len(corpus)) % 3, np.ones(len(corpus), np.float32)
+
+    def evidence(size):
+        pairs = sorted({int(i) * size + int(j) for i, j in zip(corpus.word_ids[:-1], corpus.word_ids[1:], strict=True)})
+        table = np.random.default_rng(size).normal(size=(len(pairs), 3)).astype(np.float32)
+        return Evidence(np.array(pairs), 3 * table, np.zeros(3, np.float32))
+
+    for size in (VOCABULARY, VOCABULARY + 9):
+        for ngrams in (None, evidence(size)):
+            network = HierarchicalAttentionNetwork(size, 3, embedding_dim=6, units=4, seed=size, dropout=0.5)
+            network.build((None, None, None))
+            network = network.with_evidence(ngrams)
+            model = TrainingNetwork.of(network)
+            for each in (network, model):
+                each.compile(LazyAdam(0.1), loss=keras.losses.SparseCategoricalCrossentropy())
+            model.create_variables()
+            for each in (network, model):
+                each.train_on_batch(batch, targets, weights)
+            for expected, found in zip(network.get_weights(), model.get_weights(), strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-6)
