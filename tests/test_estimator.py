@@ -259,7 +259,9 @@ def test_sample_weight_is_routed(articles):
         assert set(searched.predict(texts)) == {"sports"}
 
 
-@pytest.mark.parametrize("dump", [pickle.dump, joblib.dump], ids=["pickle", "joblib"])
+@pytest.mark.parametrize(
+    "dump", [pickle.dump, pytest.param(joblib.dump, marks=pytest.mark.slow)], ids=["pickle", "joblib"]
+)
 def test_unpickling_in_a_new_process(dump, quick, articles, tmp_path):
     file = tmp_path / "model.pkl"
     with file.open("wb") as stream:

@@ -29,8 +29,13 @@ def piped(model, *arguments, text, **options):
     ("text", "expected", "note"),
     [
         (f'{{"text": "{GOOD}"}}\n{{"text": "{BAD}"}}\n', ["good", "bad"], "read as jsonl"),
-        (f"id,text\n1,{GOOD}\n2,{BAD}\n", ["good", "bad"], "read as csv"),
-        (f"{BAD}\nId, text\n", ["bad"], "read as one document of 2 lines; to read a table, use --input-format csv"),
+        pytest.param(f"id,text\n1,{GOOD}\n2,{BAD}\n", ["good", "bad"], "read as csv", marks=pytest.mark.slow),
+        pytest.param(
+            f"{BAD}\nId, text\n",
+            ["bad"],
+            "read as one document of 2 lines; to read a table, use --input-format csv",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_piped_tables_and_documents_are_distinguished(text, expected, note, model):
@@ -45,7 +50,7 @@ def test_a_piped_document_of_one_line_is_read_without_a_note(model):
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("input_format", ["jsonl", "csv"])
+@pytest.mark.parametrize("input_format", [pytest.param("jsonl", marks=pytest.mark.slow), "csv"])
 def test_predictions_are_written_when_a_pipe_pauses(input_format, model):
     header, row = {"jsonl": ("", '{{"id": {}, "text": "A good film."}}\n'), "csv": ("id,text\n", "{},A good film.\n")}[
         input_format

@@ -113,6 +113,7 @@ def test_each_network_has_one_helper_that_exits_with_its_process(after_training)
     assert output.stdout == ""
 
 
+@pytest.mark.slow
 @needs_fork
 def test_a_process_forked_before_tensorflow_is_initialised_needs_no_helper(in_pools):
     probabilities, was_forked = in_pools["early"]
@@ -120,6 +121,7 @@ def test_a_process_forked_before_tensorflow_is_initialised_needs_no_helper(in_po
     np.testing.assert_allclose(probabilities, in_pools["parent"], atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_fork
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("kind", ["Pool", "ProcessPoolExecutor"])
@@ -128,6 +130,7 @@ def test_pools_predict(in_pools, method, kind):
     np.testing.assert_allclose(probabilities, in_pools["parent"], atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_fork
 def test_each_process_of_a_pool_has_one_helper_and_all_exit(in_pools):
     assert in_pools["fork, Pool, helpers"] == 1

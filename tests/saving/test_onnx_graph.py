@@ -25,7 +25,7 @@ def onnx_probabilities(path, block):
         pytest.param({"cell": "gru", "residual": False}, "three", marks=pytest.mark.slow),
         pytest.param({"pooling": "max", "ngram_evidence": False}, "two", marks=pytest.mark.slow),
         ({"pooling": "mean", "calibrate": True}, "three"),
-        ({"cell": "gru"}, "multi-label"),
+        pytest.param({"cell": "gru"}, "multi-label", marks=pytest.mark.slow),
         ({"additive": False, "embeddings": VECTORS, "embedding_training": "freeze"}, "three"),
     ],
     ids=str,

@@ -80,10 +80,10 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     "settings",
     [
         {},
-        {"cell": "gru", "residual": True},
+        pytest.param({"cell": "gru", "residual": True}, marks=pytest.mark.slow),
         {"residual": True, "additive": True, "frozen_dim": 3},
-        {"pooling": "max"},
-        {"pooling": "mean", "multi_label": True},
+        pytest.param({"pooling": "max"}, marks=pytest.mark.slow),
+        pytest.param({"pooling": "mean", "multi_label": True}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
@@ -139,14 +139,15 @@ def test_networks_that_share_the_graph_of_a_step_train_as_by_keras(corpus):
 
     for size in (VOCABULARY, VOCABULARY + 9):
         for ngrams in (None, evidence(size)):
-            network = HierarchicalAttentionNetwork(size, 3, embedding_dim=6, units=4, seed=size, dropout=0.5)
+            network = HierarchicalAttentionNetwork(size, 3, embedding_dim=6, units=4, seed=size)
             network.build((None, None, None))
             network = network.with_evidence(ngrams)
             model = TrainingNetwork.of(network)
             for each in (network, model):
-                each.compile(LazyAdam(0.1), loss=keras.losses.SparseCategoricalCrossentropy())
+                loss = keras.losses.SparseCategoricalCrossentropy()
+                each.compile(LazyAdam(0.1), loss=loss, run_eagerly=each is network)
             model.create_variables()
             for each in (network, model):
                 each.train_on_batch(batch, targets, weights)
             for expected, found in zip(network.get_weights(), model.get_weights(), strict=True):
-                np.testing.assert_allclose(found, expected, rtol=1e-6)
+                np.testing.assert_allclose(found, expected, atol=1e-4)
