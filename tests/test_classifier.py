@@ -125,7 +125,14 @@ def test_without_validation_all_epochs_are_run():
     assert len(classifier.history_["loss"]) == 2
 
 
-@pytest.mark.parametrize(("cell", "pooling"), [("gru", "attention"), ("lstm", "mean"), ("lstm", "max")])
+@pytest.mark.parametrize(
+    ("cell", "pooling"),
+    [
+        ("gru", "attention"),
+        pytest.param("lstm", "mean", marks=pytest.mark.slow),
+        pytest.param("lstm", "max", marks=pytest.mark.slow),
+    ],
+)
 def test_every_kind_of_network_learns(cell, pooling):
     settings = {**SMALL, "epochs": 20, "dropout": 0.0, "word_dropout": 0.0, "learning_rate": 0.02}
     classifier = HANClassifier(**settings, cell=cell, pooling=pooling).fit(TEXTS, LABELS)
@@ -342,6 +349,7 @@ def test_callbacks_are_called():
     ]
 
 
+@pytest.mark.slow
 def test_verbose_0_is_silent():
     code = (
         "from han import HANClassifier; "

@@ -326,6 +326,7 @@ def test_word_ids_can_have_any_numeric_type(dtype, rng):
     np.testing.assert_allclose(keras.Model(symbolic, model(symbolic)).predict(inputs, verbose=0), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_network_can_be_part_of_another_model(rng):
     model = network()
     inputs = block([random_document(rng, count) for count in (3, 1, 2, 2)])

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code, **environment):
     inherited = {
@@ -14,6 +16,7 @@ def run(code, **environment):
     )
 
 
+@pytest.mark.slow
 def test_importing_prints_nothing_by_default():
     code = "from han.backend import tf; tf.zeros(1)"
     assert run(code).stderr == ""
@@ -21,6 +24,7 @@ def test_importing_prints_nothing_by_default():
     assert run(code, TF_CPP_MIN_LOG_LEVEL="0").stderr != ""
 
 
+@pytest.mark.slow
 def test_another_backend_of_keras_is_refused(tmp_path):
     result = run("import han.backend", KERAS_BACKEND="jax")
     assert result.returncode == 1

@@ -44,6 +44,7 @@ def test_piped_tables_and_documents_are_distinguished(text, expected, note, mode
     assert f"standard input: {note}" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_piped_document_of_one_line_is_read_without_a_note(model):
     result = piped(model, text=GOOD)
     assert "good" in result.stdout
@@ -68,6 +69,7 @@ def test_predictions_are_written_when_a_pipe_pauses(input_format, model):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_format_of_a_named_pipe_is_detected(model):
     shell = f"""{HAN} predict {model} --quiet <(printf 'id\\ttext\\n1\\t{GOOD}\\n')"""
     result = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)  # noqa: S603, S607
@@ -75,6 +77,7 @@ def test_the_format_of_a_named_pipe_is_detected(model):
     assert "read as tsv" in result.stderr
 
 
+@pytest.mark.slow
 def test_parquet_is_read_from_and_written_to_pipes(model):
     content = io.BytesIO()
     pd.DataFrame({"text": [GOOD, BAD], "n": pd.array([1, None], "UInt8")}).to_parquet(content)

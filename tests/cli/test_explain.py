@@ -36,6 +36,7 @@ def test_tables_are_rejected_before_the_model_is_loaded(name, tmp_path):
     assert "pass the text of a row with --text" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_piped_table_is_rejected_and_a_document_is_not(model):
     command = [HAN, "explain", model, "--format", "json"]
     for text, code in (("id,text\n1,A fine film.\n", 2), ("Dear sir, the text\nwas fine.\n", 0)):

@@ -123,6 +123,7 @@ def test_sigterm_and_ctrl_c_during_evaluation_keep_the_classifier(long_epochs, t
     assert not (tmp_path / "model.checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_partial_output(saved, table, tmp_path):
     pd.concat([table] * 3000).to_json(tmp_path / "in.jsonl", orient="records", lines=True)
     command = [HAN, "predict", saved / "model", "in.jsonl", "--output", "out.jsonl"]

@@ -23,6 +23,7 @@ def test_help_does_not_wait_for_heavy_imports(arguments, tmp_path):
     assert result.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_characters_that_the_terminal_cannot_display_are_escaped(saved):
     result = run_process(
         "explain", "model", "--text", "Aktien \N{EURO SIGN}.", folder=saved, PYTHONIOENCODING="latin-1"

@@ -218,6 +218,7 @@ def test_the_output_may_be_a_volume_in_a_read_only_folder(trained, tmp_path):
     assert "volume/.checkpoint contains an unfinished training run" in run.stderr
 
 
+@pytest.mark.slow
 def test_spreadsheet_exports_are_read_without_options(tmp_path):
     """Two files as written by a spreadsheet program, with a title and a body, and a test file in another format."""
     table = [(f"Film {n}", ("fine, " if n % 2 else "dull, ") + f"I say {n}", "ab"[n % 2]) for n in range(60)]

@@ -81,7 +81,7 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     [
         {},
         pytest.param({"cell": "gru", "residual": True}, marks=pytest.mark.slow),
-        {"residual": True, "additive": True, "frozen_dim": 3},
+        pytest.param({"residual": True, "additive": True, "frozen_dim": 3}, marks=pytest.mark.slow),
         pytest.param({"pooling": "max"}, marks=pytest.mark.slow),
         pytest.param({"pooling": "mean", "multi_label": True}, marks=pytest.mark.slow),
     ],
@@ -98,6 +98,7 @@ def test_a_step_in_parts_equals_a_step_on_the_whole_batch(corpus, parts, setting
         assert history[name] == pytest.approx(values, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_groups_of_sentences_share_the_dropout_masks_of_the_whole_batch(corpus):
     dropout = {"dropout": 0.5, "embedding_dropout": 0.5, "word_dropout": 0.3, "recurrent_dropout": 0.5}
     model, changes, _ = steps(corpus, ALL_IN_GROUPS, count=1, **dropout)
