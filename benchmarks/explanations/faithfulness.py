@@ -1,81 +1,166 @@
-"""How faithful explanations are, and what they cost, on IMDB: `make bench NAME=explanations`.
+"""How faithful explanations are, what they cost, and whether they pass sanity checks: `make bench NAME=explanations`.
 
-The classifier has the settings that it comes with; the documents are from the test part. Writes
-`results/explanations.json`, `results/faithfulness.png` and the table in `docs/faithfulness.md`.
+On a data set of sentiment (IMDB), one of topics (BBC News) and one of several topics (Reuters-21578, if it is here),
+with classifiers of default settings and test documents. A run, of one data set and one seed, is appended to
+`results/explanations.jsonl` when it ends, and is not repeated. The tables in `docs/faithfulness.md` and
+`results/faithfulness.png` are drawn from that file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from functools import partial
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, reuters
+from benchmarks.explanations.sanity import permuted, planted, randomised
 from benchmarks.reporting import RESULTS, describe, store
 from benchmarks.speed.contender import seconds
 from han import HANClassifier, load_dataset
 from han.evaluation.plots import faithfulness_figure
-from han.faithfulness import MEASURES, faithfulness
+from han.faithfulness import MEASURES, Faithfulness, faithfulness
 
-SEED = 0
+FILE = RESULTS / "explanations.jsonl"
+COMMAND = "make bench NAME=explanations"
+TITLES = {"imdb": "IMDB, sentiment", "bbc-news": "BBC News, topics", "reuters": "Reuters-21578, several topics"}
+SEEDS = 3
+# Test documents at most, in total and for the shortcut, and documents to learn the shortcut from.
+DOCUMENTS, SHORTCUT_DOCUMENTS, SHORTCUT_TRAINING = 1000, 200, 2000
+# Counted up when runs have to be repeated.
+REVISION = 1
 
 
 def main() -> None:
-    """Train, measure, store."""
+    """Run what has not been run, and draw the tables and the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--documents", type=int, default=1000)
-    parser.add_argument("--model", help="a saved classifier of the same seed, instead of training one")
+    parser.add_argument("--data", nargs="+", choices=list(TITLES), default=list(TITLES))
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     arguments = parser.parse_args()
-    documents = arguments.documents
-    dataset = load_dataset("imdb")
-    if arguments.model:
-        classifier = HANClassifier.load(arguments.model)
-    else:
-        classifier = HANClassifier(random_state=SEED, verbose=0).fit(dataset.X_train, dataset.y_train)
-    chosen = np.random.default_rng(SEED).permutation(len(dataset.X_test))[:documents]
-    texts = [dataset.X_test[index] for index in chosen]
+    for seed in range(arguments.seeds):
+        for name in arguments.data:
+            head = {"data": name, "seed": seed, "revision": REVISION}
+            is_there = name != "reuters" or (SHARED / REUTERS).is_file()
+            if is_there and not any(head.items() <= run.items() for run in stored()):
+                run = {**head, **measure(split_of(name), seed, with_shortcut=name == "imdb"), **describe()}
+                with FILE.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(run) + "\n")
+                print(name, seed, file=sys.stderr, flush=True)
+    draw([run for run in stored() if run["revision"] == REVISION])
 
+
+def stored() -> list[dict[str, Any]]:
+    """Return all runs so far."""
+    lines = FILE.read_text(encoding="utf-8").splitlines() if FILE.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def split_of(name: str) -> Split:
+    """Return the documents of a data set."""
+    if name == "reuters":
+        return reuters()
+    dataset = load_dataset(name)
+    return Split(dataset.X_train, dataset.y_train, dataset.X_test, dataset.y_test)
+
+
+def measure(split: Split, seed: int, with_shortcut: bool) -> dict[str, Any]:
+    """Train a classifier, and measure its explanations of test documents."""
+    classifier = HANClassifier(random_state=seed, verbose=0).fit(split.X_train, split.y_train)
+    rng = np.random.default_rng(seed)
+    texts = [split.X_test[index] for index in rng.permutation(len(split.X_test))[:DOCUMENTS]]
     ratios = []
     for _ in range(6):  # the first of these compiles
         predicting = seconds(partial(classifier.predict, texts))
         ratios.append(seconds(partial(classifier.explain, texts)) / predicting)
-    measured = faithfulness(classifier, texts, random_state=SEED)
-    summary = measured.summary()
-    results: dict[str, Any] = {
-        "command": "make bench NAME=explanations",
-        **describe(),
-        "setting": f"IMDB, {len(texts):,} test documents, seed {SEED}",
-        "documents": len(texts),
-        "spread": "mean (95 % confidence interval over documents)",
-        "summary": summary.round(4).to_dict("index"),
-        "curves": measured.curves.round(4).to_dict("records"),
-        "times_predicting": {"median": round(median(ratios[1:]), 2), "all": np.round(ratios[1:], 2).tolist()},
+    measured = faithfulness(classifier, texts, random_state=seed)
+    corpus = classifier.reader().encode(texts)
+    corpus = corpus.take(np.flatnonzero(corpus.word_counts))
+    changes = permuted(classifier, corpus, seed)
+    sanity = {
+        "correlation_with_random_weights": mean(randomised(classifier, corpus, seed)),
+        "change_by_permuted_attention": float(changes.mean()),
     }
-    faithfulness_figure(measured).savefig(RESULTS / "faithfulness.png", dpi=110)
-    store("explanations", results, table(results))
+    if with_shortcut:
+        chosen = rng.permutation(len(split.X_train))[:SHORTCUT_TRAINING]
+        training = [split.X_train[index] for index in chosen], split.y_train[chosen]
+        sanity["shortcut_first"] = planted(*training, texts[:SHORTCUT_DOCUMENTS], seed)
+    return {
+        "documents": len(texts),
+        "means": measured.per_document.groupby("method", sort=False)[list(MEASURES)].mean().round(4).to_dict("index"),
+        "curves": measured.curves.round(4).to_dict("records"),
+        "times_predicting": [round(ratio, 2) for ratio in ratios[1:]],
+        **{name: round(value, 3) for name, value in sanity.items()},
+    }
 
 
-def table(results: dict[str, Any]) -> list[str]:
-    """Return the measures as Markdown, and what an explanation costs."""
+def draw(runs: list[dict[str, Any]]) -> None:
+    """Draw the figure and the tables."""
+    figure = faithfulness_figure(of_seeds([run for run in runs if run["data"] == "imdb"]))
+    figure.savefig(RESULTS / "faithfulness.png", dpi=110)
+    results = {
+        "command": COMMAND,
+        **describe(),
+        "spread": f"means over {SEEDS} seeds (lowest to highest)",
+        "runs": runs,
+    }
+    lines = []
+    for name, title in TITLES.items():
+        own = [run for run in runs if run["data"] == name]
+        if own:
+            lines += [*table(title, own), "", *sanity_lines(own), ""]
+    store("explanations", results, [*lines, "![The measures of each method](../benchmarks/results/faithfulness.png)"])
+
+
+def of_seeds(runs: list[dict[str, Any]]) -> Faithfulness:
+    """Return the measures of several seeds as those of several documents."""
+    rows = [{"method": method, **row} for run in runs for method, row in run["means"].items()]
+    curves = pd.concat([pd.DataFrame(run["curves"]) for run in runs])
+    curves = curves.groupby(["method", "fraction"], sort=False).mean().reset_index()
+    return Faithfulness(pd.DataFrame(rows), curves)
+
+
+def table(title: str, runs: list[dict[str, Any]]) -> list[str]:
+    """Return the measures on one data set as Markdown."""
     lines = [
+        f"**{title}** ({runs[0]['documents']:,} test documents)",
+        "",
         "| words ranked by | comprehensiveness (high) | sufficiency (low) | decision-flip fraction (low) | "
         "three top words agree (high) |",
         "|---|---|---|---|---|",
     ]
-    for method, row in results["summary"].items():
-        cells = [f"{row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f})" for name in MEASURES]
+    for method in runs[0]["means"]:
+        cells = [spread([run["means"][method][name] for run in runs]) for name in MEASURES]
         lines.append(f"| {method.replace('_', ' ')} | {' | '.join(cells)} |")
-    ratio = results["times_predicting"]
-    cost = f"{ratio['median']} ({min(ratio['all'])} to {max(ratio['all'])})"
-    return [
-        *lines,
-        "",
-        f"Explaining {results['documents']:,} documents by contributions took {cost} times as long as predicting them.",
-        "",
-        "![The three measures of each method](../benchmarks/results/faithfulness.png)",
+    return lines
+
+
+def sanity_lines(runs: list[dict[str, Any]]) -> list[str]:
+    """Return what explanations cost, and the sanity checks, as Markdown."""
+    costs = [median(run["times_predicting"]) for run in runs]
+
+    def over(name: str) -> str:
+        return spread([run[name] for run in runs])
+
+    lines = [
+        f"- Explaining by contributions took {spread(costs, 2)} times as long as predicting.",
+        f"- Rank correlation with the contributions of a network of random weights: "
+        f"{over('correlation_with_random_weights')}.",
+        f"- When attention is permuted, the probability that changes most does so by "
+        f"{over('change_by_permuted_attention')}.",
     ]
+    if "shortcut_first" in runs[0]:
+        lines.append(f"- A planted shortcut is the highest-scoring word in {over('shortcut_first')} of the documents.")
+    return lines
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """Return the mean of values with the lowest and the highest."""
+    return f"{mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 if __name__ == "__main__":
