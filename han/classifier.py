@@ -23,6 +23,7 @@ from han.explain.explanation import Explanation
 from han.fitted import FittedClassifier
 from han.hyperparameters import Choice, Hyperparameters, Range, check_values
 from han.inference.forked import refuse
+from han.inference.mixture import Mixture
 from han.model import HierarchicalAttentionNetwork
 from han.saving.conversion import from_saved, to_saved
 from han.saving.description import describe, tokenizer_settings
@@ -168,6 +169,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         A mapping of known words to their ids.
     embedding_coverage_ : float or None
         Fraction of the words in the training documents whose vectors came from `embeddings`.
+    mixture_ : Mixture or None
+        The weights of the logits of the network and of the n-grams, `network` and `ngrams`, and their 95 % intervals,
+        `network_interval` and `ngrams_interval`; see `han.training.calibration.fit_mixture`. None without n-grams or
+        held-out documents.
     temperature_ : float
         The temperature by which the logits were divided; 1.0 without `calibrate`.
     thresholds_ : ndarray [classes]
@@ -203,6 +208,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     label_encoder_: LabelEncoder
     thresholds_: npt.NDArray[np.float64]
     embedding_coverage_: float | None
+    mixture_: Mixture | None
     temperature_: float
     history_: dict[str, list[float]]
     vocabulary_: Vocabulary

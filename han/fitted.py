@@ -16,6 +16,7 @@ from han.explain.explanation import Explanation
 from han.hyperparameters import Hyperparameters
 from han.inference.forked import ADVICE
 from han.inference.inference import Network
+from han.inference.mixture import Mixture
 from han.inference.prediction import CHUNK, predict
 from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, PredictionPlan, plan_prediction
@@ -29,6 +30,7 @@ ATTRIBUTES = {
     "vocabulary": "vocabulary_",
     "labels": "label_encoder_",
     "thresholds": "thresholds_",
+    "mixture": "mixture_",
     "temperature": "temperature_",
     "embedding_coverage": "embedding_coverage_",
     "history": "history_",
@@ -50,6 +52,8 @@ class FittedClassifier:
         The classes, and the format of the training labels.
     thresholds : float64 [classes]
         For multi-label classification, the minimum probability at which each class is predicted.
+    mixture : Mixture or None
+        The weights of the network's and the n-grams' logits, if they were fitted.
     temperature : float
         The temperature by which the logits were divided.
     embedding_coverage : float or None
@@ -66,6 +70,7 @@ class FittedClassifier:
     vocabulary: Vocabulary
     labels: LabelEncoder
     thresholds: npt.NDArray[np.float64]
+    mixture: Mixture | None
     temperature: float
     embedding_coverage: float | None
     history: dict[str, list[float]]

@@ -48,7 +48,7 @@ def constructed():
     classifier = HANClassifier()
     fitted = FittedClassifier(
         network=model, vocabulary=Vocabulary(WORDS), labels=LabelEncoder(np.array(["bad", "good"])),
-        thresholds=np.full(2, 0.5), temperature=1.0, embedding_coverage=None, history={},
+        thresholds=np.full(2, 0.5), mixture=None, temperature=1.0, embedding_coverage=None, history={},
         class_count=np.zeros(2, int), n_samples=0,
     )  # fmt: skip
     for name, value in fitted.attributes().items():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from han.data.labels import LabelEncoder
 from han.fitted import FittedClassifier
 from han.hyperparameters import Hyperparameters
+from han.inference.mixture import Mixture
 from han.saving.card import model_card
 from han.saving.description import describe
 from han.saving.folder import SavedClassifier
@@ -40,6 +42,7 @@ def to_saved(
         {
             "history_": fitted.history,
             "embedding_coverage_": fitted.embedding_coverage,
+            "mixture_": fitted.mixture and fitted.mixture._asdict(),
             "temperature_": fitted.temperature,
             "labels": fitted.labels.kind,
             "thresholds": fitted.thresholds.tolist(),
@@ -62,15 +65,24 @@ def from_saved(saved: SavedClassifier) -> FittedClassifier:
         If the attributes are not those that `to_saved` writes.
     """
     attributes, classes = saved.attributes, len(saved.classes)
-    # Folders of format 1 lack some of the attributes.
+    # Folders of earlier versions lack some of the attributes.
     return FittedClassifier(
         network=saved.network,
         vocabulary=saved.vocabulary,
         labels=LabelEncoder(saved.classes, attributes.get("labels", "single")),
         thresholds=np.array(attributes.get("thresholds", [0.5] * classes)),
+        mixture=_mixture(attributes.get("mixture_")),
         temperature=attributes["temperature_"],
         embedding_coverage=attributes["embedding_coverage_"],
         history=attributes["history_"],
         class_count=np.array(attributes.get("class_count", [0] * classes)),
         n_samples=attributes.get("documents", 0),
     )
+
+
+def _mixture(saved: Mapping[str, Any] | None) -> Mixture | None:
+    """Return a mixture whose intervals JSON has made lists."""
+    if saved is None:
+        return None
+    intervals = {name: tuple(saved[name]) for name in ("network_interval", "ngrams_interval")}
+    return Mixture(**{**saved, **intervals})

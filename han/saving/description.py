@@ -36,6 +36,8 @@ def describe(fitted: FittedClassifier, hyperparameters: Hyperparameters) -> dict
         }
     if fitted.embedding_coverage is not None:
         facts["words_with_a_vector"] = fitted.embedding_coverage
+    if fitted.mixture is not None:
+        facts["mixture"] = fitted.mixture._asdict()
     if fitted.temperature != 1.0:
         facts["temperature"] = fitted.temperature
     return {**facts, "parameters": hyperparameters.as_dict()}

@@ -7,12 +7,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from han.inference.mixture import Mixture
+
 Float64 = npt.NDArray[np.float64]
 
 # Bounds of the temperature: only too few or too easy documents give a value outside them.
 TEMPERATURES = (0.05, 20.0)
 # The strength of the prior of `fit_mixture`, lambda.
 PRIOR = 10.0
+# 95 % of a normal distribution lie within this many standard deviations.
+NORMAL_95 = 1.96
 # A class needs this many held-out documents for a threshold of its own.
 MIN_POSITIVES = 5
 
@@ -77,18 +81,21 @@ def fit_temperature(
 
 
 def fit_mixture(
-    first: npt.ArrayLike, second: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-) -> tuple[float, float]:
-    r"""Return the weights of two models' logits whose weighted sum minimises the log loss of held-out documents.
+    network: npt.ArrayLike, ngrams: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> Mixture:
+    r"""Return the weights of the network's and the n-grams' logits that minimise the log loss of held-out documents.
 
     A Gaussian prior keeps both weights close to one half when there are few documents.
 
     .. math:: \min_{a, b \ge 0} \; -\sum_d w_d \log \mathrm{softmax}(a x_d + b z_d)_{y_d}
               + \lambda \left( (a - 1/2)^2 + (b - 1/2)^2 \right)
 
+    The intervals are those of the Gaussian that has the curvature of this function at its minimum (Laplace's
+    approximation of the posterior, MacKay 1992, https://doi.org/10.1162/neco.1992.4.3.448).
+
     Parameters
     ----------
-    first, second : array-like [documents, classes]
+    network, ngrams : array-like [documents, classes]
         The logits x and z. For mutually exclusive classes, log-probabilities will do.
     targets : array-like of int [documents] or [documents, classes]
         The index of each document's class; for multi-label classification, 1 for the classes that a document has, and
@@ -97,19 +104,18 @@ def fit_mixture(
 
     Returns
     -------
-    tuple of two floats
-        The weights a and b.
+    Mixture
 
     Examples
     --------
     >>> from han.training.calibration import fit_mixture
     >>> informative, constant = [[2.0, -2.0], [-2.0, 2.0]] * 50, [[3.0, -3.0]] * 100
-    >>> [round(weight, 1) for weight in fit_mixture(informative, constant, [0, 1] * 50)]
-    [1.0, 0.1]
+    >>> print(fit_mixture(informative, constant, [0, 1] * 50))
+    0.97 (0.69 to 1.26) x network + 0.11 (0.00 to 0.32) x n-grams
     """
     from scipy.optimize import minimize
 
-    logits = np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
+    logits = np.stack([np.asarray(network, np.float64), np.asarray(ngrams, np.float64)])
     targets = np.asarray(targets, np.int64)
     multi_label = targets.ndim == 2
     hits = targets if multi_label else targets[:, None] == np.arange(logits.shape[2])
@@ -122,10 +128,18 @@ def fit_mixture(
         gradient = np.einsum("mdc,dc,d->m", logits, errors, weights)
         return total + PRIOR * ((factors - 0.5) ** 2).sum(), gradient + 2 * PRIOR * (factors - 0.5)
 
-    first_weight, second_weight = minimize(
-        loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2
-    ).x
-    return float(first_weight), float(second_weight)
+    factors = minimize(loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
+    probabilities = to_probabilities(np.tensordot(factors, logits, 1), multi_label)
+    curvature = np.einsum("mdc,ndc,dc,d->mn", logits, logits, probabilities, weights)
+    if multi_label:  # the variance of each class's own label, and not that of the one class of a document
+        curvature -= np.einsum("mdc,ndc,dc,d->mn", logits, logits, probabilities**2, weights)
+    else:
+        expected = np.einsum("mdc,dc->md", logits, probabilities)
+        curvature -= np.einsum("md,nd,d->mn", expected, expected, weights)
+    errors = NORMAL_95 * np.sqrt(np.diag(np.linalg.inv(curvature + 2 * PRIOR * np.eye(2))))
+    a, b = factors.tolist()
+    lows, highs = np.maximum(factors - errors, 0.0).tolist(), (factors + errors).tolist()
+    return Mixture(a, b, (lows[0], highs[0]), (lows[1], highs[1]))
 
 
 def _losses(logits: Float64, targets: npt.NDArray[np.int64]) -> Float64:

@@ -180,6 +180,7 @@ class ClassifierFit:
             vocabulary=untrained.reader.vocabulary,
             labels=self.labels,
             thresholds=trained.thresholds,
+            mixture=trained.mixture,
             temperature=trained.temperature,
             embedding_coverage=untrained.coverage() if self.previous is None else self.previous.embedding_coverage,
             history=trained.history,

@@ -140,6 +140,7 @@ def _empty(untrained: UntrainedNetwork, labels: LabelEncoder) -> FittedClassifie
         vocabulary=untrained.reader.vocabulary,
         labels=labels,
         thresholds=np.full(classes, 0.5),
+        mixture=None,
         temperature=1.0,
         embedding_coverage=untrained.coverage(),
         history={},

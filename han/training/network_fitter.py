@@ -12,6 +12,7 @@ import numpy.typing as npt
 from han.backend import keras
 from han.exceptions import InvalidValueError
 from han.hyperparameters import Hyperparameters
+from han.inference.mixture import Mixture
 from han.inference.prediction import classify
 from han.layers.ngrams import Evidence
 from han.memory.limits import find_limit
@@ -140,14 +141,17 @@ class TrainedNetwork(NamedTuple):
     Attributes
     ----------
     network : HierarchicalAttentionNetwork
+    mixture : Mixture or None
+        None without n-grams or validation examples. The logits are already multiplied by the weights.
     temperature : float
-        The logits of the network are already divided by it.
+        The logits are already divided by it.
     thresholds : float64 [classes]
         Decision thresholds for multi-label classification.
     history : dict of lists
     """
 
     network: HierarchicalAttentionNetwork
+    mixture: Mixture | None
     temperature: float
     thresholds: npt.NDArray[np.float64]
     history: History
@@ -209,19 +213,21 @@ class NetworkFitter:
         )
         evidence = self._fit_ngrams(self.training) if self.hyperparameters.ngram_evidence else None
         factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
+        mixture = None
         temperature, thresholds = 1.0, np.full(self.classes, 0.5)
         if len(self.validation.corpus):
             logits = self._network_logits()
             if evidence is not None:
                 ngram_logits = self._ngram_logits(evidence)
-                factors = fit_mixture(logits, ngram_logits, self.validation.targets, self.validation.weights)
+                mixture = fit_mixture(logits, ngram_logits, self.validation.targets, self.validation.weights)
+                factors = mixture.network, mixture.ngrams
                 logits = factors[0] * logits + factors[1] * ngram_logits
                 if learn_validation:
                     evidence = self._fit_ngrams(self._all_examples())
             temperature, thresholds = self._calibrate(logits)
         network = self.network.with_evidence(evidence)
         network.scale_logits(*(factor / temperature for factor in factors))
-        return TrainedNetwork(network, temperature, thresholds, history)
+        return TrainedNetwork(network, mixture, temperature, thresholds, history)
 
     def _fit_ngrams(self, examples: Examples) -> Evidence | None:
         return fit_evidence(*examples, classes=self.classes, vocabulary_size=self.vocabulary.size)

@@ -66,6 +66,8 @@ def test_all_fitted_attributes_are_restored(small, tmp_path):
     loaded = HANClassifier.load(tmp_path / "model")
     assert loaded.get_params() == small.get_params()
     assert loaded.history_ == small.history_
+    assert loaded.mixture_ == small.mixture_
+    assert loaded.mixture_.network_interval[0] < loaded.mixture_.network < loaded.mixture_.network_interval[1]
     assert dict(loaded.vocabulary_) == dict(small.vocabulary_)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         "README.md",

@@ -78,6 +78,20 @@ def test_only_calibrated_probabilities_have_a_small_error(calibrated):
     assert reliability(soften(probabilities, 0.3), targets).error > 0.1
 
 
+def standard_errors(loss, mixture, step=1e-3):
+    """Return those of Laplace's approximation, with second derivatives from finite differences."""
+    steps = step * np.eye(2)
+    at = np.array([mixture.network, mixture.ngrams])
+    hessian = [
+        [
+            sum(p * q * loss(*(at + p * one + q * other)) for p in (1, -1) for q in (1, -1)) / (4 * step**2)
+            for other in steps
+        ]
+        for one in steps
+    ]
+    return np.sqrt(np.diag(np.linalg.inv(hessian)))
+
+
 def test_mixture_is_the_best_of_a_grid_and_close_to_the_prior_for_few_documents(rng):
     targets = rng.integers(0, 3, 400)
     first, second = (np.eye(3)[targets] * strength + rng.normal(0, 1, (400, 3)) for strength in (1.5, 0.5))
@@ -89,12 +103,18 @@ def test_mixture_is_the_best_of_a_grid_and_close_to_the_prior_for_few_documents(
         total = -(weights * logs[np.arange(400), targets]).sum()
         return total + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
 
-    a, b = fit_mixture(first, second, targets, weights)
+    mixture = fit_mixture(first, second, targets, weights)
+    a, b = mixture.network, mixture.ngrams
     grid = np.linspace(0, 2.5, 51)
     assert loss(a, b) <= min(loss(x, y) for x in grid for y in grid)
     assert a > b > 0
-    assert fit_mixture(first, -second, targets)[1] == 0
-    np.testing.assert_allclose(fit_mixture(first[:2], second[:2], targets[:2]), 0.5, atol=0.1)
+    errors = standard_errors(loss, mixture)
+    np.testing.assert_allclose(mixture.network_interval, (a - 1.96 * errors[0], a + 1.96 * errors[0]), rtol=1e-3)
+    np.testing.assert_allclose(mixture.ngrams_interval, (max(b - 1.96 * errors[1], 0), b + 1.96 * errors[1]), rtol=1e-3)
+    assert fit_mixture(first, -second, targets).ngrams == 0
+    few = fit_mixture(first[:2], second[:2], targets[:2])
+    np.testing.assert_allclose((few.network, few.ngrams), 0.5, atol=0.1)
+    assert np.ptp(few.network_interval) > np.ptp(mixture.network_interval)
 
 
 def test_multi_label_calibration_minimises_the_sum_of_logistic_losses(rng):
@@ -109,9 +129,12 @@ def test_multi_label_calibration_minimises_the_sum_of_logistic_losses(rng):
     def mixture_loss(a, b):
         return loss(a * first + b * second) + PRIOR * ((a - 0.5) ** 2 + (b - 0.5) ** 2)
 
-    factors = fit_mixture(first, second, targets, weights)
+    mixture = fit_mixture(first, second, targets, weights)
+    a, b = mixture.network, mixture.ngrams
     for change in ((0.02, 0), (-0.02, 0), (0, 0.02), (0, -0.02)):
-        assert mixture_loss(*factors) < mixture_loss(factors[0] + change[0], factors[1] + change[1])
+        assert mixture_loss(a, b) < mixture_loss(a + change[0], b + change[1])
+    error = standard_errors(mixture_loss, mixture)[0]
+    assert np.diff(mixture.network_interval)[0] == pytest.approx(2 * 1.96 * error, rel=1e-3)
     sure = 3 * first
     temperature = fit_temperature(1 / (1 + np.exp(-sure)), targets, weights)
     assert temperature > 1.5
