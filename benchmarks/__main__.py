@@ -18,6 +18,7 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = {
     "accuracy": Benchmark("accuracy.single_label", "test accuracy against other methods, ablation", "hours, resumable"),
+    "few_labels": Benchmark("accuracy.few_labels", "accuracy after 100 to 3,000 documents", "hours, resumable"),
     "multilabel": Benchmark("accuracy.multilabel", "F1 on Reuters-21578 against a linear model", "1 hour, resumable"),
     "explanations": Benchmark("explanations.faithfulness", "how faithful each explanation method is", "15 minutes"),
     "picture": Benchmark("explanations.picture", "nothing: draws the README's picture from models/imdb", "1 minute"),

@@ -168,3 +168,29 @@ def test_invalid_arguments_are_rejected(fitted):
         faithfulness(fitted, ["Shares fell."], ["lime"])
     with pytest.raises(ValueError, match="fractions must be between 0 and 1"):
         faithfulness(fitted, ["Shares fell."], fractions=[1.5])
+
+
+def test_a_planted_shortcut_has_the_highest_score():
+    """The classes differ in nothing but a word that is inserted into the documents of one of them."""
+    rng = np.random.default_rng(0)
+    neutral = [f"word{number}" for number in range(50)]
+
+    def document(planted):
+        words = rng.choice(neutral, rng.integers(8, 30)).tolist()
+        if planted:
+            words.insert(rng.integers(len(words) + 1), "zyzzyva")
+        return " ".join(words)
+
+    labels = [0, 1] * 60
+    texts = [document(label == 1) for label in labels]
+    settings = {"embeddings": None, "embedding_dim": 12, "units": 6, "learning_rate": 0.01, "random_state": 0}
+    classifier = HANClassifier(**settings, epochs=8, batch_size=16, verbose=0).fit(texts, labels)
+    held_out = [document(planted=True) for _ in range(30)]
+    explained = classifier.explain(held_out, target=1)
+    first = [one.to_frame().sort_values("word_score").iloc[-1]["word"] for one in explained]
+    assert np.mean(np.array(first) == "zyzzyva") > 0.9
+    # Each half of the decision has found it.
+    for one in explained:
+        frame = one.to_frame()
+        at = frame.index[frame["word"] == "zyzzyva"][0]
+        assert frame.loc[at, "ngram_score"] == frame["ngram_score"].max()

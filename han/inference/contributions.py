@@ -79,7 +79,8 @@ def contributions(
     vectors, word_scores, states = network.encode_words(documents, tables, differentiable=False)
     sentences, lengths = tf.range(tf.shape(vectors)[0]), documents.document_lengths
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(vectors)
+        if not config["additive"]:
+            tape.watch(vectors)
         document_vectors, sentence_scores = network.encode_documents(
             vectors, sentences, lengths, differentiable=not config["additive"]
         )
