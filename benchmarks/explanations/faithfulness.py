@@ -51,7 +51,9 @@ def main() -> None:
                 with FILE.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(run) + "\n")
                 print(name, seed, file=sys.stderr, flush=True)
-    draw([run for run in stored() if run["revision"] == REVISION])
+    runs = [run for run in stored() if run["revision"] == REVISION]
+    if any(run["data"] == "imdb" for run in runs):  # the figure is of IMDB
+        draw(runs)
 
 
 def stored() -> list[dict[str, Any]]:
@@ -102,12 +104,9 @@ def draw(runs: list[dict[str, Any]]) -> None:
     """Draw the figure and the tables."""
     figure = faithfulness_figure(of_seeds([run for run in runs if run["data"] == "imdb"]))
     figure.savefig(RESULTS / "faithfulness.png", dpi=110)
-    results = {
-        "command": COMMAND,
-        **describe(),
-        "spread": f"means over {SEEDS} seeds (lowest to highest)",
-        "runs": runs,
-    }
+    seeds = len({run["seed"] for run in runs})
+    spread_of = f"means of {seeds} seeds (lowest to highest)" if seeds > 1 else "one seed"
+    results = {"command": COMMAND, **describe(), "spread": spread_of, "runs": runs}
     lines = []
     for name, title in TITLES.items():
         own = [run for run in runs if run["data"] == name]
@@ -160,6 +159,8 @@ def sanity_lines(runs: list[dict[str, Any]]) -> list[str]:
 
 def spread(values: list[float], digits: int = 3) -> str:
     """Return the mean of values with the lowest and the highest."""
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
     return f"{mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
