@@ -106,7 +106,7 @@ def draw(runs: list[dict[str, Any]]) -> None:
     figure.savefig(RESULTS / "faithfulness.png", dpi=110)
     seeds = len({run["seed"] for run in runs})
     spread_of = f"means of {seeds} seeds (lowest to highest)" if seeds > 1 else "one seed"
-    results = {"command": COMMAND, **describe(), "spread": spread_of, "runs": runs}
+    results = {"command": COMMAND, **describe(), "spread": spread_of, "runs": FILE.name}
     lines = []
     for name, title in TITLES.items():
         own = [run for run in runs if run["data"] == name]

@@ -112,7 +112,7 @@ def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
     bars.barh([names[method] for method in summary.index], value, xerr=[low, high], color=colors, capsize=3)
     bars.invert_yaxis()
     bars.set_title("decision-flip fraction (lower is better)", fontsize=10)
-    bars.set_xlabel("fraction deleted until the predicted class changes")
+    bars.set_xlabel("fraction deleted until the class changes")
     bars.set_xlim(0, 1)
     bars.spines[["top", "right"]].set_visible(False)
     return figure
