@@ -51,8 +51,8 @@ LIMITATIONS = """## Limitations
 - All words outside the vocabulary (rarer than `min_count`, or beyond `max_vocabulary`) look the same to the classifier.
   On documents from other sources, regions or times, the accuracy may be lower than measured, and the probabilities may
   not show it.
-- Attention weights indicate which words the network used, not why it made a prediction. On film reviews, the other
-  methods of `explain` were more faithful; `han.faithfulness` measures this for a given classifier.
+- Attention weights indicate where the network looked, not what a prediction rests on: that is what the contributions
+  show, the default of `explain`. `han.faithfulness` measures how faithful they are for a given classifier.
 - Probabilities are only as good as their calibration: see the calibration error above, if it was measured, and train
   with `calibrate=True` if probabilities matter.
 - The classifier reproduces any bias in the labels of the training documents."""
