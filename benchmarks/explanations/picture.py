@@ -15,8 +15,8 @@ REVIEW = (
 
 def main() -> None:
     """Explain the review and draw it."""
-    (explanation,) = HANClassifier.load("models/imdb").explain([REVIEW], method="attention")
-    figure(explanation).savefig(RESULTS / "attention.png", dpi=110)
+    (explanation,) = HANClassifier.load("models/imdb").explain([REVIEW])
+    figure(explanation).savefig(RESULTS / "explanation.png", dpi=110)
 
 
 if __name__ == "__main__":
