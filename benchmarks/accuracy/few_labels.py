@@ -108,7 +108,11 @@ def draw(runs: list[dict[str, Any]]) -> None:
             for method, figures in PUBLISHED.items():
                 lines.append(f"| {method} | 1,000 | {' | '.join(f'{figures[name]:.3f}' for name in DATA)} | |")
     spread = f"mean ± standard deviation of up to {SEEDS} samples"
-    store("few_labels", {"command": "make bench NAME=few_labels", **describe(), "spread": spread, "runs": FILE.name}, lines)
+    store(
+        "few_labels",
+        {"command": "make bench NAME=few_labels", **describe(), "spread": spread, "runs": FILE.name},
+        lines,
+    )
 
 
 def cell(values: list[float]) -> str:

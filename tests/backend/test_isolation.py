@@ -104,6 +104,7 @@ def test_the_scope_of_a_distribution_strategy_is_refused():
         train(settings=TRAINING)
 
 
+@pytest.mark.slow
 def test_clearing_the_keras_session_does_not_change_a_fitted_classifier(plain):
     before = plain.predict_proba(TEXTS)
     keras.utils.clear_session()

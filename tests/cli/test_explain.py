@@ -107,6 +107,7 @@ def test_files_are_explained_on_a_page(saved):
     assert "<goal>" not in page
 
 
+@pytest.mark.slow
 def test_standard_input_is_explained_as_json(saved):
     command = [HAN, "explain", "model", "--method", "occlusion", "--target", "sports", "--format", "json"]
     result = subprocess.run(command, cwd=saved, input="A goal!", capture_output=True, text=True, check=True)  # noqa: S603

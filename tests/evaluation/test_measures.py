@@ -118,6 +118,7 @@ def test_multi_label_metrics_agree_with_scikit_learn(news):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_labels_must_have_the_format_that_the_classifier_was_fitted_with(news):
     tags = [["even"] if index % 2 else [] for index in range(80)]
     classifier = HANClassifier(embedding_dim=8, units=2, epochs=1, random_state=0, verbose=0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def test_truncated_documents_are_counted_over_all_chunks(fitted, monkeypatch):
     assert predict(fitted.model_, texts, DocumentReader(DocumentSplitter(max_sentences=2), fitted.vocabulary_))[1] == 3
 
 
+@pytest.mark.slow
 def test_a_huge_document_is_processed_in_groups_of_sentences(fitted, rng):
     words = list(fitted.vocabulary_)
     sentences = [rng.choice(words, rng.integers(1, 6)).tolist() for _ in range(20_000)]

@@ -100,6 +100,7 @@ def test_a_nan_loss_in_the_first_epoch_is_an_error():
         np.testing.assert_array_equal(weight, expected)
 
 
+@pytest.mark.slow
 def test_divergence_with_a_high_learning_rate():
     classifier = HANClassifier(**{**SETTINGS, "learning_rate": 1e30, "warmup": 0.0, "clipnorm": None, "averaging": 0.0})
     with pytest.raises(DivergenceError, match=r"loss became (nan|inf) in epoch 1"):

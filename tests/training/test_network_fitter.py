@@ -50,6 +50,7 @@ def test_wide_word_vectors_are_frozen_and_less_regularised(features, frozen, rng
     assert (config["embedding_dropout"], config["word_dropout"]) == ((0.3, 0.2) if frozen else (0.5, 0.4))
 
 
+@pytest.mark.slow
 def test_word_vectors_are_tuned_unless_frozen():
     tuned, delayed, frozen = (
         HANClassifier(**SMALL, embeddings=VECTORS, embedding_training=how).fit(TEXTS, LABELS)

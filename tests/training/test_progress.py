@@ -8,7 +8,10 @@ import subprocess
 import sys
 import termios
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_bar_shows_loss_accuracy_and_remaining_time():
     code = (
         "from han import HANClassifier; "
