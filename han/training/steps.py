@@ -239,7 +239,7 @@ class _Batch(NamedTuple):
     def _part_in_groups(self, part: _Part, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
         """Return the same as `_whole_part`, but process the sentences in groups, twice."""
         documents, reset_dropout = part.documents, self._dropout_resetter()
-        vectors = _encode_in_groups(self.model, self.parts, documents, self.tables, training=True, before=reset_dropout)
+        vectors = _encode_in_groups(self.model, self.parts, documents, self.tables, reset_dropout)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([vectors, *inputs])
             loss, probabilities = self._loss(part, vectors)
@@ -283,16 +283,13 @@ def _encode_in_groups(
     parts: Parts,
     documents: Documents,
     tables: Tables,
-    training: bool = False,
-    before: Callable[[], None] = lambda: None,
+    before: Callable[[], None],
 ) -> tf.Tensor:
     """Return sentence vectors [sentences, 2 * units] without a gradient; `before` is called before each group."""
 
     def encode(start: tf.Tensor, end: tf.Tensor, done: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         before()
-        vectors, _ = model.encode_sentences(
-            _group(documents, start, end), tables, differentiable=False, training=training
-        )
+        vectors, _ = model.encode_sentences(_group(documents, start, end), tables, differentiable=False, training=True)
         return (tf.concat([done[0], vectors], axis=0),)
 
     return _over_groups(parts, documents, encode, (tf.zeros([0, 2 * model.word_encoder.units]),))[0]
