@@ -59,6 +59,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         tunes narrower ones.
     trained_dim : int, default 16
         Width of the trained word vectors beside frozen ones.
+    log_count_ratios : bool, default True
+        Give the network further features of each word: how much more often it occurs in the training documents of each
+        class than in the others, see `han.training.log_count_ratios`. They are not trained. Up to 100 classes have
+        such features, and only if there are at least two batches of documents. Has no effect without `residual`. Not
+        part of the paper.
     ngram_evidence : bool, default True
         Add the logits of a linear model of words and word pairs to those of the network, see
         `han.training.ngrams.fit_evidence`. The two are weighted by factors fitted on the held-out documents (0.5 each
@@ -70,8 +75,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         initialised columns. Frozen ones have `trained_dim` instead.
     units : int, default 50
         Width of the recurrent state in each direction.
-    cell : {"lstm", "gru"}, default "lstm"
-        Recurrent cell of the word and sentence encoders.
+    cell : {"lstm", "gru"}, default "gru"
+        Recurrent cell of the word and sentence encoders. The paper's is the GRU.
     pooling : {"attention", "mean", "max"}, default "attention"
         How the encoder states are pooled into one vector: HN-ATT, HN-AVE or HN-MAX in the paper.
     residual : bool, default True
@@ -225,10 +230,11 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         embeddings: Any = None,
         embedding_training: str = "auto",
         trained_dim: int = 16,
+        log_count_ratios: bool = True,
         ngram_evidence: bool = True,
         embedding_dim: int = 100,
         units: int = 50,
-        cell: str = "lstm",
+        cell: str = "gru",
         pooling: str = "attention",
         residual: bool = True,
         additive: bool = True,
@@ -266,6 +272,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         self.embeddings = embeddings
         self.embedding_training = embedding_training
         self.trained_dim = trained_dim
+        self.log_count_ratios = log_count_ratios
         self.ngram_evidence = ngram_evidence
         self.embedding_dim = embedding_dim
         self.units = units
@@ -402,8 +409,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """Update the network with one pass over a batch of labelled documents.
 
         The first call should get many documents, because it builds the vocabulary: words that appear later are unknown.
-        There is no early stopping, averaging, calibration or threshold tuning; `ngram_evidence` is kept from an earlier
-        `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the learning rate is constant. The
+        There is no early stopping, averaging, calibration or threshold tuning; `log_count_ratios` and `ngram_evidence`
+        are kept from an earlier `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the learning rate is constant. The
         optimizer state is kept between calls, but not saved. Hyper-parameters of the network, the vocabulary, the loss
         and the optimizer, except `learning_rate`, are fixed by the first call; all others, such as `batch_size`,
         `sentence_dropout`, `class_weight` and `max_sentences`, are read in every call. `history_` has one entry per

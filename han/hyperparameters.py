@@ -20,7 +20,7 @@ from han.text.splitting import DocumentSplitter
 from han.text.word_encoders import is_encoder
 
 # Hyper-parameters added since the first version, and the values with which earlier classifiers were trained.
-ADDED = {"additive": False, "trained_dim": 16}
+ADDED = {"additive": False, "log_count_ratios": False, "trained_dim": 16}
 # embedding_training="auto" freezes word vectors of at least this width.
 MIN_FROZEN_DIM = 200
 # The dropout rates "auto": trained vectors need more regularisation than frozen ones.
@@ -166,6 +166,7 @@ class Hyperparameters:
     embeddings: Annotated[Any, Embeddings()]
     embedding_training: Annotated[str, Choice(("auto", "tune", "delay", "freeze"))]
     trained_dim: Annotated[int, Range(Integral, 1)]
+    log_count_ratios: Annotated[bool, Bool()]
     ngram_evidence: Annotated[bool, Bool()]
     embedding_dim: Annotated[int, Range(Integral, 1)]
     units: Annotated[int, Range(Integral, 1)]
@@ -222,6 +223,11 @@ class Hyperparameters:
     def is_additive(self) -> bool:
         """Whether the network is additive: without residual connections or attention, it cannot be."""
         return self.additive and self.residual and self.pooling == "attention"
+
+    @property
+    def uses_ratios(self) -> bool:
+        """Whether words have log-count ratios as features: not without residual connections, as in the paper."""
+        return self.log_count_ratios and self.residual
 
     def freezes(self, features: int) -> bool:
         """Return whether pretrained word vectors of a width are frozen."""

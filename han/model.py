@@ -38,6 +38,9 @@ class HierarchicalAttentionNetwork(keras.Model):
         Width of the word vectors that are trained.
     frozen_dim : int, default 0
         Width of additional word vectors that are not trained (the layer `frozen_embedding`, initialised with zeros).
+    ratio_dim : int, default 0
+        Number of additional features of words that are not trained (the layer `log_count_ratios`, initialised with
+        zeros), see `han.training.log_count_ratios`. Not part of the paper.
     units : int, default 50
         Width of the recurrent state in each direction, for words and for sentences.
     cell : {"lstm", "gru"}, default "lstm"
@@ -103,6 +106,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         classes: int,
         embedding_dim: int = 100,
         frozen_dim: int = 0,
+        ratio_dim: int = 0,
         units: int = 50,
         cell: str = "lstm",
         pooling: str = "attention",
@@ -131,6 +135,7 @@ class HierarchicalAttentionNetwork(keras.Model):
             "classes": classes,
             "embedding_dim": embedding_dim,
             "frozen_dim": frozen_dim,
+            "ratio_dim": ratio_dim,
             "units": units,
             "cell": cell,
             "pooling": pooling,
@@ -158,11 +163,10 @@ class HierarchicalAttentionNetwork(keras.Model):
             embeddings_initializer=keras.initializers.RandomNormal(0.0, 0.1, seeds[0]),
             **common("embedding"),
         )
-        self.frozen_embedding = None
-        if frozen_dim:
-            self.frozen_embedding = keras.layers.Embedding(
-                vocabulary_size, frozen_dim, "zeros", trainable=False, **common("frozen_embedding")
-            )
+        self.frozen_embedding, self.log_count_ratios = (
+            keras.layers.Embedding(vocabulary_size, width, "zeros", trainable=False, **common(name)) if width else None
+            for name, width in (("frozen_embedding", frozen_dim), ("log_count_ratios", ratio_dim))
+        )
         self.word_encoder = BidirectionalEncoder(
             units, cell, seeds[1], recurrent_dropout, residual, **common("word_encoder")
         )
@@ -189,16 +193,17 @@ class HierarchicalAttentionNetwork(keras.Model):
     @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create all weights; none depends on `input_shape`."""
-        words = (None, None, self._arguments["frozen_dim"] + self._arguments["embedding_dim"])
+        widths = (self._arguments[name] for name in ("frozen_dim", "ratio_dim", "embedding_dim"))
+        words = (None, None, sum(widths))
         states = (None, None, 2 * self._arguments["units"])
         for layer in (self.word_dropout, self.embedding_dropout, self.word_encoder):
             layer.build(words)
         for layer in (self.word_pooling, self.sentence_dropout, self.sentence_encoder, self.sentence_pooling):
             layer.build(states)
         with shared_kernels(any_rows=True):
-            self.embedding.build((None, None))
-            if self.frozen_embedding is not None:
-                self.frozen_embedding.build((None, None))
+            for layer in (self.embedding, self.frozen_embedding, self.log_count_ratios):
+                if layer is not None:
+                    layer.build((None, None))
         for layer in (self.document_dropout, self.classifier):
             layer.build((None, states[-1]))
         if self.evidence is not None:
@@ -240,12 +245,12 @@ class HierarchicalAttentionNetwork(keras.Model):
                 raise InvalidValueError(
                     f"inputs must be a block or Documents of three one-dimensional arrays, got a tuple of {len(inputs)}"
                 )
-            results = self._forward(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
+            results = self.forward(Documents(*(tf.cast(part, tf.int32) for part in inputs)), training)
             return results if return_attention_scores else results[0]
         if len(inputs.shape) != 3:
             raise InvalidValueError(f"inputs must have the shape [documents, sentences, words], got {inputs.shape}")
         documents, word_mask, sentence_mask = unpad(tf.cast(inputs, tf.int32))
-        probabilities, word_scores, sentence_scores = self._forward(documents, training)
+        probabilities, word_scores, sentence_scores = self.forward(documents, training)
         if not return_attention_scores:
             return probabilities
         return probabilities, unpack(word_scores, word_mask), unpack(sentence_scores, sentence_mask)
@@ -284,29 +289,39 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Raise a NotImplementedError: the lookup of word vectors and the compiled recurrence support only float32."""
         raise NotImplementedError("a HierarchicalAttentionNetwork cannot be quantized: it computes in float32")
 
-    def _forward(self, documents: Documents, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return probabilities, and word and sentence scores without padding."""
+    def forward(
+        self, documents: Documents, training: bool, ratios: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return probabilities, and word and sentence scores without padding.
+
+        `ratios` [distinct words, ratio_dim] replace those of the layer `log_count_ratios`.
+        """
         distinct, rows = tf.unique(documents.word_ids)
         evidence = self.document_evidence(documents)
-        tables = self.project_words(distinct, training)
+        tables = self.project_words(distinct, training, ratios)
         vectors, word_scores = self.encode_sentences(documents._replace(word_ids=rows), tables, training=training)
         probabilities, sentence_scores = self.classify_sentences(
             vectors, documents.document_lengths, evidence, training=training
         )
         return probabilities, word_scores, sentence_scores
 
-    def project_words(self, word_ids: tf.Tensor, training: bool = False) -> Tables:
+    def project_words(self, word_ids: tf.Tensor, training: bool = False, ratios: tf.Tensor | None = None) -> Tables:
         """Embed words [rows] and project them for the word encoder; `training` applies dropout."""
-        embedded = self.word_dropout(self.embed(word_ids), training=training)
+        embedded = self.word_dropout(self.embed(word_ids, ratios), training=training)
         return self.word_encoder.project(self.embedding_dropout(embedded, training=training))
 
-    def embed(self, word_ids: tf.Tensor) -> tf.Tensor:
-        """Return the vectors of words [rows, frozen_dim + embedding_dim]."""
-        # Gathered from the variable, so that only the rows looked up are read and have a gradient.
-        trained = tf.gather(self.embedding.embeddings.value, word_ids)
-        if self.frozen_embedding is None:
-            return trained
-        return tf.concat([tf.gather(self.frozen_embedding.embeddings.value, word_ids), trained], axis=1)
+    def embed(self, word_ids: tf.Tensor, ratios: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the vectors of words [rows, frozen_dim + ratio_dim + embedding_dim].
+
+        `ratios` [rows, ratio_dim] replace those of the layer `log_count_ratios`.
+        """
+
+        def rows(layer: keras.layers.Embedding | None) -> list[tf.Tensor]:
+            # Gathered from the variable, so that only the rows looked up are read and have a gradient.
+            return [] if layer is None else [tf.gather(layer.embeddings.value, word_ids)]
+
+        known = rows(self.log_count_ratios) if ratios is None else [ratios]
+        return tf.concat([*rows(self.frozen_embedding), *known, *rows(self.embedding)], axis=1)
 
     def encode_sentences(
         self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False

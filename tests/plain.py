@@ -68,8 +68,9 @@ def classify(model, document):
 
 
 def word_vectors(model):
-    """Return the vectors of all words in float64: the frozen ones, then the trained ones."""
-    parts = [layer.embeddings.numpy() for layer in (model.frozen_embedding, model.embedding) if layer is not None]
+    """Return the vectors of all words in float64: the frozen ones, the log-count ratios, then the trained ones."""
+    layers = (model.frozen_embedding, model.log_count_ratios, model.embedding)
+    parts = [layer.embeddings.numpy() for layer in layers if layer is not None]
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 

@@ -68,16 +68,17 @@ class NetworkSize(NamedTuple):
     embedding_dim: int
     vocabulary_size: int
     frozen_dim: int = 0
+    ratio_dim: int = 0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> NetworkSize:
-        """Return the sizes from the configuration of a network; files of earlier versions have no `frozen_dim`."""
+        """Return the sizes from the configuration of a network; files of earlier versions lack some."""
         return cls(**{name: config[name] for name in cls._fields if name in config})
 
     @property
     def word_dim(self) -> int:
         """The width of the word vectors."""
-        return self.embedding_dim + self.frozen_dim
+        return self.embedding_dim + self.frozen_dim + self.ratio_dim
 
     @property
     def training_word(self) -> int:
@@ -99,9 +100,11 @@ class NetworkSize(NamedTuple):
         """Bytes for the embedding during training.
 
         The trained part is stored with two moments, its average, the best weights, and temporary copies when these are
-        swapped; the frozen part with the best weights and a copy.
+        swapped; the frozen part with the best weights and a copy; log-count ratios also with two counts, which are
+        computed in float64.
         """
-        return self.vocabulary_size * (7 * 4 * self.embedding_dim + 3 * 4 * self.frozen_dim + 8)
+        ratios = (3 * 4 + 2 * 4 + 6 * 8) * self.ratio_dim
+        return self.vocabulary_size * (7 * 4 * self.embedding_dim + 3 * 4 * self.frozen_dim + ratios + 8)
 
     @property
     def prediction_word(self) -> int:

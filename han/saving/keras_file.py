@@ -113,10 +113,11 @@ def _check_weights(path: Path, file: Path, arguments: dict[str, Any]) -> None:
     """Raise a ModelFileError if a file contains anything but arrays, or fewer numbers than the network has weights."""
     elements = _count_elements(path, file)
     # The network is built before its weights are read, so it must not be larger than the file.
-    embedding_dim, frozen_dim, units = arguments["embedding_dim"], arguments.get("frozen_dim", 0), arguments["units"]
+    word_dim = sum(arguments.get(name, 0) for name in ("embedding_dim", "frozen_dim", "ratio_dim"))
+    units = arguments["units"]
     for rows, columns in (
-        (arguments["vocabulary_size"], embedding_dim + frozen_dim),
-        (embedding_dim + frozen_dim, units),
+        (arguments["vocabulary_size"], word_dim),
+        (word_dim, units),
         (units, 2 * units),
         (units, arguments["classes"]),
         (arguments.get("ngrams", 0), 1),

@@ -23,7 +23,7 @@ from han.text.word_vectors import check_source
 from han.training.callbacks import check_callbacks
 from han.training.checkpoint import Checkpoint, check_checkpoint, describe
 from han.training.network_fitter import NetworkFitter, TrainedNetwork, UntrainedNetwork, check_shapes
-from han.training.ngrams import MAX_CLASSES
+from han.training.log_count_ratios import ratio_classes
 from han.training.pipeline import Examples
 
 
@@ -149,13 +149,16 @@ class ClassifierFit:
         if self.unlabelled:
             untrained = untrained.first(len(training.texts))
         examples = Examples(untrained.corpus, training.targets, training.weights)
+        if self.previous is None:
+            untrained.learn_ratios(examples, self.hyperparameters.batch_size)
         held_out = Examples(untrained.reader.encode(validation.texts), validation.targets, validation.weights)
         plan = plan_training(
             NetworkSize.of(untrained.network.get_config()),
             examples.corpus,
             held_out.corpus,
             batch_size=self.hyperparameters.batch_size,
-            evidence=self.hyperparameters.ngram_evidence and len(self.labels.classes) <= MAX_CLASSES,
+            evidence=self.hyperparameters.ngram_evidence
+            and bool(ratio_classes(len(self.labels.classes), self.labels.multi_label)),
             limit=limit,
         )
         trained = NetworkFitter(untrained, examples, held_out, self.hyperparameters, plan).fit(

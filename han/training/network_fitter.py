@@ -25,6 +25,7 @@ from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
 from han.text.word_vectors import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.training.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
 from han.training.checkpoint import Checkpoint
+from han.training.log_count_ratios import LogCountRatios, ratio_classes
 from han.training.ngrams import fit_evidence
 from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
@@ -72,7 +73,8 @@ class UntrainedNetwork:
             texts, hyperparameters.splitter(), hyperparameters.min_count, hyperparameters.max_vocabulary
         )
         vocabulary, embedding_dim = reader.vocabulary, hyperparameters.embedding_dim
-        size = NetworkSize(hyperparameters.units, embedding_dim, vocabulary.size)
+        ratio_dim = len(ratio_classes(classes, multi_label)) if hyperparameters.uses_ratios else 0
+        size = NetworkSize(hyperparameters.units, embedding_dim, vocabulary.size, ratio_dim=ratio_dim)
         limit = find_limit(hyperparameters.memory_limit)
         check_network(size, corpus, limit)
         vectors = _word_vectors(corpus, vocabulary, hyperparameters, seed)
@@ -90,6 +92,7 @@ class UntrainedNetwork:
             multi_label=multi_label,
             embedding_dim=embedding_dim,
             frozen_dim=frozen_dim,
+            ratio_dim=ratio_dim,
             additive=hyperparameters.is_additive,
             seed=seed,
             **{name: getattr(hyperparameters, name) for name in SHAPES},
@@ -122,6 +125,18 @@ class UntrainedNetwork:
         copy = TrainingNetwork.of(network.with_evidence(None), seed=seed, **rates)
         copy.embedding.trainable = trains_embedding(copy, hyperparameters)
         return cls(copy, reader, reader.encode(texts))
+
+    def learn_ratios(self, examples: Examples, batch_size: int) -> None:
+        """Learn the log-count ratios of words from labelled documents, if the network has such features.
+
+        They stay zero if a single batch would leave out more than half of the documents.
+        """
+        layer = self.network.log_count_ratios
+        if layer is None or len(examples.corpus) < 2 * batch_size:
+            return
+        classes, vocabulary_size = self.network.classifier.units, self.reader.vocabulary.size
+        self.network.ratios, features = LogCountRatios.learn(examples, classes, vocabulary_size)
+        layer.embeddings.assign(features)
 
     def first(self, documents: int) -> UntrainedNetwork:
         """Return a copy with the first documents only."""

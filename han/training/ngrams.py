@@ -11,17 +11,15 @@ from scipy import sparse
 from han.layers.ngrams import Evidence
 from han.text.corpus import Corpus
 from han.text.vocabulary import FIRST_WORD_ID
+from han.training.log_count_ratios import log_count_ratios, memberships, ratio_classes
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 
 # N-grams that occur in fewer documents are ignored.
 MIN_DOCUMENTS = 2
-# Limits on the time and memory of fitting one linear model per class.
-MAX_CLASSES = 100
+# Limit on the memory of fitting one linear model per class.
 MAX_WEIGHTS = 20_000_000
-# Number of pseudo-documents that contain every n-gram.
-SMOOTHING = 2.0
 # Inverse strength of the L2 penalty, for documents with a mean squared norm of 1. Of 10, 30 and 100, this is the best
 # value or close to it on the development split of each of five data sets.
 C = 30.0
@@ -38,13 +36,8 @@ def fit_evidence(
     r"""Fit `NgramEvidence`: logistic regression over n-grams scaled by their log-count ratios.
 
     This is the method of Wang & Manning 2012 with logistic regression in place of a support vector machine. One model
-    is fitted for each class against the rest; of two mutually exclusive classes, only for the second. If n-gram g
-    occurs in p_g documents of the class and in q_g others, its presence is scaled by the log-count ratio
-
-    .. math:: r_g = \log \frac{p_g / \sum p}{q_g / \sum q}
-
-    Counts are weighted and smoothed with `SMOOTHING` pseudo-documents that contain every n-gram, divided between p and
-    q in proportion to the weights of the class and of the rest.
+    is fitted for each class against the rest; of two mutually exclusive classes, only for the second. The presence of
+    an n-gram is scaled by its log-count ratio, see `han.training.log_count_ratios`.
 
     Parameters
     ----------
@@ -61,16 +54,16 @@ def fit_evidence(
     Returns
     -------
     Evidence or None
-        None if no n-gram occurs in `MIN_DOCUMENTS` documents, or if there are more than `MAX_CLASSES` classes.
+        None if no n-gram occurs in `MIN_DOCUMENTS` documents, or if there are more than 100 classes.
 
     References
     ----------
     Wang & Manning 2012, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification,
     https://aclanthology.org/P12-2018/
     """
-    if classes > MAX_CLASSES:
+    columns = ratio_classes(classes, targets.ndim == 2)
+    if not columns:
         return None
-    columns = range(1, 2) if classes == 2 and targets.ndim == 1 else range(classes)
     keys, presence = _presence(corpus, vocabulary_size, MAX_WEIGHTS // len(columns))
     if not len(keys):
         return None
@@ -78,8 +71,7 @@ def fit_evidence(
     rows = np.flatnonzero(weights > 0)
     presence, targets, weights = presence[rows], targets[rows], weights[rows]
     occurs = presence.astype(bool).astype(np.float64)
-    positive = (targets[:, None] == np.arange(classes)) if targets.ndim == 1 else targets > 0
-    fitted = [_fit_class(presence, occurs, positive[:, column], weights) for column in columns]
+    fitted = [_fit_class(presence, occurs, positive, weights) for positive in memberships(targets, classes).T]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 
@@ -125,11 +117,8 @@ def _fit_class(
     if positive.all() or not positive.any():  # logistic regression needs documents of the class and others
         return np.zeros(ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
     share = float(weights[positive].sum() / weights.sum())
-    p, q = (
-        SMOOTHING * prior + occurs.T @ np.where(part, weights, 0.0)
-        for part, prior in ((positive, share), (~positive, 1.0 - share))
-    )
-    ratios = np.log(p / p.sum()) - np.log(q / q.sum())
+    inside, outside = (occurs.T @ np.where(part, weights, 0.0) for part in (positive, ~positive))
+    ratios = log_count_ratios(inside, outside, share)
     scaled = presence.multiply(ratios).tocsr()
     norm = np.sqrt(scaled.multiply(scaled).sum() / max(scaled.shape[0], 1))
     if norm == 0:

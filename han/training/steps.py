@@ -24,6 +24,7 @@ from han.memory.planning import Parts, TrainingPlan
 from han.model import HierarchicalAttentionNetwork
 from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Documents
+from han.training.log_count_ratios import LogCountRatios
 from han.training.optimizer import LazyAdam
 
 Gradients = tuple[tf.Tensor, ...]
@@ -45,10 +46,13 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         How training batches are divided; None for whole batches. Set by `divide`.
     prediction_words : int
         Maximum number of words that validation processes at once. Set by `divide`.
+    ratios : LogCountRatios or None
+        The counts of the training documents, if these are counted: each training step leaves out its own.
     """
 
     parts: Parts | None = None
     prediction_words: int = MAX_BATCH_WORDS
+    ratios: LogCountRatios | None = None
     train_function: Callable[[Any], dict[str, tf.Tensor]] | None
 
     @classmethod
@@ -80,12 +84,14 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         if isinstance(settings["optimizer"]["config"]["learning_rate"], float):  # a schedule is part of the graph
             del settings["optimizer"]["config"]["learning_rate"]
         trained = tuple(variable.trainable for variable in self.variables)
-        return json.dumps(self._config(), sort_keys=True), json.dumps(settings), trained, self.parts
+        counted = self.ratios is not None
+        return json.dumps(self._config(), sort_keys=True), json.dumps(settings), trained, self.parts, counted
 
     def graph_variables(self) -> list[keras.Variable]:
         """Return the variables that `train_step` reads or writes."""
         own = [self.optimizer.sparse_rate] if isinstance(self.optimizer, LazyAdam) else []
-        return [*self.variables, *self.optimizer.variables, *self.metrics_variables, *own]
+        counts = [] if self.ratios is None else self.ratios.variables
+        return [*self.variables, *self.optimizer.variables, *self.metrics_variables, *own, *counts]
 
     def template(self) -> TrainingNetwork:
         """Return a network of the same configuration."""
@@ -95,6 +101,8 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         template.compile(**keras.saving.deserialize_keras_object(self.get_compile_config()))
         template.create_variables()
         template.parts = self.parts
+        if self.ratios is not None:
+            template.ratios = LogCountRatios(1, self._config()["ratio_dim"])
         return template
 
     def make_train_function(self, force: bool = False) -> None:
@@ -113,15 +121,19 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
         """Update the weights with a batch, as `keras.Model.train_step` does."""
-        if self.parts is None:
-            logs: dict[str, tf.Tensor] = super().train_step(data)
-            return logs
         inputs, targets, weights = data
         documents = Documents(*inputs)
+        ratios = None if self.ratios is None else self.ratios.without(documents, targets, weights)
         variables = [variable.value for variable in self.trainable_variables]
+        if self.parts is None:
+            with tf.GradientTape() as tape:
+                probabilities, *_ = self.forward(documents, training=True, ratios=ratios)
+                loss = tf.add_n([self.loss(targets, probabilities, sample_weight=weights), *self.losses])
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), self.trainable_variables, strict=True))
+            return self._update_metrics(loss, data, probabilities)
         distinct, rows = tf.unique(documents.word_ids)
         with tf.GradientTape() as tape:
-            tables = self.project_words(distinct, training=True)
+            tables = self.project_words(distinct, training=True, ratios=ratios)
             penalty = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
         batch = _Batch(self, self.parts, documents, rows, targets, weights, tables)
         loss, probabilities, table_gradients, gradients = batch.gradients()

@@ -11,7 +11,8 @@ from han.text import DocumentSplitter, split_words
 from han.text.corpus import Corpus
 from han.text.reader import DocumentReader
 from han.text.vocabulary import UNKNOWN_ID
-from han.training.ngrams import MAX_CLASSES, C, fit_evidence
+from han.training.log_count_ratios import MAX_CLASSES
+from han.training.ngrams import C, fit_evidence
 
 ALONE = DocumentSplitter(max_words=10_000, sentence_splitter=lambda text: [text])
 
