@@ -33,6 +33,8 @@ from benchmarks.accuracy.contenders import (
     MAIN,
     MINOR,
     NETWORK,
+    PLAIN,
+    PLAIN_NETWORK,
     REVISION,
     TABLE,
     VARIANTS,
@@ -53,7 +55,7 @@ SUMMARY = ("TF-IDF + logistic regression", "NB-SVM", "fastText", NETWORK, EVIDEN
 MEASURED = ["log_loss", "calibration_error", "calibration_error_before", "accuracy_network", "accuracy_evidence"]
 SMALL = ("bbc-news", "amazon-multidomain")
 # Names of methods in the tables, where they differ from those of the stored runs.
-SHOWN = {"as they come": "defaults"}
+SHOWN = {"as they come": PLAIN}
 # Small enough to be fitted some sixty times.
 ABLATED = ("amazon-multidomain",)
 
@@ -79,7 +81,7 @@ def run_all(part: str, name: str, contenders: dict[str, Any], limit: int | None)
     parts = splits(name)
     if part == "development":
         parts = [development(split) for split in parts]
-    done = {key(run) for run in stored()}
+    done = {key(_renamed(run, digest(MAIN[PLAIN](0)))) for run in stored()}
     for repeat in range(min(FOLDS, limit or FOLDS)):
         for method, make in contenders.items():
             if repeat >= planned(name, method):
@@ -94,6 +96,11 @@ def run_all(part: str, name: str, contenders: dict[str, Any], limit: int | None)
                 with FILE.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(run) + "\n")
                 print(name, repeat, method, run["accuracy"], f"{run['seconds']:.0f} s", file=sys.stderr, flush=True)
+
+
+def _renamed(run: dict[str, Any], plain: str) -> dict[str, Any]:
+    """Return a run under the name that its settings have now: `PLAIN` was `HAN` once."""
+    return {**run, "method": PLAIN} if (run["method"], run["settings"]) == (HAN, plain) else run
 
 
 def planned(name: str, method: str) -> int:
@@ -162,14 +169,19 @@ def draw() -> None:
     """Write the tables and the figure from the stored runs, of the methods' settings as they are now."""
     methods = {**MAIN, **ABLATION}
     current = {method: digest(make(0)) for method, make in methods.items()}
-    runs = [run for run in stored() if current.get(run["method"]) == run["settings"]]
+    runs = [_renamed(run, current[PLAIN]) for run in stored()]
+    runs = [run for run in runs if current.get(run["method"]) == run["settings"]]
     frame = pd.DataFrame(runs)
     # Of methods that have not been run yet nothing is known.
     frame = frame.reindex(columns=frame.columns.union(MEASURED, sort=False))
     test = frame[frame["part"] == "test"]
-    whole = test[test["method"] == HAN]
-    for method, column in ((NETWORK, "accuracy_network"), (EVIDENCE, "accuracy_evidence")):
-        half = whole[["data", "repeat", column]].rename(columns={column: "accuracy"}).assign(method=method)
+    for whole, method, column in (
+        (HAN, NETWORK, "accuracy_network"),
+        (HAN, EVIDENCE, "accuracy_evidence"),
+        (PLAIN, PLAIN_NETWORK, "accuracy_network"),
+    ):
+        both = test[test["method"] == whole]
+        half = both[["data", "repeat", column]].rename(columns={column: "accuracy"}).assign(method=method)
         test = pd.concat([test, half], ignore_index=True)
     names = [name for name in NAMES if name in set(test["data"])]
     lines = [*accuracies(test, TABLE, names), *comparison(test, names)]
@@ -211,13 +223,13 @@ def accuracies(runs: pd.DataFrame, methods: Sequence[str], names: list[str]) -> 
 
 
 def comparison(runs: pd.DataFrame, names: list[str]) -> list[str]:
-    """Return a table of how much more accurate the network alone is than its variants, on the same seeds and folds."""
+    """Return a table of how much more accurate the plain network is than its variants, on the same seeds and folds."""
     accuracy: Any = runs.pivot_table(index=["data", "repeat"], columns="method", values="accuracy")
-    lines = [f"| HN-ATT minus variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    lines = [f"| {PLAIN_NETWORK} minus variant | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for method in [method for method in VARIANTS if method in accuracy]:
         cells = []
         for name in names:
-            lead = (accuracy.loc[name, NETWORK] - accuracy.loc[name, method]).dropna()
+            lead = (accuracy.loc[name, PLAIN_NETWORK] - accuracy.loc[name, method]).dropna()
             spread = f" ± {lead.std():.3f}" if len(lead) > 1 else ""
             cells.append(f"{lead.mean():+.3f}{spread}" if len(lead) else "")
         lines.append(f"| {method} | {' | '.join(cells)} |")

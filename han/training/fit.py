@@ -22,8 +22,8 @@ from han.memory.planning import NetworkSize, check_text_lengths, plan_training
 from han.text.word_vectors import check_source
 from han.training.callbacks import check_callbacks
 from han.training.checkpoint import Checkpoint, check_checkpoint, describe
-from han.training.network_fitter import NetworkFitter, TrainedNetwork, UntrainedNetwork, check_shapes
 from han.training.log_count_ratios import ratio_classes
+from han.training.network_fitter import NetworkFitter, TrainedNetwork, UntrainedNetwork, check_shapes
 from han.training.pipeline import Examples
 
 

@@ -31,8 +31,8 @@ Float64 = npt.NDArray[np.float64]
 SMOOTHING = 2.0
 # Limit on the number of classes, each of which takes a feature of every word or a linear model.
 MAX_CLASSES = 100
-# Root mean square of each feature over the words of the documents. On the development split of 20 Newsgroups, the log loss
-# of the network alone is 0.93 with 0.2 and 0.85 with 0.5.
+# Root mean square of each feature over the words of the documents. On the development split of amazon-multidomain, the
+# log loss of the network alone is 0.40 with 0.2 and 0.38 with 0.5.
 SCALE = 0.5
 # Leaving out the batch, the counts of the other documents are multiplied by this at most.
 MAX_RESCALING = 2.0

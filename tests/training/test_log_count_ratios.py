@@ -108,8 +108,8 @@ def ratio_features(classifier, word):
 def test_fit_learns_the_features_of_its_documents():
     classifier = HANClassifier(**SMALL, validation_fraction=0).fit(TEXTS, ["good", "bad"] * 10)
     fine, dull, film = (ratio_features(classifier, word)[0] for word in ("fine", "dull", "film"))
-    assert dull < film < fine or fine < film < dull
-    assert classifier.classes_[1] == "good" and fine > 0 > dull
+    assert classifier.classes_[1] == "good"
+    assert dull < film < fine
     again = HANClassifier(**SMALL | {"warm_start": True}).fit(TEXTS, ["good", "bad"] * 10)
     before = ratio_features(again, "fine")
     again.fit(TEXTS, ["bad", "good"] * 10)  # they are kept
