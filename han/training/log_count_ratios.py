@@ -31,9 +31,10 @@ Float64 = npt.NDArray[np.float64]
 SMOOTHING = 2.0
 # Limit on the number of classes, each of which takes a feature of every word or a linear model.
 MAX_CLASSES = 100
-# Root mean square of each feature over the words of the documents. On the development split of amazon-multidomain, the
-# log loss of the network alone is 0.40 with 0.2 and 0.38 with 0.5.
-SCALE = 0.5
+# Root mean square of each feature over the words of the documents, and limit on that of the norm of a word's features.
+# On the development split of movie-polarity-2000, the log loss of the network alone is 0.30 at 0.2 and 0.27 at 0.5.
+# With the 90 topics of Reuters-21578, a norm of 1.9 is better than 4.7. Word vectors of 300 dimensions have 1.7.
+SCALE, MAX_NORM = 0.5, 2.0
 # Leaving out the batch, the counts of the other documents are multiplied by this at most.
 MAX_RESCALING = 2.0
 
@@ -118,7 +119,8 @@ class LogCountRatios:
     ) -> tuple[LogCountRatios, npt.NDArray[np.float32]]:
         """Count the words of labelled documents; return the counts and the features of all words [word ids, width].
 
-        The features are the ratios, each scaled to the root mean square `SCALE` over the words of the documents.
+        The features are the ratios, each scaled to the same root mean square over the words of the documents: `SCALE`,
+        or less if there are many classes, so that the norm of a word's features has the root mean square `MAX_NORM`.
         """
         occurs, belongs = _presence(examples.corpus, vocabulary_size), memberships(examples.targets, classes)
         weights = examples.weights[:, None].astype(np.float64)
@@ -130,7 +132,8 @@ class LogCountRatios:
         ratios = log_count_ratios(inside, outside, share)
         ratios[:FIRST_WORD_ID] = 0.0
         frequency = np.bincount(examples.corpus.word_ids, minlength=vocabulary_size) / len(examples.corpus.word_ids)
-        scale = known * SCALE / np.maximum(np.sqrt(frequency @ ratios**2), 1e-12)
+        size = min(SCALE, MAX_NORM / np.sqrt(belongs.shape[1]))
+        scale = known * size / np.maximum(np.sqrt(frequency @ ratios**2), 1e-12)
         p, q = ((SMOOTHING * part + count).sum(axis=0) for part, count in ((share, inside), (1.0 - share, outside)))
         counts = cls(vocabulary_size, belongs.shape[1])
         values = inside, outside, share, np.log(q) - np.log(p), scale, weight

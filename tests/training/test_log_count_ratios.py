@@ -8,7 +8,7 @@ import pytest
 from han import HANClassifier
 from han.text.corpus import Corpus
 from han.text.vocabulary import FIRST_WORD_ID
-from han.training.log_count_ratios import MAX_CLASSES, SCALE, LogCountRatios
+from han.training.log_count_ratios import MAX_CLASSES, MAX_NORM, SCALE, LogCountRatios
 from han.training.pipeline import Examples
 
 VOCABULARY = 12
@@ -124,3 +124,12 @@ def test_networks_without_features():
     # A batch would leave out more than half of the documents.
     few = HANClassifier(**SMALL | {"batch_size": 16}, validation_fraction=0).fit(TEXTS, ["good", "bad"] * 10)
     assert not few.model_.log_count_ratios.embeddings.numpy().any()
+
+
+def test_the_norm_of_many_features_is_limited(rng):
+    words = rng.integers(2, VOCABULARY, 500).astype(np.int32)
+    corpus = Corpus(words, np.arange(0, 501, 5), np.arange(101))
+    examples = Examples(corpus, np.arange(100) % 50, np.ones(100, np.float32))
+    features = LogCountRatios.learn(examples, 50, VOCABULARY)[1][corpus.word_ids]
+    assert np.sqrt((features**2).sum(axis=1).mean()) == pytest.approx(MAX_NORM)
+    assert MAX_NORM / np.sqrt(50) < SCALE
