@@ -150,7 +150,7 @@ class ClassifierFit:
             untrained = untrained.first(len(training.texts))
         examples = Examples(untrained.corpus, training.targets, training.weights)
         if self.previous is None:
-            untrained.learn_ratios(examples, self.hyperparameters.batch_size)
+            untrained.learn_from_labels(examples, self.hyperparameters.batch_size)
         held_out = Examples(untrained.reader.encode(validation.texts), validation.targets, validation.weights)
         plan = plan_training(
             NetworkSize.of(untrained.network.get_config()),

@@ -157,3 +157,18 @@ def test_results_are_reproducible_with_every_source_of_randomness():
     noisy = SMALL | {"recurrent_dropout": 0.2, "sentence_dropout": 0.3, "label_smoothing": 0.1, "averaging": 0.9}
     first, second = (HANClassifier(**noisy).fit(TEXTS, LABELS).predict_proba(TEXTS) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_the_bias_starts_at_the_shares_of_the_classes(multi_label):
+    classes = ["bad", "good", "good", "good"] * 5
+    labels = [{name} for name in classes] if multi_label else classes
+    settings = {**ALL, "learning_rate": 1e-12, "averaging": 0.0, "ngram_evidence": False}
+    weights = np.where(np.array(classes) == "bad", 3.0, 1.0)  # the weights of both classes are 15
+    classifier = HANClassifier(**settings).fit(TEXTS, labels, sample_weight=weights)
+    expected = np.log([15.5 / 31, 15.5 / 31]) if not multi_label else np.zeros(2)
+    np.testing.assert_allclose(classifier.model_.classifier.bias.numpy(), expected, atol=1e-6)
+    classifier.fit(TEXTS, labels)
+    shares = np.array([5.5, 15.5]) / 21
+    expected = np.log(shares / (1 - shares)) if multi_label else np.log(shares)
+    np.testing.assert_allclose(classifier.model_.classifier.bias.numpy(), expected, atol=1e-6)
