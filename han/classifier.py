@@ -409,12 +409,12 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         """Update the network with one pass over a batch of labelled documents.
 
         The first call should get many documents, because it builds the vocabulary: words that appear later are unknown.
-        There is no early stopping, averaging, calibration or threshold tuning; `log_count_ratios` and `ngram_evidence`
-        are kept from an earlier `fit` but not updated; `embedding_training="delay"` is treated as "tune"; and the
-        learning rate is constant. The optimizer state is kept between calls, but not saved. Hyper-parameters of the
-        network, the vocabulary, the loss and the optimizer, except `learning_rate`, are fixed by the first call; all
-        others, such as `batch_size`, `sentence_dropout`, `class_weight` and `max_sentences`, are read in every call.
-        `history_` has one entry per call, and no validation scores.
+        There is no early stopping, averaging, calibration or threshold tuning; `log_count_ratios` are learned in the
+        first call only; `ngram_evidence` is kept from an earlier `fit` but not updated; `embedding_training="delay"` is
+        treated as "tune"; and the learning rate is constant. The optimizer state is kept between calls, but not saved.
+        Hyper-parameters of the network, the vocabulary, the loss and the optimizer, except `learning_rate`, are fixed
+        by the first call; all others, such as `batch_size`, `sentence_dropout`, `class_weight` and `max_sentences`, are
+        read in every call. `history_` has one entry per call, and no validation scores.
 
         Parameters
         ----------

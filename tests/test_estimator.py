@@ -586,11 +586,11 @@ def test_warm_start_continues_with_the_network_and_its_vocabulary(articles):
 
 
 def test_warm_start_rejects_other_networks_and_classes(quick, articles):
-    classifier = copy.deepcopy(quick).set_params(warm_start=True, cell="gru")
+    classifier = copy.deepcopy(quick).set_params(warm_start=True, cell="lstm")
     before = classifier.predict_proba(articles[0])
-    with pytest.raises(ValueError, match="cell must be 'lstm'"):
+    with pytest.raises(ValueError, match="cell must be 'gru'"):
         classifier.fit(*articles)
-    classifier.set_params(cell="lstm")
+    classifier.set_params(cell="gru")
     with pytest.raises(ValueError, match="y must contain only known classes"):
         classifier.fit(articles[0], ["a", "b"] * 40)
     np.testing.assert_array_equal(classifier.predict_proba(articles[0]), before)

@@ -63,11 +63,13 @@ class IncrementalFit:
                 untrained = UntrainedNetwork.build(
                     texts, len(labels.classes), labels.multi_label, hyperparameters, seed
                 )
-                fitted, corpus = _empty(untrained, labels), untrained.corpus
+                examples = Examples(untrained.corpus, documents.targets, documents.weights)
+                untrained.learn_from_labels(examples, hyperparameters.batch_size)
+                fitted = _empty(untrained, labels)
             else:
                 corpus = fitted.reader(hyperparameters).encode(texts)
-            warn_of_truncation(corpus.truncated, len(texts), hyperparameters.max_sentences)
-            examples = Examples(corpus, documents.targets, documents.weights)
+                examples = Examples(corpus, documents.targets, documents.weights)
+            warn_of_truncation(examples.corpus.truncated, len(texts), hyperparameters.max_sentences)
             return self._pass(fitted, examples, hyperparameters, seed)
 
     def _pass(
@@ -95,6 +97,8 @@ class IncrementalFit:
         # The order differs from call to call, but is reproducible with a fixed random state.
         rng = np.random.default_rng([seed, len(fitted.history.get("loss", []))])
         results = trainer.update(examples, hyperparameters, plan, rng)
+        if trainer.network.ratios is not None:  # documents of later calls are not counted
+            trainer.network.leave_out_of(None)
         self._trainer = trainer
         return replace(
             fitted,

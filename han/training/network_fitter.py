@@ -138,12 +138,15 @@ class UntrainedNetwork:
         targets, weights = examples.targets, examples.weights.astype(np.float64)
         belongs = targets > 0 if targets.ndim == 2 else targets[:, None] == np.arange(self.network.classifier.units)
         shares = (weights @ belongs + 0.5) / (weights.sum() + 1.0)
-        self.network.classifier.bias.assign(np.log(shares) - (np.log(1.0 - shares) if targets.ndim == 2 else 0.0))
+        log_shares = np.log(shares)
+        others = np.log(1.0 - shares) if targets.ndim == 2 else log_shares.mean()
+        self.network.classifier.bias.assign(log_shares - others)
         layer = self.network.log_count_ratios
         if layer is None or len(examples.corpus) < 2 * batch_size:
             return
         classes, vocabulary_size = self.network.classifier.units, self.reader.vocabulary.size
-        self.network.ratios, features = LogCountRatios.learn(examples, classes, vocabulary_size)
+        ratios, features = LogCountRatios.learn(examples, classes, vocabulary_size)
+        self.network.leave_out_of(ratios)
         layer.embeddings.assign(features)
 
     def first(self, documents: int) -> UntrainedNetwork:

@@ -47,7 +47,8 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
     prediction_words : int
         Maximum number of words that validation processes at once. Set by `divide`.
     ratios : LogCountRatios or None
-        The counts of the training documents, if these are counted: each training step leaves out its own.
+        The counts that each training step leaves its documents out of, while it trains on documents that are counted.
+        Set by `leave_out_of`.
     """
 
     parts: Parts | None = None
@@ -69,6 +70,11 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         if plan.parts != self.parts:
             self.parts = plan.parts
             self.train_function = None  # discards the traced function
+
+    def leave_out_of(self, ratios: LogCountRatios | None) -> None:
+        """Set the counts that training steps leave their documents out of."""
+        self.ratios = ratios
+        self.train_function = None  # discards the traced function
 
     @shared_kernels()
     def create_variables(self) -> None:

@@ -329,6 +329,7 @@ def test_a_learning_rate_set_by_a_callback_is_resumed_within_an_epoch(tmp_path):
 def test_a_checkpoint_of_format_1_is_resumed(tmp_path):
     # Written within an epoch by an earlier version, in which the learning rate was not a variable.
     settings = {"additive": False, "embedding_dropout": 0.5, "word_dropout": 0.4}  # its defaults
+    settings |= {"cell": "lstm", "log_count_ratios": False}
     whole = train(settings=settings)
     shutil.copytree(Path(__file__).parents[1] / "saved" / "checkpoint_1", tmp_path, dirs_exist_ok=True)
     count = Count()

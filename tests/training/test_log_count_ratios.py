@@ -116,6 +116,14 @@ def test_fit_learns_the_features_of_its_documents():
     np.testing.assert_array_equal(ratio_features(again, "fine"), before)
 
 
+def test_partial_fit_learns_the_features_in_its_first_call():
+    classifier = HANClassifier(**SMALL).partial_fit(TEXTS, ["good", "bad"] * 10, classes=["bad", "good"])
+    before = ratio_features(classifier, "fine")
+    assert before[0] > 0
+    classifier.partial_fit(TEXTS * 2, ["bad", "good"] * 20)  # these documents are not counted
+    np.testing.assert_array_equal(ratio_features(classifier, "fine"), before)
+
+
 def test_networks_without_features():
     for settings in ({"residual": False}, {"log_count_ratios": False}):
         assert HANClassifier(**SMALL, **settings).fit(TEXTS, ["good", "bad"] * 10).model_.log_count_ratios is None
