@@ -92,7 +92,7 @@ def train(
       han train imdb
       han train reviews.csv --text title --text review --label stars --output models/stars
       han train january.csv february.csv --test march.csv
-      han train bbc-news --embeddings glove-50d --calibrate --units 100 --cell gru
+      han train bbc-news --embeddings spacy-300d --calibrate --units 100
       han train imdb --resume
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
     """  # noqa: D301
