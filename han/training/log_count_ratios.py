@@ -37,6 +37,8 @@ MAX_CLASSES = 100
 SCALE, MAX_NORM = 0.5, 2.0
 # Leaving out the batch, the counts of the other documents are multiplied by this at most.
 MAX_RESCALING = 2.0
+# Limit on the share of a class, and of the other classes.
+MIN_SHARE = 1e-6
 
 
 def ratio_classes(classes: int, multi_label: bool) -> range:
@@ -109,9 +111,9 @@ class LogCountRatios:
         with shared_kernels(any_rows=True):
             self.inside, self.outside = zeros(vocabulary_size, width), zeros(vocabulary_size, width)
         with shared_kernels():
-            self.share, self.offset, self.scale = zeros(width), zeros(width), zeros(width)
+            self.share, self.rest, self.offset, self.scale = (zeros(width) for _ in range(4))
             self.weight = zeros()
-        self.variables = [self.inside, self.outside, self.share, self.offset, self.scale, self.weight]
+        self.variables = [self.inside, self.outside, self.share, self.rest, self.offset, self.scale, self.weight]
 
     @classmethod
     def learn(
@@ -128,7 +130,8 @@ class LogCountRatios:
         weight = float(weights.sum())
         share = (weights * belongs).sum(axis=0) / max(weight, 1e-12)
         known = (share > 0) & (share < 1)  # there are documents of the class, and others
-        share = np.where(known, share, 0.5)
+        # In float32, the rest of a larger share than the limit would be 0.
+        share = np.where(known, np.clip(share, MIN_SHARE, 1.0 - MIN_SHARE), 0.5)
         ratios = log_count_ratios(inside, outside, share)
         ratios[:FIRST_WORD_ID] = 0.0
         frequency = np.bincount(examples.corpus.word_ids, minlength=vocabulary_size) / len(examples.corpus.word_ids)
@@ -136,7 +139,7 @@ class LogCountRatios:
         scale = known * size / np.maximum(np.sqrt(frequency @ ratios**2), 1e-12)
         p, q = ((SMOOTHING * part + count).sum(axis=0) for part, count in ((share, inside), (1.0 - share, outside)))
         counts = cls(vocabulary_size, belongs.shape[1])
-        values = inside, outside, share, np.log(q) - np.log(p), scale, weight
+        values = inside, outside, share, 1.0 - share, np.log(q) - np.log(p), scale, weight
         for variable, value in zip(counts.variables, values, strict=True):
             variable.assign(np.asarray(value, np.float32))
         return counts, (scale * ratios).astype(np.float32)
@@ -168,14 +171,13 @@ class LogCountRatios:
         def left(counts: tf.Tensor, share: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
             here = tf.math.unsorted_segment_sum(tf.gather(counted * weights[:, None], document), row, tf.size(distinct))
             # Rounding may leave a little less than nothing.
-            others = tf.maximum(tf.gather(counts, distinct) - here, 0.0)
-            return tf.math.log(SMOOTHING * share + rescaling * others)
+            elsewhere = tf.maximum(tf.gather(counts, distinct) - here, 0.0)
+            return tf.math.log(SMOOTHING * share + rescaling * elsewhere)
 
-        rest = tf.maximum(self.weight.value - tf.reduce_sum(weights), self.weight.value / MAX_RESCALING)
-        rescaling = tf.math.divide_no_nan(self.weight.value, rest)
-        share = self.share.value
-        p = left(self.inside.value, share, belongs)
-        q = left(self.outside.value, 1.0 - share, 1.0 - belongs)
+        others = tf.maximum(self.weight.value - tf.reduce_sum(weights), self.weight.value / MAX_RESCALING)
+        rescaling = tf.math.divide_no_nan(self.weight.value, others)
+        p = left(self.inside.value, self.share.value, belongs)
+        q = left(self.outside.value, self.rest.value, 1.0 - belongs)
         known = tf.cast(distinct >= FIRST_WORD_ID, tf.float32)[:, None]
         return known * self.scale.value * (p - q + self.offset.value)
 

@@ -184,7 +184,7 @@ def test_memory_does_not_grow_from_fit_to_fit():
 
     def fit(number):
         texts = [f"A {word} film. I {word}{number % 3} it." for word in map(str, range(20 + number))]
-        classifier = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=16, random_state=number, verbose=0)
+        classifier = HANClassifier(embedding_dim=3, units=2, epochs=1, batch_size=8, random_state=number, verbose=0)
         classifier.fit(texts, [index % 2 for index in range(len(texts))]).predict(texts[:2])
 
     assert growth(fit, times=8, before=10) < 15  # MB

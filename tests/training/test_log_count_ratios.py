@@ -86,6 +86,13 @@ def test_a_batch_is_left_out_of_the_counts(corpus, rng, kind):
         np.testing.assert_allclose(found[:, index], expected[words], rtol=1e-4, atol=1e-6)
 
 
+def test_features_are_finite_if_a_class_has_nearly_no_weight(corpus):
+    targets, weights = np.array([0, 1] * 4), np.array([1e-8, 1.0] * 4, np.float32)
+    ratios, features = LogCountRatios.learn(Examples(corpus, targets, weights), 2, VOCABULARY)
+    assert np.isfinite(features).all()
+    assert np.isfinite(ratios.without(corpus.batch([0, 1]), targets[:2], weights[:2])).all()
+
+
 def test_a_word_of_one_document_tells_nothing_about_it():
     corpus = Corpus(np.array([2, 3, 2, 4, 2, 5, 2, 6], np.int32), np.arange(0, 9, 2), np.arange(5))
     examples = Examples(corpus, np.array([0, 1, 0, 1]), np.ones(4, np.float32))
