@@ -264,7 +264,7 @@ def figure(runs: pd.DataFrame, names: list[str]) -> Figure:
         for row, method in enumerate(methods):
             values = runs[(runs["data"] == name) & (runs["method"] == method)]["accuracy"]
             if len(values):
-                color = "#d55e00" if method == HAN else "#0072b2" if method.startswith("HN") else "#777777"
+                color = "#d55e00" if method == HAN else "#0072b2" if "HN-" in method else "#777777"
                 spread = values.std() if len(values) > 1 else 0.0
                 axes.errorbar(values.mean(), row, xerr=spread, marker="o", color=color, capsize=2)
         axes.set_yticks(range(len(methods)), methods)
