@@ -56,10 +56,8 @@ def ratio_classes(classes: int, multi_label: bool) -> range:
 
 
 def memberships(targets: npt.NDArray[Any], classes: int) -> npt.NDArray[np.bool_]:
-    """Return whether each document belongs to each class that has ratios, [documents, columns]."""
-    multi_label = targets.ndim == 2
-    belongs = targets > 0 if multi_label else targets[:, None] == np.arange(classes)
-    return belongs[:, ratio_classes(classes, multi_label)]
+    """Return whether each document belongs to each class, [documents, classes]."""
+    return targets > 0 if targets.ndim == 2 else targets[:, None] == np.arange(classes)
 
 
 def log_count_ratios(inside: Float64, outside: Float64, share: Any) -> Float64:
@@ -124,7 +122,8 @@ class LogCountRatios:
         The features are the ratios, each scaled to the same root mean square over the words of the documents: `SCALE`,
         or less if there are many classes, so that the norm of a word's features has the root mean square `MAX_NORM`.
         """
-        occurs, belongs = _presence(examples.corpus, vocabulary_size), memberships(examples.targets, classes)
+        occurs = _presence(examples.corpus, vocabulary_size)
+        belongs = memberships(examples.targets, classes)[:, ratio_classes(classes, examples.targets.ndim == 2)]
         weights = examples.weights[:, None].astype(np.float64)
         inside, outside = (np.asarray(occurs.T @ (weights * part)) for part in (belongs, ~belongs))
         weight = float(weights.sum())

@@ -25,7 +25,7 @@ from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
 from han.text.word_vectors import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
 from han.training.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
 from han.training.checkpoint import Checkpoint
-from han.training.log_count_ratios import LogCountRatios, ratio_classes
+from han.training.log_count_ratios import LogCountRatios, memberships, ratio_classes
 from han.training.ngrams import fit_evidence
 from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
@@ -130,22 +130,19 @@ class UntrainedNetwork:
         """Set the bias and, if the network has such features, the log-count ratios of words.
 
         The bias becomes the logits of the classes' shares. Otherwise, training on many rare labels would have to learn
-        first that they are rare: on the development split of Reuters-21578, the network alone reaches a micro-F1 of
-        0.885 with this bias and of 0.865 without.
+        first that they are rare.
 
         The ratios stay zero if a single batch would leave out more than half of the documents.
         """
-        targets, weights = examples.targets, examples.weights.astype(np.float64)
-        belongs = targets > 0 if targets.ndim == 2 else targets[:, None] == np.arange(self.network.classifier.units)
-        shares = (weights @ belongs + 0.5) / (weights.sum() + 1.0)
+        classes, weights = self.network.classifier.units, examples.weights.astype(np.float64)
+        shares = (weights @ memberships(examples.targets, classes) + 0.5) / (weights.sum() + 1.0)
         log_shares = np.log(shares)
-        others = np.log(1.0 - shares) if targets.ndim == 2 else log_shares.mean()
+        others = np.log(1.0 - shares) if self.network.get_config()["multi_label"] else log_shares.mean()
         self.network.classifier.bias.assign(log_shares - others)
         layer = self.network.log_count_ratios
         if layer is None or len(examples.corpus) < 2 * batch_size:
             return
-        classes, vocabulary_size = self.network.classifier.units, self.reader.vocabulary.size
-        ratios, features = LogCountRatios.learn(examples, classes, vocabulary_size)
+        ratios, features = LogCountRatios.learn(examples, classes, self.reader.vocabulary.size)
         self.network.leave_out_of(ratios)
         layer.embeddings.assign(features)
 

@@ -71,7 +71,9 @@ def fit_evidence(
     rows = np.flatnonzero(weights > 0)
     presence, targets, weights = presence[rows], targets[rows], weights[rows]
     occurs = presence.astype(bool).astype(np.float64)
-    fitted = [_fit_class(presence, occurs, positive, weights) for positive in memberships(targets, classes).T]
+    fitted = [
+        _fit_class(presence, occurs, positive, weights) for positive in memberships(targets, classes)[:, columns].T
+    ]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 
