@@ -24,6 +24,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 
 from benchmarks.accuracy.contenders import EMBEDDINGS
 from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, divided, reuters
+from benchmarks.accuracy.fitted import folder
 from benchmarks.reporting import RESULTS, describe, store
 from han import HANClassifier
 from han.data.labels import LabelEncoder
@@ -31,19 +32,21 @@ from han.evaluation.measures import baselines
 from han.training.calibration import fit_thresholds
 
 Floats = npt.NDArray[np.float64]
+# Takes the name of the part, its documents, the labels' encoder and a seed.
+Measured = Callable[[str, Split, LabelEncoder, int], tuple[Floats, Floats]]
 FILE = RESULTS / "multilabel.jsonl"
 SEEDS = 3
 # Counted up when a method comes to do something else.
 REVISION = 2
 
 
-def linear(one_threshold: bool) -> Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]:
+def linear(one_threshold: bool) -> Measured:
     """Return what returns probabilities of the test part and thresholds, of TF-IDF and logistic regression.
 
     One threshold for all classes, with the highest micro-F1; or one for each, with the highest F1 of the class.
     """
 
-    def run(split: Split, form: LabelEncoder, _seed: int) -> tuple[Floats, Floats]:
+    def run(_part: str, split: Split, form: LabelEncoder, _seed: int) -> tuple[Floats, Floats]:
         targets = form.encode(split.y_train, len(split.X_train))
         model = baselines(multi_label=True)["TF-IDF + logistic regression"]
         folds = KFold(5, shuffle=True, random_state=0)
@@ -57,20 +60,25 @@ def linear(one_threshold: bool) -> Callable[[Split, LabelEncoder, int], tuple[Fl
     return run
 
 
-def network(**settings: Any) -> Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]:
-    """Return what does as `linear` for a `HANClassifier` with spaCy's vectors, with other settings as they come."""
+def han(**settings: Any) -> HANClassifier:
+    """Return a `HANClassifier` with spaCy's vectors, and other settings as they come."""
+    return HANClassifier(embeddings=EMBEDDINGS, calibrate=True, tune_thresholds=True, verbose=0, **settings)
 
-    def run(split: Split, form: LabelEncoder, seed: int) -> tuple[Floats, Floats]:
-        classifier = HANClassifier(
-            embeddings=EMBEDDINGS, calibrate=True, tune_thresholds=True, random_state=seed, verbose=0, **settings
-        )
+
+def network(**settings: Any) -> Measured:
+    """Return what does as `linear` for `han`."""
+
+    def run(part: str, split: Split, form: LabelEncoder, seed: int) -> tuple[Floats, Floats]:
+        classifier = han(random_state=seed, **settings)
         classifier.fit(split.X_train, form.decode(form.encode(split.y_train, len(split.X_train)) > 0))
+        if part == "test":
+            classifier.save(folder("reuters", classifier))  # its explanations are measured, too
         return classifier.predict_proba(split.X_test).astype(float), classifier.thresholds_
 
     return run
 
 
-METHODS: dict[str, Callable[[Split, LabelEncoder, int], tuple[Floats, Floats]]] = {
+METHODS: dict[str, Measured] = {
     "TF-IDF + logistic regression, one threshold": linear(one_threshold=True),
     "TF-IDF + logistic regression, one of each class": linear(one_threshold=False),
     "HN-ATT": network(ngram_evidence=False),
@@ -101,7 +109,7 @@ def main() -> None:
             if (part, method, seed, REVISION) in done or (seed and method in WITHOUT_SEED):
                 continue
             started = time.monotonic()
-            probabilities, thresholds = METHODS[method](split, form, seed)
+            probabilities, thresholds = METHODS[method](part, split, form, seed)
             run = {
                 "part": part, "method": method, "seed": seed, "revision": REVISION,
                 "seconds": round(time.monotonic() - started, 1),

@@ -13,7 +13,6 @@ parts, where defaults were chosen too.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import itertools
 import json
 import sys
@@ -30,13 +29,11 @@ from benchmarks.accuracy.contenders import (
     ABLATION,
     EVIDENCE,
     HAN,
-    LATER,
     MAIN,
     MINOR,
     NETWORK,
     PLAIN,
     PLAIN_NETWORK,
-    REVISION,
     TABLE,
     VARIANTS,
     WITHOUT_SEED,
@@ -44,8 +41,8 @@ from benchmarks.accuracy.contenders import (
     halves,
 )
 from benchmarks.accuracy.corpora import FOLDED, FOLDS, NAMES, Split, available, development, splits
+from benchmarks.accuracy.fitted import digest, folder
 from benchmarks.reporting import MEASUREMENTS, RESULTS, describe, fill, source, store
-from han import HANClassifier
 from han.training.calibration import reliability
 
 FILE = RESULTS / "accuracy.jsonl"
@@ -96,6 +93,8 @@ def run_all(part: str, name: str, contenders: dict[str, Any], limit: int | None)
                 run = {**head, **measure(contender, split), **describe("scikit-learn", "gensim", "floret")}
                 with FILE.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(run) + "\n")
+                if (part, method) == ("test", HAN):
+                    contender.save(folder(name, contender))  # its explanations are measured, too
                 print(name, repeat, method, run["accuracy"], f"{run['seconds']:.0f} s", file=sys.stderr, flush=True)
 
 
@@ -124,17 +123,6 @@ def stored() -> list[dict[str, Any]]:
 def key(run: dict[str, Any]) -> tuple[Any, ...]:
     """Return what a run is known by."""
     return tuple(run[name] for name in ("part", "data", "repeat", "method", "settings"))
-
-
-def digest(contender: Contender) -> str:
-    """Return a few letters that change with the contender's settings and revision, but not with its seed."""
-    settings = contender.get_params(deep=False)
-    if isinstance(contender, HANClassifier):
-        settings = {name: value for name, value in settings.items() if (name, value) not in LATER.items()}
-        settings["revision"] = REVISION
-    settings = {name: value for name, value in settings.items() if name not in ("seed", "random_state", "verbose")}
-    shown = {name: getattr(value, "__name__", repr(value)) for name, value in settings.items()}
-    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def measure(contender: Contender, split: Split) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How faithful explanations are, what they cost, and whether they pass sanity checks: `make bench NAME=explanations`.
 
 On a data set of sentiment (IMDB), one of topics (BBC News) and one of several topics (Reuters-21578, if it is here),
-with classifiers of default settings and test documents. A run, of one data set and one seed, is appended to
+with the classifiers whose accuracy is measured, and test documents. A run, of one data set and one seed, is appended to
 `results/explanations.jsonl` when it ends, and is not repeated. The tables in `docs/faithfulness.md` and
 `results/faithfulness.png` are drawn from that file.
 """
@@ -18,11 +18,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, reuters
+from benchmarks.accuracy.contenders import EMBEDDINGS, HAN, MAIN
+from benchmarks.accuracy.corpora import REUTERS, SHARED, Split, reuters, splits
+from benchmarks.accuracy.fitted import fitted
+from benchmarks.accuracy.multilabel import han as of_topics
 from benchmarks.explanations.sanity import permuted, planted, randomised
 from benchmarks.reporting import RESULTS, describe, store
 from benchmarks.speed.contender import seconds
-from han import HANClassifier, load_dataset
+from han import HANClassifier
 from han.evaluation.plots import faithfulness_figure
 from han.faithfulness import MEASURES, Faithfulness, faithfulness
 
@@ -33,7 +36,7 @@ SEEDS = 3
 # Test documents at most, in total and for the shortcut, and documents to learn the shortcut from.
 DOCUMENTS, SHORTCUT_DOCUMENTS, SHORTCUT_TRAINING = 1000, 200, 2000
 # Counted up when runs have to be repeated.
-REVISION = 1
+REVISION = 2
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def main() -> None:
             head = {"data": name, "seed": seed, "revision": REVISION}
             is_there = name != "reuters" or (SHARED / REUTERS).is_file()
             if is_there and not any(head.items() <= run.items() for run in stored()):
-                run = {**head, **measure(split_of(name), seed, with_shortcut=name == "imdb"), **describe()}
+                run = {**head, **measure(name, seed), **describe()}
                 with FILE.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(run) + "\n")
                 print(name, seed, file=sys.stderr, flush=True)
@@ -62,17 +65,18 @@ def stored() -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def split_of(name: str) -> Split:
-    """Return the documents of a data set."""
+def trained(name: str, seed: int) -> tuple[HANClassifier, Split]:
+    """Return a classifier, and the documents of its data set."""
     if name == "reuters":
-        return reuters()
-    dataset = load_dataset(name)
-    return Split(dataset.X_train, dataset.y_train, dataset.X_test, dataset.y_test)
+        split = reuters()
+        return fitted(name, of_topics(random_state=seed), split), split
+    (split,) = splits(name)
+    return fitted(name, MAIN[HAN](seed), split), split
 
 
-def measure(split: Split, seed: int, with_shortcut: bool) -> dict[str, Any]:
-    """Train a classifier, and measure its explanations of test documents."""
-    classifier = HANClassifier(random_state=seed, verbose=0).fit(split.X_train, split.y_train)
+def measure(name: str, seed: int) -> dict[str, Any]:
+    """Measure explanations of test documents."""
+    classifier, split = trained(name, seed)
     rng = np.random.default_rng(seed)
     texts = [split.X_test[index] for index in rng.permutation(len(split.X_test))[:DOCUMENTS]]
     ratios = []
@@ -87,10 +91,10 @@ def measure(split: Split, seed: int, with_shortcut: bool) -> dict[str, Any]:
         "correlation_with_random_weights": mean(randomised(classifier, corpus, seed)),
         "change_by_permuted_attention": float(changes.mean()),
     }
-    if with_shortcut:
+    if name == "imdb":
         chosen = rng.permutation(len(split.X_train))[:SHORTCUT_TRAINING]
         training = [split.X_train[index] for index in chosen], split.y_train[chosen]
-        sanity["shortcut_first"] = planted(*training, texts[:SHORTCUT_DOCUMENTS], seed)
+        sanity["shortcut_first"] = planted(*training, texts[:SHORTCUT_DOCUMENTS], seed, embeddings=EMBEDDINGS)
     return {
         "documents": len(texts),
         "means": measured.per_document.groupby("method", sort=False)[list(MEASURES)].mean().round(4).to_dict("index"),
