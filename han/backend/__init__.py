@@ -11,7 +11,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from han.backend.program_cache import load_programs, request_programs
 
 __all__ = ["keras", "tf"]
 
@@ -49,13 +51,18 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 QUIET = "3"  # a missing GPU is logged as an error
 
-if "tensorflow" in sys.modules or os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) != QUIET:
+if "tensorflow" in sys.modules:
+    # It may log, and it reports each program that it loads.
     import keras
     import tensorflow as tf
 else:
-    with _standard_error_captured():
+    keeps_programs = request_programs()
+    quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) == QUIET
+    with _standard_error_captured() if quiet else nullcontext():
         import keras
         import tensorflow as tf
+    if keeps_programs:
+        load_programs(tf)
 
 if BACKEND is None:  # child processes may use another backend
     del os.environ["KERAS_BACKEND"]
