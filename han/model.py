@@ -52,7 +52,7 @@ class HierarchicalAttentionNetwork(keras.Model):
     additive : bool, default False
         Let the document vector be the mean, weighted by attention, of the projected sentence vectors instead of the
         sentence encoder's states. The states determine the attention only, so that the logits are sums of contributions
-        of words; see `han.explain.contributions`. Needs `residual` and pooling by attention. Not part of the
+        of words; see `han.inference.contributions`. Needs `residual` and pooling by attention. Not part of the
         paper.
     multi_label : bool, default False
         Use a sigmoid for multi-label classification instead of the softmax.
@@ -330,17 +330,10 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         `documents.word_ids` are row indices of `tables`, see `project_words`.
         """
-        vectors, scores, _ = self.encode_words(documents, tables, differentiable=differentiable, training=training)
-        return vectors, scores
-
-    def encode_words(
-        self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return what `encode_sentences` returns, and the states of the words [words, 2 * units]."""
         packing = pack(documents.sentence_lengths)
         states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
-        vectors, scores = self.word_pooling.pool(states, packing)
-        return vectors, scores, states
+        pooled: tuple[tf.Tensor, tf.Tensor] = self.word_pooling.pool(states, packing)
+        return pooled
 
     def encode_documents(
         self,

@@ -44,6 +44,41 @@ def encode(layer, sequence):
     return states + sequence @ layer.residual_kernel.numpy().astype(np.float64) if layer.residual else states
 
 
+def divide(layer, sequence, weights):
+    """Divide a weighted sum of the states of one sequence among its inputs, in float64.
+
+    Each state is written out as the sum of what each step wrote, times what the later steps retained of it.
+    """
+    units, parts = layer.units, np.zeros(len(sequence))
+    for direction, (kernel, recurrent_kernel, bias) in enumerate(directions(layer)):
+        kernel, recurrent_kernel, bias = (part.numpy().astype(np.float64) for part in (kernel, recurrent_kernel, bias))
+        order = range(len(sequence))[:: -1 if direction else 1]
+        memory, output, written, retained = np.zeros(units), np.zeros(units), [], []
+        for step, place in enumerate(order):
+            x = sequence[place]
+            if layer.cell == "lstm":
+                i, f, g, o = np.split(x @ kernel + output @ recurrent_kernel + bias, 4)
+                written.append(sigmoid(i) * np.tanh(g))
+                retained.append(sigmoid(f))
+                memory = retained[-1] * memory + written[-1]
+                output = sigmoid(o) * np.tanh(memory)
+                exposed = output / memory
+            else:
+                x_z, x_r, x_h = np.split(x @ kernel + bias[0], 3)
+                h_z, h_r, h_h = np.split(output @ recurrent_kernel + bias[1], 3)
+                retained.append(sigmoid(x_z + h_z))
+                written.append((1 - retained[-1]) * np.tanh(x_h + sigmoid(x_r + h_r) * h_h))
+                output = retained[-1] * output + written[-1]
+                exposed = np.ones(units)
+            weight = weights[place, direction * units : (direction + 1) * units] * exposed
+            for earlier in range(step + 1):
+                left = np.prod(retained[earlier + 1 : step + 1], axis=0)
+                parts[order[earlier]] += weight @ (left * written[earlier])
+    if layer.residual:
+        parts += ((sequence @ layer.residual_kernel.numpy().astype(np.float64)) * weights).sum(axis=1)
+    return parts
+
+
 def directions(layer):
     return layer.forward_weights, layer.backward_weights
 

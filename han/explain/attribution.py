@@ -18,10 +18,10 @@ from han.text.batches import MAX_BATCH_WORDS, prediction_batches
 from han.text.corpus import Corpus, Documents, Int32, Int64
 from han.text.reader import DocumentReader
 
+# The memory that methods take for each word, relative to prediction: all but attention keep what a gradient needs.
+GRADIENT_COST = 5
 # A gradient takes about 5 kB for each word at 50 units, and occlusion encodes about twenty words for each word.
 BATCH_WORDS = 16_384
-# The memory that a gradient takes for each word, relative to prediction.
-GRADIENT_COST = 5
 
 
 def attribute(
@@ -55,7 +55,9 @@ def attribute(
 def _attribute(
     network: CompiledNetwork, corpus: Corpus, method: str, targets: Int64 | None, n_steps: int, max_words: int
 ) -> Scores:
-    size = max_words if method in FORWARD_METHODS else min(max_words // GRADIENT_COST, BATCH_WORDS)
+    size = max_words if method == "attention" else max_words // GRADIENT_COST
+    if method not in FORWARD_METHODS:
+        size = min(size, BATCH_WORDS)
     batches = [
         METHODS[method](network, corpus.batch(batch), None if targets is None else targets[batch], n_steps)
         for batch in prediction_batches(corpus, max_words=size)
@@ -141,7 +143,7 @@ METHODS: dict[str, Callable[[CompiledNetwork, Documents, Int64 | None, int], Sco
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
 }
-# Methods that need about the memory of a forward pass.
+# Methods that take one forward pass, which is fastest in large batches.
 FORWARD_METHODS = ("contributions", "attention")
 
 

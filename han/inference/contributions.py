@@ -11,11 +11,20 @@ the network's part and the part of the n-grams.
 A sentence vector is the mean of its words' states h, weighted by attention. With an additive network, the document
 vector is the mean of projected sentence vectors, so the network's part is a sum over the words t of all sentences s:
 
-.. math:: c_t = \alpha_t \, \beta_s \, (w \cdot W h_t)
+.. math:: \sum_{s, t} v_t \cdot h_t, \quad v_t = \alpha_t \, \beta_s \, w W
 
 with the attention of the word and of its sentence, the projection W and the margin's row w of the classifier. In any
 other network, the gradient of the margin with respect to the sentence vector replaces the product of the attention of
 the sentence, w and W, and the sum is an approximation.
+
+A state also carries what words before and after it wrote into the memory of the recurrence. Each word is therefore
+given what it wrote itself, wherever that is read: with the gates z of a GRU and its candidates n, the forward state is
+
+.. math:: h_T = \sum_{t \le T} (z_{t+1} \cdots z_T) (1 - z_t) n_t
+
+and word t contributes its terms of all these sums, in both directions, and its residual projection; see
+`han.layers.recurrence.contributions`, also for the LSTM. This divides the same total more faithfully than
+:math:`v_t \cdot h_t` does, which gives a word what it only carries.
 """
 
 from __future__ import annotations
@@ -25,6 +34,7 @@ from typing import NamedTuple
 from han.backend import tf
 from han.layers.encoder import Tables
 from han.layers.ngrams import sum_shares
+from han.layers.packing import pack
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Documents
 
@@ -76,7 +86,9 @@ def contributions(
     """
     config = network.get_config()
     evidence = sum_shares(shares, documents) + bias
-    vectors, word_scores, states = network.encode_words(documents, tables, differentiable=False)
+    encoder, packing, index = network.word_encoder, pack(documents.sentence_lengths), documents.word_ids
+    states, trace = encoder.encode_traced(tables, packing, index)
+    vectors, word_scores = network.word_pooling.pool(states, packing)
     sentences, lengths = tf.range(tf.shape(vectors)[0]), documents.document_lengths
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         if not config["additive"]:
@@ -94,10 +106,12 @@ def contributions(
     else:
         directions = tape.gradient(margins, vectors)
     sentence_of = tf.repeat(sentences, documents.sentence_lengths)
+    state_weights = tf.gather(directions, sentence_of)
     if word_scores is None:  # a maximum consists of some features of some states
-        states = tf.where(states == tf.gather(vectors, sentence_of), states, 0.0)
-        word_scores = tf.constant(1.0)
-    network_scores = word_scores * tf.reduce_sum(tf.gather(directions, sentence_of) * states, axis=1)
+        state_weights = tf.where(states == tf.gather(vectors, sentence_of), state_weights, 0.0)
+    else:
+        state_weights *= word_scores[:, None]
+    network_scores = encoder.contributions(trace, tables, packing, index, state_weights)
     word_weights = tf.gather(weights, tf.gather(document_of, sentence_of))
     ngram_scores = tf.reduce_sum(word_weights * network.class_evidence(shares), axis=1)
     no_words = tf.zeros_like(document_vectors), tf.zeros_like(evidence) + bias

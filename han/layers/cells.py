@@ -47,6 +47,14 @@ class Cell(ABC):
         The gradient of `previous` does not include the part that flows through `projected`.
         """
 
+    @staticmethod
+    @abstractmethod
+    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what a step retains of the previous memory, what it writes, and what its output exposes.
+
+        With these, memory = retained * previous memory + written, and output = exposed * memory.
+        """
+
 
 class LSTMCell(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates (Gers et al. 2000).
@@ -89,6 +97,14 @@ class LSTMCell(Cell):
         )
         grad_inputs = (1.0 - kept * kept) * grad_activated
         return grad_inputs, grad_inputs, (tf.zeros_like(grad_output), grad_carry * f)
+
+    @staticmethod
+    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """See `Cell.decompose`; the memory is the second part of the state."""
+        i, f, o, g = LSTMCell._gates(kept)
+        # tanh(x) / x tends to 1 at 0.
+        ratio = tf.where(state[1] == 0.0, 1.0, tf.math.divide_no_nan(tf.tanh(state[1]), state[1]))
+        return f, i * g, o * ratio
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> list[tf.Tensor]:
@@ -141,6 +157,13 @@ class GRUCell(Cell):
         grad_inputs = tf.concat([grad_gates, grad_candidate], axis=-1)
         grad_projected = tf.concat([grad_gates, grad_candidate * r], axis=-1)
         return grad_inputs, grad_projected, (grad_output * z,)
+
+    @staticmethod
+    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """See `Cell.decompose`; the memory is the output."""
+        units = state[0].shape[-1]
+        z, _ = GRUCell._gates(kept[..., : 2 * units])
+        return z, (1.0 - z) * kept[..., 2 * units : 3 * units], tf.ones_like(z)
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from han.backend import keras, tf
 from han.exceptions import InvalidValueError
-from han.layers.cells import CELLS
+from han.layers.cells import CELLS, State
 from han.layers.packing import Packing, pack, pad_rows
-from han.layers.recurrence import recurrence
+from han.layers.recurrence import Direction, contributions, recurrence, span, traced_recurrence
 
 # Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+# Of each direction what was run, and its states with what the cell kept of each step.
+Trace = list[tuple[Direction, State]]
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -190,26 +192,68 @@ class BidirectionalEncoder(keras.layers.Layer):
         float tensor [elements, 2 * units]
             The states of all sequences, one sequence after another; the forward direction comes first.
         """
+        directions = self._directions(tables, packing, index, training)
+        outputs = [recurrence(direction, differentiable) for direction in directions]
+        return self._states(outputs, tables, packing, index)
+
+    def encode_traced(self, tables: Tables, packing: Packing, index: tf.Tensor) -> tuple[tf.Tensor, Trace]:
+        """Encode sequences as `encode` does; return the states, and the trace that `contributions` needs."""
+        trace = [(direction, traced_recurrence(direction)) for direction in self._directions(tables, packing, index)]
+        return self._states([states[0] for _, states in trace], tables, packing, index), trace
+
+    def contributions(
+        self, trace: Trace, tables: Tables, packing: Packing, index: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Divide a weighted sum of all states among the inputs.
+
+        An input contributes by what it wrote into the memory of either direction, see
+        `han.layers.recurrence.contributions`, and by its residual projection.
+
+        Parameters
+        ----------
+        trace
+            What `encode_traced` returned.
+        tables, packing, index
+            As for `encode`.
+        weights : float tensor [elements, 2 * units]
+
+        Returns
+        -------
+        float tensor [elements]
+            Their sum is that of `weights` times the states.
+        """
+        parts = []
+        for (direction, states), part in zip(trace, tf.split(weights, 2, axis=1), strict=True):
+            in_lanes = tf.gather(tf.pad(part, [[0, 1], [0, 0]]), packing.elements)
+            steps = contributions(direction, states, in_lanes)
+            parts.append(tf.gather(tf.reshape(steps, [-1]), packing.places))
+        if self.residual:
+            parts.append(tf.reduce_sum(weights * tf.gather(tables[2], index), axis=1))
+        return tf.add_n(parts)
+
+    def _directions(
+        self, tables: Tables, packing: Packing, index: tf.Tensor, training: bool = False
+    ) -> Iterator[Direction]:
+        """Yield both directions of the recurrence."""
         cell = CELLS[self.cell]
         # Steps without an element may read any row, since their outputs are not used.
         slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
-        outputs = []
-        for direction, weights in enumerate((self.forward_weights, self.backward_weights)):
+        for number, weights in enumerate((self.forward_weights, self.backward_weights)):
             _, kernel, bias = map(tf.convert_to_tensor, weights)
-            kernel = cell.arrange(self.weight_dropout(kernel, training=training))
-            steps = recurrence(
+            yield Direction(
                 cell,
-                tables[direction],
+                tables[number],
                 slots,
-                packing.carry[direction],
-                packing.steps,
-                direction == 1,
-                kernel,
+                packing.carry[number],
+                span(packing.steps, reverse=number == 1),
+                cell.arrange(self.weight_dropout(kernel, training=training)),
                 tf.reshape(cell.arrange(bias), [cell.biases, -1]),
-                differentiable,
             )
-            outputs.append(_to_element_order(steps, packing.places, packing.elements))
-        states = tf.ensure_shape(tf.concat(outputs, axis=1), [None, 2 * self.units])
+
+    def _states(self, outputs: list[tf.Tensor], tables: Tables, packing: Packing, index: tf.Tensor) -> tf.Tensor:
+        """Return the states [elements, 2 * units], given the outputs of both directions in lanes."""
+        parts = [_to_element_order(steps, packing.places, packing.elements) for steps in outputs]
+        states = tf.ensure_shape(tf.concat(parts, axis=1), [None, 2 * self.units])
         return states + tf.gather(tables[2], index) if self.residual else states
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:

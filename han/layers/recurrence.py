@@ -17,26 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 from han.backend import tf
 from han.backend.compiled import launch
 from han.layers.cells import Cell, State
 
 
-def recurrence(
-    cell: type[Cell],
-    table: tf.Tensor,
-    slots: tf.Tensor,
-    carry: tf.Tensor,
-    steps: tf.Tensor,
-    reverse: bool,
-    kernel: tf.Tensor,
-    biases: tf.Tensor,
-    differentiable: bool = True,
-) -> tf.Tensor:
-    """Run a cell over lanes of sequences in one direction.
+class Direction(NamedTuple):
+    """One direction of a recurrence over lanes of sequences.
 
-    Parameters
+    Attributes
     ----------
     cell : type[Cell]
         `LSTMCell` or `GRUCell`.
@@ -46,14 +37,34 @@ def recurrence(
         The row of `table` that each lane reads at each step.
     carry : float tensor [steps_allocated, lanes]
         The factor of the previous state: 0.0 where a sequence starts in this direction, 1.0 elsewhere.
-    steps : int32 scalar
-        Number of steps to run, at most `steps_allocated`.
-    reverse : bool
-        Run from the last of `steps` to the first.
+    span : int32 tensor [3]
+        The first step, the increment and the step to stop at, as for `range`; see `span`.
     kernel : float tensor [units, gates * units]
         The recurrent kernel, in the layout of `cell.arrange`.
     biases : float tensor [biases, gates * units]
         The biases of the cell, in the layout of `cell.arrange`.
+    """
+
+    cell: type[Cell]
+    table: tf.Tensor
+    slots: tf.Tensor
+    carry: tf.Tensor
+    span: tf.Tensor
+    kernel: tf.Tensor
+    biases: tf.Tensor
+
+
+def span(steps: tf.Tensor, reverse: bool) -> tf.Tensor:
+    """Return the span of a direction that runs `steps` steps, from the last to the first if `reverse` is True."""
+    return tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
+
+
+def recurrence(direction: Direction, differentiable: bool = True) -> tf.Tensor:
+    """Run a cell in one direction.
+
+    Parameters
+    ----------
+    direction : Direction
     differentiable : bool, default True
         Store what the gradient needs, which takes a third of the forward time.
 
@@ -62,13 +73,51 @@ def recurrence(
     float tensor [steps_allocated, lanes, units]
         The outputs. Those of steps that were not run are undefined.
     """
-    units = kernel.shape[0]
-    span = tf.stack([steps - 1, -1, -1] if reverse else [0, 1, steps])
-    inputs = (table, slots, carry, span, kernel, biases)
+    cell, *inputs = direction
+    units = direction.kernel.shape[0]
     outputs: tf.Tensor = (
         _differentiable(cell, units)(*inputs) if differentiable else launch(_forward(cell, units, False), *inputs)[0]
     )
     return outputs
+
+
+def traced_recurrence(direction: Direction) -> State:
+    """Run a cell as `recurrence` does; return its states, the outputs first, and what `contributions` needs."""
+    cell, *inputs = direction
+    return launch(_forward(cell, direction.kernel.shape[0], True), *inputs)
+
+
+def contributions(direction: Direction, trace: State, weights: tf.Tensor) -> tf.Tensor:
+    r"""Divide a weighted sum of the outputs of one direction among the steps.
+
+    A cell's memory is what each step has written, multiplied by what later steps retained of it, and the output exposes
+    a part of the memory (`Cell.decompose`). With the weights :math:`v` of the outputs, the gates :math:`r` that retain
+    and :math:`e` that expose, and what was written, :math:`w`, step t contributes
+
+    .. math:: g_t \cdot w_t, \quad g_t = e_t v_t + r_{t+1} g_{t+1}
+
+    Murdoch & Szlam 2017, https://arxiv.org/abs/1702.02540, decompose the last output of an LSTM in a similar way.
+
+    Parameters
+    ----------
+    direction : Direction
+    trace : tuple of float tensors
+        What `traced_recurrence` returned.
+    weights : float tensor [steps_allocated, lanes, units]
+        Of the outputs; zeros where there is no element.
+
+    Returns
+    -------
+    float tensor [steps_allocated, lanes]
+    """
+    *states, kept = trace
+    function = _contributions(direction.cell, states[0].shape[-1])
+    return launch(function, direction.carry, direction.span, tuple(states), kept, weights)[0]
+
+
+def _reversed(span: tf.Tensor) -> tf.Tensor:
+    """Return the span that visits the same steps in the opposite order."""
+    return tf.stack([span[2] - span[1], -span[1], span[0] - span[1]])
 
 
 @cache
@@ -113,10 +162,7 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
 
 
 def _signature(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
-    """Return the signature of the arguments that both compiled functions share: table, slots, carry, span, kernel.
-
-    `span` is (first step, increment, step to stop at), as for `range`.
-    """
+    """Return the signature of the arguments that two compiled functions share: table, slots, carry, span, kernel."""
     width = cell.gates * units
     return [
         tf.TensorSpec([None, width], tf.float32),
@@ -210,13 +256,35 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
 
         zeros = tuple(tf.zeros_like(part[0]) for part in states)
         sums = (grad_table, tf.zeros_like(kernel), *(tf.zeros_like(kernel[0]) for _ in range(cell.biases - 1)))
-        back = tf.stack([span[2] - span[1], -span[1], span[0] - span[1]])
-        sums = _loop(back, body, zeros, sums)
+        sums = _loop(_reversed(span), body, zeros, sums)
         grad_table, grad_kernel, *grad_recurrent_bias = sums
         # The input bias is added to each row that is read, so its gradient is that of the table, summed over rows.
         return grad_table, grad_kernel, tf.stack([tf.reduce_sum(grad_table, axis=0), *grad_recurrent_bias])
 
     return backward  # type: ignore[no-any-return]
+
+
+@cache
+def _contributions(cell: type[Cell], units: int) -> Callable[..., State]:
+    """Compile the loop of `contributions`, which returns a tuple of one tensor [steps_allocated, lanes]."""
+    state = tf.TensorSpec([None, None, units], tf.float32)
+    kept = tf.TensorSpec([None, None, cell.kept * units], tf.float32)
+    carry, span = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([3], tf.int32)
+
+    @tf.function(jit_compile=True, autograph=False, input_signature=[carry, span, (state,) * cell.states, kept, state])
+    def contributions(carry: tf.Tensor, span: tf.Tensor, states: State, kept: tf.Tensor, weights: tf.Tensor) -> State:
+        log = _Log(carry, 1)
+
+        def body(t: tf.Tensor, later: State, lists: State) -> tuple[State, State]:
+            retained, written, exposed = cell.decompose(kept[t], tuple(part[t] for part in states))
+            gradient = later[0] + exposed * weights[t]
+            lists = _Log.write(lists, t, (tf.reduce_sum(gradient * written, axis=1, keepdims=True),))
+            return (gradient * retained * carry[t][:, None],), lists
+
+        lists = _loop(_reversed(span), body, (tf.zeros_like(weights[0]),), (log.empty,))
+        return (log.stack(lists[0])[:, :, 0],)
+
+    return contributions  # type: ignore[no-any-return]
 
 
 def _loop(

@@ -87,8 +87,8 @@ def test_contributions_in_float64(rng):
         others = np.exp(logits - logits.max()) * (np.arange(3) != target)
         weights = (np.arange(3) == target) - others / others.sum()
         for ids, alpha, beta, share in zip(document, word_scores, sentence_scores, shares, strict=True):
-            states = plain.encode(network.word_encoder, embeddings[ids])
-            expected += (alpha * beta * (states @ kernel @ weights)).tolist()
+            of_states = alpha[:, None] * beta * (kernel @ weights)
+            expected += plain.divide(network.word_encoder, embeddings[ids], of_states).tolist()
             of_ngrams += (share @ weights).tolist()
     np.testing.assert_allclose(found.network_scores, expected, atol=1e-4)
     np.testing.assert_allclose(found.ngram_scores, of_ngrams, atol=1e-4)
@@ -96,19 +96,17 @@ def test_contributions_in_float64(rng):
 
 
 @pytest.mark.parametrize("name", ["residual", "paper", "max"])
-def test_without_an_additive_network_contributions_are_slopes(name, rng):
-    """The margin changes at this rate when the word's part of its sentence vector grows."""
+def test_without_an_additive_network_contributions_sum_to_slopes(name, rng):
+    """The contributions of a sentence's words sum to the rate of the margin when its vector grows."""
     network = build(rng, **NETWORKS[name])
     corpus = random_corpus(rng)
     targets = rng.integers(0, 3, len(corpus))
     found = contributions(network, corpus, targets)
     compiled = CompiledNetwork(network)
     documents, projection = compiled.project_distinct(corpus.batch(np.arange(len(corpus))))
-    vectors, scores, states = (
-        None if part is None else part.numpy() for part in network.encode_words(documents, projection.tables)
-    )
+    vectors = network.encode_sentences(documents, projection.tables)[0].numpy()
     evidence = compiled.document_evidence(documents, projection)
-    sentence_of = np.repeat(np.arange(len(vectors)), np.diff(corpus.sentence_starts))
+    sums = np.diff(np.concatenate([[0.0], np.cumsum(found.network_scores)])[corpus.sentence_starts])
     document_of = np.repeat(np.arange(len(corpus)), corpus.sentence_counts)
     index, h = np.arange(len(vectors), dtype=np.int32), 1e-2
 
@@ -119,15 +117,13 @@ def test_without_an_additive_network_contributions_are_slopes(name, rng):
     others = np.where(np.arange(3) == targets[:, None], -np.inf, margins(vectors))
     others = np.exp(others - others.max(axis=1, keepdims=True))
     weights = (np.arange(3) == targets[:, None]) - others / others.sum(axis=1, keepdims=True)
-    for word in rng.choice(len(sentence_of), 12, replace=False):
-        sentence = sentence_of[word]
-        part = states[word] * (states[word] == vectors[sentence]) if scores is None else scores[word] * states[word]
+    for sentence in range(len(vectors)):
         up, down = vectors.copy(), vectors.copy()
-        up[sentence] += h * part
-        down[sentence] -= h * part
+        up[sentence] *= 1 + h
+        down[sentence] *= 1 - h
         document = document_of[sentence]
         slope = (margins(up) - margins(down))[document] @ weights[document] / (2 * h)
-        np.testing.assert_allclose(found.network_scores[word], slope, atol=2e-3)
+        np.testing.assert_allclose(sums[sentence], slope, atol=2e-3)
 
 
 def test_documents_without_words_have_the_base_value(rng):
