@@ -579,10 +579,10 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             In any container that `fit` accepts.
         method : str, default "contributions"
             - "contributions": the contribution of each word to the log-odds of the target, negative if the word counts
-              against it. With attention weights alpha (word) and beta (sentence), the word's state h and the target's
-              weights w, it is alpha * beta * (w . h), plus the word's part of the n-gram evidence. The contributions
-              and `base_value` sum to the log-odds; without `additive`, approximately. See
-              `han.inference.contributions` for the equations, also for more than two classes.
+              against it: what the word wrote into the states of the recurrence, weighted by their attention and by the
+              target's weights, plus the word's part of the n-gram evidence. The contributions and `base_value` sum to
+              the log-odds; without `additive`, approximately. See `han.inference.contributions` for the equations, also
+              for more than two classes.
             - "attention": the attention weights of words and sentences: where the network looked. They have no sign, do
               not depend on the class, and exclude the n-grams.
             - "gradient_x_input": the gradient of the target's probability with respect to each word vector, times the
@@ -592,7 +592,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
               between both ends.
             - "occlusion": the decrease of the target's probability when the word or sentence is deleted.
 
-            Their cost is that of 1, 1, 3, `3 * n_steps` and about 30 forward passes.
+            Their cost is that of 1.7, 1, 3, `3 * n_steps` and about 30 forward passes.
         target : label, array-like of labels [documents] or None, default None
             The class whose prediction is explained, for all documents or for each; None is the predicted class.
         n_steps : int, default 32

@@ -52,12 +52,11 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 QUIET = "3"  # a missing GPU is logged as an error
 
 if "tensorflow" in sys.modules:
-    # It may log, and it reports each program that it loads.
     import keras
     import tensorflow as tf
 else:
-    keeps_programs = request_programs()
     quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) == QUIET
+    keeps_programs = request_programs(quiet)
     with _standard_error_captured() if quiet else nullcontext():
         import keras
         import tensorflow as tf

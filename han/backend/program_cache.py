@@ -35,13 +35,19 @@ _FLAG = "--tf_xla_persistent_cache_directory"
 _MEMORY = "ram://han-programs"
 
 
-def request_programs() -> bool:
-    """Ask TensorFlow, before it is imported, for its programs; return whether it will provide them."""
+def request_programs(quiet: bool) -> bool:
+    """Ask TensorFlow, before it is imported, for its programs; return whether it will provide them.
+
+    TensorFlow logs errors, which mean nothing, when it loads a program. Unless its log is `quiet`, the user has to ask
+    for programs by naming the folder.
+    """
     own = f"{_FLAG}={_MEMORY}"
     flags = os.environ.get(_FLAGS, "").replace(own, "").strip()  # a parent process may have asked for its own
-    provided = os.environ.get(VARIABLE) != "off" and _FLAG not in flags
-    # TensorFlow reads it when it first compiles, so it cannot be removed after the import.
-    os.environ[_FLAGS] = f"{flags} {own}".strip() if provided else flags
+    cache = os.environ.get(VARIABLE, "")
+    provided = cache != "off" and (quiet or cache != "") and _FLAG not in flags
+    if provided or _FLAGS in os.environ:
+        # TensorFlow reads it when it first compiles, so it cannot be removed after the import.
+        os.environ[_FLAGS] = f"{flags} {own}".strip() if provided else flags
     return provided
 
 

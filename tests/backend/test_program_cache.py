@@ -90,7 +90,6 @@ def test_a_folder_that_others_can_write_to_is_ignored(filled):
 def test_the_cache_can_be_turned_off(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
     assert run("off")[1] == ()
-    # TensorFlow that is imported before logs every program that it loads.
     assert run(tmp_path, "first")[1] == ()
     assert not any(tmp_path.iterdir())
 
@@ -130,10 +129,19 @@ def test_the_oldest_programs_are_deleted(tmp_path, monkeypatch):
 def test_flags_of_the_user_are_kept(flags, provided, monkeypatch):
     monkeypatch.setenv("HAN_CACHE", "")
     monkeypatch.setenv("TF_XLA_FLAGS", flags)
-    assert request_programs() is provided
+    assert request_programs(quiet=True) is provided
     assert os.environ["TF_XLA_FLAGS"].startswith(flags)
-    assert request_programs() is provided  # in a child process
+    assert request_programs(quiet=True) is provided  # in a child process
     assert os.environ["TF_XLA_FLAGS"].count("directory") == 1
     monkeypatch.setenv("HAN_CACHE", "off")
-    assert not request_programs()
+    assert not request_programs(quiet=True)
     assert os.environ["TF_XLA_FLAGS"] == flags
+
+
+def test_programs_are_only_loaded_without_log_messages_unless_the_folder_is_named(monkeypatch):
+    monkeypatch.delenv("HAN_CACHE", raising=False)
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    assert not request_programs(quiet=False)
+    assert "TF_XLA_FLAGS" not in os.environ
+    monkeypatch.setenv("HAN_CACHE", "/some/folder")
+    assert request_programs(quiet=False)
