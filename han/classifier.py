@@ -114,8 +114,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int, default 32
         Number of documents per training batch.
     epochs : int or "auto", default "auto"
-        Maximum number of epochs. "auto" is enough for 1,000 steps and for 250 steps per class, but at least 10 and at
-        most 40 epochs.
+        Maximum number of epochs. "auto" is 9 plus one for every two classes, but enough for 200 steps, and at most 40.
     patience : int, "auto" or None, default "auto"
         Number of epochs without improvement of `monitor` after which training stops; "auto" is 30 % of the epochs. None
         disables early stopping. The best weights are restored in any case.

@@ -9,7 +9,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from benchmarks.accuracy.contenders import LATER, REVISION, Contender
+from benchmarks.accuracy.contenders import LATER, REVISION, REVISION_OF_PLAIN, Contender
 from benchmarks.accuracy.corpora import Split
 from han import HANClassifier
 
@@ -33,7 +33,8 @@ def digest(contender: Contender) -> str:
     settings = contender.get_params(deep=False)
     if isinstance(contender, HANClassifier):
         settings = {name: value for name, value in settings.items() if (name, value) not in LATER.items()}
-        settings["revision"] = REVISION
+        is_plain = not {"additive", "log_count_ratios"} & settings.keys()
+        settings["revision"] = REVISION_OF_PLAIN if is_plain else REVISION
     settings = {name: value for name, value in settings.items() if name not in ("seed", "random_state", "verbose")}
     shown = {name: getattr(value, "__name__", repr(value)) for name, value in settings.items()}
     return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:8]

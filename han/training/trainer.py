@@ -33,9 +33,9 @@ History = dict[str, list[float]]
 
 # The validation result that each `monitor` compares, and whether its minimum or maximum is best.
 MONITORS = {"loss": ("val_loss", "min"), "accuracy": ("val_accuracy", "max"), "macro_f1": ("val_macro_f1", "max")}
-# epochs="auto": small data sets need more than ten epochs for enough updates, and many classes need more updates: on
-# the development split of 20 Newsgroups, the validation loss is lowest after 3,600 steps.
-MIN_STEPS, MIN_STEPS_PER_CLASS, MIN_EPOCHS, MAX_EPOCHS = 1000, 250, 10, 40
+# epochs="auto": many classes take more epochs, and few documents more, for enough steps. With too many epochs, the
+# learning rate is still high when the network begins to learn the documents by heart.
+MIN_EPOCHS, CLASSES_PER_EPOCH, MIN_STEPS, MAX_EPOCHS = 9, 2, 200, 40
 # Number of training documents whose probabilities are checked for NaN if there is no validation loss.
 CHECKED_DOCUMENTS = 64
 # These callbacks replace the default learning-rate schedule.
@@ -269,6 +269,5 @@ def _compile(network: TrainingNetwork, hyperparameters: Hyperparameters) -> Lazy
 def _epochs(epochs: int | str, steps: int, classes: int) -> int:
     """Return the number of epochs, each with `steps` steps."""
     if isinstance(epochs, str):
-        needed = MIN_STEPS + MIN_STEPS_PER_CLASS * classes
-        return min(max(-(-needed // steps), MIN_EPOCHS), MAX_EPOCHS)
+        return min(max(MIN_EPOCHS + classes // CLASSES_PER_EPOCH, -(-MIN_STEPS // steps)), MAX_EPOCHS)
     return int(epochs)

@@ -13,7 +13,7 @@ from han.text.splitting import DocumentSplitter
 from han.training.losses import Crossentropy, MacroF1
 from han.training.pipeline import Examples
 from han.training.steps import TrainingNetwork
-from han.training.trainer import Trainer
+from han.training.trainer import Trainer, _epochs
 
 SETTINGS = {
     "learning_rate": 0.01, "warmup": 0.5, "batch_size": 8, "epochs": 3, "patience": None, "averaging": 0.0, "verbose": 0
@@ -121,7 +121,14 @@ def test_a_delayed_embedding_is_frozen_for_the_first_epoch_only(documents):
 
 def test_the_number_of_epochs(documents):
     assert len(run(documents, epochs=2)[2]["loss"]) == 2
-    assert len(run(documents, epochs="auto")[2]["loss"]) == 40  # the maximum, with 5 steps per epoch
+
+
+@pytest.mark.parametrize(
+    ("steps", "classes", "epochs"),
+    [(2, 2, 40), (9, 2, 23), (1000, 2, 10), (40, 5, 11), (200, 20, 19), (200, 90, 40)],
+)
+def test_the_automatic_number_of_epochs(steps, classes, epochs):
+    assert _epochs("auto", steps, classes) == epochs
 
 
 @pytest.mark.parametrize("monitor", ["accuracy", "macro_f1"])
