@@ -53,12 +53,15 @@ def request_programs(quiet: bool) -> bool:
 
 def load_programs(tf: Any) -> None:
     """Give TensorFlow the programs that were kept, and keep new ones when the process ends."""
-    root = Path(os.environ.get(VARIABLE) or platformdirs.user_cache_path("han", appauthor=False)).expanduser()
-    folder = root / f"programs-{_machine(tf)}"
+    # Unlike `Path.expanduser`, this is no error for a user without a home folder, as in some containers.
+    root = os.path.expanduser(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("han", appauthor=False))  # noqa: PTH111
+    if root.startswith("~"):
+        return
+    folder = Path(root).absolute() / f"programs-{_machine(tf)}"
     tf.io.gfile.makedirs(_MEMORY)
     if _is_private(folder):
         for path in folder.glob("*.pb"):
-            with suppress(OSError):
+            with suppress(OSError, tf.errors.OpError):
                 program = path.read_bytes()
                 content = program[:-DIGEST_BYTES]
                 if _digest(content) != program[-DIGEST_BYTES:]:

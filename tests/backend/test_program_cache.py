@@ -71,7 +71,7 @@ def test_a_damaged_program_is_compiled_again(filled, damage):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
 def test_a_folder_that_others_can_write_to_is_ignored(filled):
     folder, outputs = filled
     (program,) = programs(folder)
@@ -105,6 +105,13 @@ def test_a_full_or_read_only_disk_is_no_error(filled, tmp_path, options):
     )
     assert (result.returncode, result.stdout) == (0, outputs)
     assert "Error" not in result.stderr
+
+
+@pytest.mark.slow
+def test_a_user_without_a_home_folder_has_no_cache(filled, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("~nobody-of-this-name/cache") == (filled[1], COMPILED)
+    assert not any(tmp_path.iterdir())
 
 
 def test_the_oldest_programs_are_deleted(tmp_path, monkeypatch):
