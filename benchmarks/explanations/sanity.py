@@ -19,6 +19,7 @@ from scipy.stats import spearmanr
 from han import HANClassifier
 from han.backend import tf
 from han.explain.attribution import attribute
+from han.layers.packing import pack
 from han.model import HierarchicalAttentionNetwork
 from han.text.batches import prediction_batches
 from han.text.corpus import Corpus, Documents
@@ -92,8 +93,9 @@ def permuted(classifier: HANClassifier, corpus: Corpus, seed: int) -> Float64:
 def _permuted(network: HierarchicalAttentionNetwork, documents: Documents, rng: np.random.Generator) -> Float64:
     distinct, rows = tf.unique(documents.word_ids)
     evidence = network.document_evidence(documents)
-    indexed = documents._replace(word_ids=rows)
-    vectors, word_scores, states = network.encode_words(indexed, network.project_words(distinct))
+    packing = pack(documents.sentence_lengths)
+    states = network.word_encoder.encode(network.project_words(distinct), packing, rows)
+    vectors, word_scores = network.word_pooling.pool(states, packing)
     index = tf.range(tf.shape(vectors)[0])
     pooled, sentence_scores = network.encode_documents(vectors, index, documents.document_lengths)
     before = network.class_probabilities(pooled, evidence).numpy()
