@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -11,9 +11,10 @@ from itertools import chain
 import numpy as np
 
 from han.text.corpus import Corpus, Int32
+from han.text.encoding import encode_documents
 from han.text.normalization import normalize
 from han.text.splitting import DocumentSplitter
-from han.text.vocabulary import Vocabulary
+from han.text.vocabulary import PADDING_ID, NewWords, Vocabulary
 
 # Offsets of a word whose position in the text is unknown.
 NO_OFFSETS = (-1, -1)
@@ -40,20 +41,20 @@ class DocumentReader:
 
         Return the reader, and the documents encoded in the same pass.
         """
-        # Words are numbered as they appear until all have been counted.
-        numbers: defaultdict[str, int] = defaultdict()
-        numbers.default_factory = numbers.__len__
-        corpus = Corpus.from_sentences(map(splitter.split, texts), lambda words: [*map(numbers.__getitem__, words)])
+        # Words have the numbers of `NewWords` until all have been counted.
+        words = NewWords()
+        corpus = encode_documents(texts, splitter, words)
+        occurrences = np.bincount(corpus.word_ids, minlength=len(words.numbers) + 1)
         counts: Counter[str] = Counter()
-        for word, count in zip(numbers, np.bincount(corpus.word_ids).tolist(), strict=True):
+        for word, count in zip(words.numbers, occurrences[1:].tolist(), strict=True):
             counts[normalize(word)] += count
         vocabulary = Vocabulary.from_counts(counts, min_count, max_vocabulary)
-        ids = np.array(vocabulary.encode(numbers), np.int32)
+        ids = np.array([PADDING_ID, *vocabulary.encode(words.numbers)], np.int32)
         return cls(splitter, vocabulary), replace(corpus, word_ids=ids[corpus.word_ids])
 
     def encode(self, texts: Iterable[str]) -> Corpus:
         """Return documents as word ids."""
-        return Corpus.from_sentences(map(self.splitter.split, texts), self.vocabulary.encode)
+        return encode_documents(texts, self.splitter, self.vocabulary)
 
     def encode_with_offsets(self, texts: Iterable[str]) -> tuple[Corpus, list[str], Int32]:
         """Return documents as word ids, their words, and the offsets (start, end) of the words [words, 2].

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import numpy as np
 
 from han.exceptions import InvalidValueError
+from han.text.ascii_words import AsciiWords, distinct_words, key_words
 from han.text.normalization import normalize
+from han.text.word_table import Int32, WordTable
 
 PADDING_ID = 0
 UNKNOWN_ID = 1
@@ -69,6 +77,24 @@ class Vocabulary(Mapping[str, int]):
         """Return the id of each word, in any spelling, or `UNKNOWN_ID`."""
         return [*map(self._spellings.__getitem__, words)]
 
+    def encode_ascii(self, words: AsciiWords) -> Int32:
+        """Return the id of each word, or `UNKNOWN_ID` [words]."""
+        ids = self._table.find(words.keys)
+        ids[ids == PADDING_ID] = UNKNOWN_ID
+        indices, long_words = words.without_key()
+        ids[indices] = self.encode(long_words)
+        return ids
+
+    @cached_property
+    def _table(self) -> WordTable:
+        table = WordTable()
+        keys, words = key_words([*self._ids])
+        table.add(keys, np.array([self._ids[word] for word in words], np.int32))
+        return table
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_table"}
+
     def __getitem__(self, word: str) -> int:
         if not isinstance(word, str):
             raise KeyError(word)
@@ -105,3 +131,30 @@ class _Spellings(dict[str, int]):
         if id_ != UNKNOWN_ID:
             self[word] = id_
         return id_
+
+
+class NewWords:
+    """Numbers words from 1 up, in the order in which they are found first.
+
+    Words of ASCII sentences come in lower case, others in the spelling of the text.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: defaultdict[str, int] = defaultdict(count(1).__next__)
+        self._table = WordTable()
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Return the number of each word."""
+        return [*map(self.numbers.__getitem__, words)]
+
+    def encode_ascii(self, words: AsciiWords) -> Int32:
+        """Return the number of each word [words]."""
+        numbers = self._table.find(words.keys)
+        indices, long_words = words.without_key()
+        numbers[indices] = self.encode(long_words)
+        new = np.flatnonzero(numbers == 0)
+        if len(new):
+            keys, new_words = distinct_words(words.keys[:, new])
+            self._table.add(keys, np.array(self.encode(new_words), np.int32))
+            numbers[new] = self._table.find(words.keys[:, new])
+        return numbers

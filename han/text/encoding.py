@@ -1,0 +1,111 @@
+"""Encode documents as word ids: ASCII sentences many at a time, other sentences word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from typing import Protocol
+
+import numpy as np
+
+from han.text.ascii_words import AsciiWords, find_words, is_plain
+from han.text.corpus import Corpus, Int32, Int64, ranges
+from han.text.splitting import DocumentSplitter, SplitText
+from han.text.words import iterate_words
+
+# Number of characters that are encoded at once; the arrays of many more would not fit into a processor's cache.
+CHUNK = 100_000
+
+
+class WordIds(Protocol):
+    """Gives each word an id."""
+
+    def encode(self, words: Iterable[str]) -> list[int]:
+        """Return the id of each word."""
+
+    def encode_ascii(self, words: AsciiWords) -> Int32:
+        """Return the id of each word [words]."""
+
+
+def encode_documents(texts: Iterable[str], splitter: DocumentSplitter, ids: WordIds) -> Corpus:
+    """Split documents into sentences and words, and replace the words with their ids."""
+    return Corpus.concatenate([_encode_chunk(chunk, splitter, ids) for chunk in _chunks(texts)])
+
+
+def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lists of documents, each of some `CHUNK` characters; at least one list, which may be empty."""
+    chunk: list[str] = []
+    size = 0
+    for text in texts:
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(text)
+        size += len(text)
+    yield chunk
+
+
+def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> Corpus:
+    plain: list[str] = []  # sentences to be split into words here
+    others: list[list[str]] = []  # the words of the other sentences
+    is_in_plain: list[bool] = []
+    sentence_counts, truncated = [], 0
+    for text in texts:
+        before = len(is_in_plain)
+        # A long document is only read until it is truncated.
+        if splitter.tokenizer is not iterate_words or isinstance(text, SplitText) or len(text) > CHUNK:
+            words, was_truncated = splitter.split(text)
+            others += words
+            is_in_plain += [False] * len(words)
+            truncated += was_truncated
+        else:
+            sentences = list(splitter.sentence_splitter(text))
+            are_plain = [True] * len(sentences) if is_plain(text) else [*map(is_plain, sentences)]
+            is_in_plain += are_plain
+            for sentence, decision in zip(sentences, are_plain, strict=True):
+                if decision:
+                    plain.append(sentence)
+                else:
+                    others.append(list(iterate_words(sentence)))
+        sentence_counts.append(len(is_in_plain) - before)
+
+    found = find_words(plain)
+    choice = np.array(is_in_plain, bool)
+    lengths = np.empty(len(choice), np.int64)
+    lengths[choice] = found.sentence_lengths
+    lengths[~choice] = [len(words) for words in others]
+    choice = np.repeat(choice, lengths)
+    word_ids = np.empty(len(choice), np.int32)
+    word_ids[choice] = ids.encode_ascii(found)
+    word_ids[~choice] = ids.encode(chain.from_iterable(others))
+    corpus = _cut(word_ids, lengths, np.array(sentence_counts, np.int64), splitter)
+    return replace(corpus, truncated=corpus.truncated + truncated)
+
+
+def _cut(word_ids: Int32, lengths: Int64, counts: Int64, splitter: DocumentSplitter) -> Corpus:
+    """Cut sentences that are too long into several, drop those without words, and truncate documents.
+
+    Parameters
+    ----------
+    word_ids : int32 [words]
+    lengths : int64 [sentences]
+        Number of words of each sentence.
+    counts : int64 [documents]
+        Number of sentences of each document.
+    splitter : DocumentSplitter
+        With the maximum of both.
+    """
+    parts = -(-lengths // splitter.max_words)
+    ends = np.cumsum(parts)
+    starts = np.concatenate([[0], ends])
+    part_lengths = np.full(starts[-1], splitter.max_words)
+    part_lengths[ends[parts > 0] - 1] = (lengths - (parts - 1) * splitter.max_words)[parts > 0]
+    sentence_starts = np.concatenate([[0], np.cumsum(part_lengths)])
+    corpus = Corpus(word_ids, sentence_starts, starts[np.concatenate([[0], np.cumsum(counts)])])
+    counts = corpus.sentence_counts
+    truncated = int(np.count_nonzero(counts > splitter.max_sentences))
+    if truncated:
+        kept = ranges(np.zeros_like(counts), counts) < splitter.max_sentences
+        corpus = corpus.keep_words(np.repeat(kept, part_lengths))
+    return replace(corpus, truncated=truncated)
