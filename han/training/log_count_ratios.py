@@ -183,6 +183,9 @@ class LogCountRatios:
 
 def _presence(corpus: Corpus, vocabulary_size: int) -> Any:
     """Return a sparse matrix [documents, word ids], 1 if the document contains the word."""
-    document_of = np.repeat(np.arange(len(corpus)), corpus.word_counts)
-    rows, words = np.divmod(np.unique(document_of * vocabulary_size + corpus.word_ids), vocabulary_size)
-    return sparse.csr_matrix((np.ones(len(rows)), (rows, words)), (len(corpus), vocabulary_size))
+    # Summing duplicates sorts the words of each document, in place. `np.unique` of all pairs takes ten times as long.
+    words, starts = corpus.word_ids.copy(), corpus.sentence_starts[corpus.document_starts]
+    occurs = sparse.csr_matrix((np.ones(len(words)), words, starts), (len(corpus), vocabulary_size))
+    occurs.sum_duplicates()
+    occurs.data[:] = 1.0
+    return occurs
