@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from threading import Lock
 
 import numpy as np
@@ -47,18 +48,17 @@ def predict(
     if len(chunks) > 1:
         size = reader.vocabulary.size
         projection = inference.prepare(size if size <= LARGEST_TABLE else None)
-    reader_lock = Lock()
+    reading = nullcontext() if reader.splitter.is_thread_safe else Lock()
 
     def work(chunk: tuple[int, int]) -> int:
-        # The user's tokenizer may not be thread-safe.
-        with reader_lock:
+        with reading:
             corpus = reader.encode(texts[slice(*chunk)])
         probabilities[slice(*chunk)] = inference.run(classify_corpus, corpus, projection, plan.words)
         return corpus.truncated
 
     if len(chunks) == 1:
         return probabilities, work(chunks[0])
-    # One thread splits a chunk into words while the network processes two others; a fourth keeps them supplied.
+    # Some threads split chunks into words while the network processes others.
     with ThreadPoolExecutor(max_workers=plan.threads) as executor:
         return probabilities, sum(executor.map(work, chunks))
 

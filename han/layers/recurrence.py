@@ -185,7 +185,9 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
     It returns the outputs or, if `keep` is True, all states and the values kept for the gradient, each
     [steps_allocated, lanes, ...].
     """
-    widths = [units] * cell.states + [cell.kept * units] if keep else [units]
+    # One column of what would be kept is logged in any case. XLA then computes the gates of a step once. If only the
+    # output needed them, it would compute them again for each of their uses, and a GRU would take twice as long.
+    widths = [units] * cell.states + [cell.kept * units] if keep else [units, 1]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=_inputs(cell, units))
     def forward(
@@ -204,7 +206,7 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
                 projected += biases[1]
             state = tuple(part * carried for part in state)
             state, kept = cell.step(inputs, projected, state)
-            return state, _Log.write(lists, t, (*state, kept) if keep else state[:1])
+            return state, _Log.write(lists, t, (*state, kept) if keep else (state[0], kept[:, :1]))
 
         zeros = tuple(tf.zeros([tf.shape(slots)[1], units]) for _ in range(cell.states))
         lists = _loop(span, body, zeros, tuple(log.empty for log in logs))

@@ -47,9 +47,9 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> Corpus:
-    plain: list[str] = []  # sentences to be split into words here
+    plain: list[str] = []  # sentences for `find_words`
     others: list[list[str]] = []  # the words of the other sentences
-    is_in_plain: list[bool] = []
+    is_in_plain: list[bool] = []  # for each sentence, in which of the two it is
     sentence_counts, truncated = [], 0
     for text in texts:
         before = len(is_in_plain)
@@ -59,15 +59,17 @@ def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) ->
             others += words
             is_in_plain += [False] * len(words)
             truncated += was_truncated
+        elif is_plain(text):
+            sentences = [*splitter.sentence_splitter(text)]
+            plain += sentences
+            is_in_plain += [True] * len(sentences)
         else:
-            sentences = list(splitter.sentence_splitter(text))
-            are_plain = [True] * len(sentences) if is_plain(text) else [*map(is_plain, sentences)]
-            is_in_plain += are_plain
-            for sentence, decision in zip(sentences, are_plain, strict=True):
-                if decision:
+            for sentence in splitter.sentence_splitter(text):
+                is_in_plain.append(is_plain(sentence))
+                if is_in_plain[-1]:
                     plain.append(sentence)
                 else:
-                    others.append(list(iterate_words(sentence)))
+                    others.append([*iterate_words(sentence)])
         sentence_counts.append(len(is_in_plain) - before)
 
     found = find_words(plain)

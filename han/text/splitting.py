@@ -95,6 +95,11 @@ class DocumentSplitter:
         # A sentence with this many words fills the document on its own: the rest of it need not be read.
         self._word_limit = (max_sentences + 1) * max_words
 
+    @property
+    def is_thread_safe(self) -> bool:
+        """Whether several threads may split documents at once; the user's functions may not allow it."""
+        return self.tokenizer is iterate_words and not self._custom_sentences
+
     def __call__(self, text: str) -> list[list[str]]:
         """Return the words of each sentence; sentences without words are dropped."""
         return self.split(text)[0]
