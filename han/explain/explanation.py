@@ -14,7 +14,7 @@ import pandas as pd
 
 from han.exceptions import InvalidValueError
 from han.explain.html import fragment
-from han.text.reader import NO_OFFSETS
+from han.text.encoding import NO_OFFSETS
 
 Scaling = Literal["sqrt", "product"]
 # Keys of `Explanation.to_dict` that files of earlier versions lack.

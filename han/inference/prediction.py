@@ -48,7 +48,7 @@ def predict(
     if len(chunks) > 1:
         size = reader.vocabulary.size
         projection = inference.prepare(size if size <= LARGEST_TABLE else None)
-    reading = nullcontext() if reader.splitter.is_thread_safe else Lock()
+    reading = nullcontext() if reader.splitter.is_default else Lock()
 
     def work(chunk: tuple[int, int]) -> int:
         with reading:

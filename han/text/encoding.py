@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from han.text.words import iterate_words
 
 # Number of characters that are encoded at once; the arrays of many more would not fit into a processor's cache.
 CHUNK = 100_000
+# Offsets of a word whose position in the text is unknown.
+NO_OFFSETS = (-1, -1)
 
 
 class WordIds(Protocol):
@@ -46,6 +49,11 @@ def _chunks(texts: Iterable[str]) -> Iterator[list[str]]:
     yield chunk
 
 
+def _is_short(text: str) -> bool:
+    """Return whether a document is to be read at once: a longer one is only read until it is truncated."""
+    return len(text) <= CHUNK and not isinstance(text, SplitText)
+
+
 def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> Corpus:
     plain: list[str] = []  # sentences for `find_words`
     others: list[list[str]] = []  # the words of the other sentences
@@ -53,8 +61,7 @@ def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) ->
     sentence_counts, truncated = [], 0
     for text in texts:
         before = len(is_in_plain)
-        # A long document is only read until it is truncated.
-        if splitter.tokenizer is not iterate_words or isinstance(text, SplitText) or len(text) > CHUNK:
+        if splitter.tokenizer is not iterate_words or not _is_short(text):
             words, was_truncated = splitter.split(text)
             others += words
             is_in_plain += [False] * len(words)
@@ -83,6 +90,62 @@ def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) ->
     word_ids[~choice] = ids.encode(chain.from_iterable(others))
     corpus = _cut(word_ids, lengths, np.array(sentence_counts, np.int64), splitter)
     return replace(corpus, truncated=corpus.truncated + truncated)
+
+
+def encode_with_offsets(
+    texts: Iterable[str], splitter: DocumentSplitter, ids: WordIds
+) -> tuple[Corpus, list[str], Int32]:
+    """Return documents as word ids, their words, and the offsets (start, end) of the words [words, 2].
+
+    Words whose position in the text is unknown have the offsets (-1, -1).
+    """
+    corpora, words, offsets = [_encode_chunk([], splitter, ids)], [], [np.zeros((0, 2), np.int32)]
+
+    def is_located_at_once(text: str) -> bool:
+        return splitter.is_default and _is_short(text) and is_plain(text)
+
+    for chunk in _chunks(texts):
+        for at_once, group in groupby(chunk, is_located_at_once):
+            corpus, found, positions = (_locate if at_once else _locate_each)([*group], splitter, ids)
+            corpora.append(corpus)
+            words += found
+            offsets.append(positions)
+    return Corpus.concatenate(corpora), words, np.concatenate(offsets)
+
+
+def _locate(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> tuple[Corpus, list[str], Int32]:
+    """Return what `encode_with_offsets` does, for plain texts."""
+    sentences = [[*splitter.sentence_splitter(text)] for text in texts]
+    counts = np.array([len(part) for part in sentences], np.int64)
+    found = find_words([*chain.from_iterable(sentences)])
+    # `find_words` adds a character to each sentence.
+    starts = found.starts - np.repeat(np.arange(len(found.sentence_lengths)), found.sentence_lengths)
+    kept = _cut(np.arange(len(starts), dtype=np.int32), found.sentence_lengths, counts, splitter)
+    starts, lengths = starts[kept.word_ids], found.lengths[kept.word_ids]
+    together = "".join(texts)
+    spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
+    words = [together[start:end] for start, end in spans]
+    text_starts = np.cumsum([0, *map(len, texts)])[:-1]
+    starts -= np.repeat(text_starts, kept.word_counts)
+    corpus = replace(kept, word_ids=ids.encode_ascii(found)[kept.word_ids])
+    return corpus, words, np.stack([starts, starts + lengths], axis=1).astype(np.int32)
+
+
+def _locate_each(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> tuple[Corpus, list[str], Int32]:
+    """Return what `encode_with_offsets` does, word by word."""
+    words: list[str] = []
+    offsets = array("i")
+
+    def split() -> Iterator[tuple[list[list[str]], bool]]:
+        for text in texts:
+            sentences, truncated = splitter.split_with_offsets(text)
+            for word, span in chain.from_iterable(sentences):
+                words.append(word)
+                offsets.extend(span or NO_OFFSETS)
+            yield [[word for word, _ in sentence] for sentence in sentences], truncated
+
+    corpus = Corpus.from_sentences(split(), ids.encode)
+    return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
 
 
 def _cut(word_ids: Int32, lengths: Int64, counts: Int64, splitter: DocumentSplitter) -> Corpus:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 
 from han.text.corpus import Corpus, Int32
-from han.text.encoding import encode_documents
+from han.text.encoding import encode_documents, encode_with_offsets
 from han.text.normalization import normalize
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import PADDING_ID, NewWords, Vocabulary
-
-# Offsets of a word whose position in the text is unknown.
-NO_OFFSETS = (-1, -1)
 
 
 @dataclass(frozen=True)
@@ -61,16 +56,4 @@ class DocumentReader:
 
         Words whose position in the text is unknown have the offsets (-1, -1).
         """
-        words: list[str] = []
-        offsets = array("i")
-
-        def split() -> Iterator[tuple[list[list[str]], bool]]:
-            for text in texts:
-                sentences, truncated = self.splitter.split_with_offsets(text)
-                for word, span in chain.from_iterable(sentences):
-                    words.append(word)
-                    offsets.extend(span or NO_OFFSETS)
-                yield [[word for word, _ in sentence] for sentence in sentences], truncated
-
-        corpus = Corpus.from_sentences(split(), self.vocabulary.encode)
-        return corpus, words, np.array(offsets, np.int32).reshape(-1, 2)
+        return encode_with_offsets(texts, self.splitter, self.vocabulary)

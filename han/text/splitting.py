@@ -96,8 +96,8 @@ class DocumentSplitter:
         self._word_limit = (max_sentences + 1) * max_words
 
     @property
-    def is_thread_safe(self) -> bool:
-        """Whether several threads may split documents at once; the user's functions may not allow it."""
+    def is_default(self) -> bool:
+        """Whether no function of the user's splits documents, which may do anything and may not be thread-safe."""
         return self.tokenizer is iterate_words and not self._custom_sentences
 
     def __call__(self, text: str) -> list[list[str]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from han.text import DocumentSplitter, SplitText
 from han.text.corpus import Corpus
-from han.text.encoding import CHUNK, encode_documents
+from han.text.encoding import CHUNK, encode_documents, encode_with_offsets
 from han.text.reader import DocumentReader
 from han.text.vocabulary import NewWords, Vocabulary
 
@@ -75,3 +75,13 @@ def test_a_vocabulary_is_pickled_without_its_table():
     assert len(pickle.dumps(vocabulary)) < len(before) + 1000
     again = pickle.loads(pickle.dumps(vocabulary))  # noqa: S301 - our own
     assert encode_documents(["word7 is known"], DocumentSplitter(), again).word_ids.tolist() == [9, 1, 1]
+
+
+@given(TEXTS, SPLITTERS)
+def test_words_are_located_as_one_by_one(texts, splitter):
+    vocabulary = Vocabulary(["word", "x" * 15])
+    corpus, words, offsets = encode_with_offsets(texts, splitter, vocabulary)
+    assert_equal(corpus, encode_documents(texts, splitter, vocabulary))
+    expected = [pair for text in texts for sentence in splitter.split_with_offsets(text)[0] for pair in sentence]
+    assert words == [word for word, _ in expected]
+    assert offsets.tolist() == [list(span) for _, span in expected]

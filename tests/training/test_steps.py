@@ -84,9 +84,9 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
     "settings",
     [
         {},
-        pytest.param({"cell": "gru", "residual": True}, marks=pytest.mark.slow),
-        pytest.param({"residual": True, "additive": True, "frozen_dim": 3}, marks=pytest.mark.slow),
-        pytest.param({"ratio_dim": 3}, marks=pytest.mark.slow),
+        pytest.param(
+            {"cell": "gru", "residual": True, "additive": True, "frozen_dim": 3, "ratio_dim": 3}, marks=pytest.mark.slow
+        ),
         pytest.param({"pooling": "max"}, marks=pytest.mark.slow),
         pytest.param({"pooling": "mean", "multi_label": True}, marks=pytest.mark.slow),
     ],
