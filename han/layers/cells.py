@@ -25,6 +25,7 @@ class Cell(ABC):
     gates: ClassVar[int]
     states: ClassVar[int]
     kept: ClassVar[int]
+    parts: ClassVar[int]  # of what `decompose` returns
     biases: ClassVar[int]  # 1 if both products share a bias, 2 if the input and the recurrent product each have one
 
     @staticmethod
@@ -49,10 +50,11 @@ class Cell(ABC):
 
     @staticmethod
     @abstractmethod
-    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def decompose(kept: tf.Tensor, state: State) -> State:
         """Return what a step retains of the previous memory, what it writes, and what its output exposes.
 
-        With these, memory = retained * previous memory + written, and output = exposed * memory.
+        With these, memory = retained * previous memory + written, and output = exposed * memory. The third part is
+        missing if the output is the memory.
         """
 
 
@@ -66,6 +68,7 @@ class LSTMCell(Cell):
     gates = 4
     states = 2
     kept = 4
+    parts = 3
     biases = 1
 
     @staticmethod
@@ -99,7 +102,7 @@ class LSTMCell(Cell):
         return grad_inputs, grad_inputs, (tf.zeros_like(grad_output), grad_carry * f)
 
     @staticmethod
-    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def decompose(kept: tf.Tensor, state: State) -> State:
         """See `Cell.decompose`; the memory is the second part of the state."""
         i, f, o, g = LSTMCell._gates(kept)
         # tanh(x) / x tends to 1 at 0.
@@ -122,6 +125,7 @@ class GRUCell(Cell):
     gates = 3
     states = 1
     kept = 4
+    parts = 2
     biases = 2
 
     @staticmethod
@@ -159,11 +163,11 @@ class GRUCell(Cell):
         return grad_inputs, grad_projected, (grad_output * z,)
 
     @staticmethod
-    def decompose(kept: tf.Tensor, state: State) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def decompose(kept: tf.Tensor, state: State) -> State:
         """See `Cell.decompose`; the memory is the output."""
         units = state[0].shape[-1]
         z, _ = GRUCell._gates(kept[..., : 2 * units])
-        return z, (1.0 - z) * kept[..., 2 * units : 3 * units], tf.ones_like(z)
+        return z, (1.0 - z) * kept[..., 2 * units : 3 * units]
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,7 +13,7 @@ from han.layers.recurrence import Direction, contributions, recurrence, span, tr
 
 # Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-# Of each direction what was run, and its states with what the cell kept of each step.
+# Of each direction what was run, its outputs and its memory.
 Trace = list[tuple[Direction, State]]
 
 
@@ -199,7 +199,7 @@ class BidirectionalEncoder(keras.layers.Layer):
     def encode_traced(self, tables: Tables, packing: Packing, index: tf.Tensor) -> tuple[tf.Tensor, Trace]:
         """Encode sequences as `encode` does; return the states, and the trace that `contributions` needs."""
         trace = [(direction, traced_recurrence(direction)) for direction in self._directions(tables, packing, index)]
-        return self._states([states[0] for _, states in trace], tables, packing, index), trace
+        return self._states([outputs for _, (outputs, *_) in trace], tables, packing, index), trace
 
     def contributions(
         self, trace: Trace, tables: Tables, packing: Packing, index: tf.Tensor, weights: tf.Tensor
@@ -223,9 +223,9 @@ class BidirectionalEncoder(keras.layers.Layer):
             Their sum is that of `weights` times the states.
         """
         parts = []
-        for (direction, states), part in zip(trace, tf.split(weights, 2, axis=1), strict=True):
+        for (direction, traced), part in zip(trace, tf.split(weights, 2, axis=1), strict=True):
             in_lanes = tf.gather(tf.pad(part, [[0, 1], [0, 0]]), packing.elements)
-            steps = contributions(direction, states, in_lanes)
+            steps = contributions(direction, traced, in_lanes)
             parts.append(tf.gather(tf.reshape(steps, [-1]), packing.places))
         if self.residual:
             parts.append(tf.reduce_sum(weights * tf.gather(tables[2], index), axis=1))

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from han.backend import tf
 from han.backend.compiled import launch
@@ -75,16 +75,16 @@ def recurrence(direction: Direction, differentiable: bool = True) -> tf.Tensor:
     """
     cell, *inputs = direction
     units = direction.kernel.shape[0]
-    outputs: tf.Tensor = (
-        _differentiable(cell, units)(*inputs) if differentiable else launch(_forward(cell, units, False), *inputs)[0]
-    )
-    return outputs
+    if differentiable:
+        outputs: tf.Tensor = _differentiable(cell, units)(*inputs)
+        return outputs
+    return launch(_forward(cell, units, "outputs"), *inputs)[0]
 
 
 def traced_recurrence(direction: Direction) -> State:
-    """Run a cell as `recurrence` does; return its states, the outputs first, and what `contributions` needs."""
+    """Run a cell as `recurrence` does; return its outputs, and what `contributions` needs of the memory."""
     cell, *inputs = direction
-    return launch(_forward(cell, direction.kernel.shape[0], True), *inputs)
+    return launch(_forward(cell, direction.kernel.shape[0], "memory"), *inputs)
 
 
 def contributions(direction: Direction, trace: State, weights: tf.Tensor) -> tf.Tensor:
@@ -110,9 +110,9 @@ def contributions(direction: Direction, trace: State, weights: tf.Tensor) -> tf.
     -------
     float tensor [steps_allocated, lanes]
     """
-    *states, kept = trace
-    function = _contributions(direction.cell, states[0].shape[-1])
-    return launch(function, direction.carry, direction.span, tuple(states), kept, weights)[0]
+    outputs, *memory = trace
+    function = _contributions(outputs.shape[-1], len(memory))
+    return launch(function, direction.carry, direction.span, tuple(memory), weights)[0]
 
 
 def _reversed(span: tf.Tensor) -> tf.Tensor:
@@ -137,7 +137,7 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
             # Tapes must not record the loop, which they cannot differentiate: neither through the arguments nor, for a
             # second derivative, through the values stored for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
-            results = launch(_forward(cell, units, True), table, slots, carry, span, kernel, biases)
+            results = launch(_forward(cell, units, "states"), table, slots, carry, span, kernel, biases)
             *states, kept = (tf.stop_gradient(part) for part in results)
 
             def gradient(grad_outputs: tf.Tensor) -> State:
@@ -179,15 +179,27 @@ def _inputs(cell: type[Cell], units: int) -> list[tf.TensorSpec]:
 
 
 @cache
-def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
+def _forward(cell: type[Cell], units: int, logged: Literal["outputs", "memory", "states"]) -> Callable[..., State]:
     """Compile the forward loop.
 
-    It returns the outputs or, if `keep` is True, all states and the values kept for the gradient, each
-    [steps_allocated, lanes, ...].
+    It returns tensors [steps_allocated, lanes, ...]: the outputs first, then what `Cell.decompose` makes of the memory,
+    or the rest of the states and what the cell keeps for the gradient.
     """
-    # One column of what would be kept is logged in any case. XLA then computes the gates of a step once. If only the
-    # output needed them, it would compute them again for each of their uses, and a GRU would take twice as long.
-    widths = [units] * cell.states + [cell.kept * units] if keep else [units, 1]
+
+    def values(state: State, kept: tf.Tensor) -> State:
+        if logged == "states":
+            return (*state, kept)
+        if logged == "memory":
+            return (state[0], *cell.decompose(kept, state))
+        # The column is not used. With it, XLA computes the gates of a step once. If only the output needed them, it
+        # would compute them again for each of their uses, and a GRU would take twice as long.
+        return state[0], kept[:, :1]
+
+    widths = {
+        "outputs": [units, 1],
+        "memory": [units] * (1 + cell.parts),
+        "states": [units] * cell.states + [cell.kept * units],
+    }[logged]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=_inputs(cell, units))
     def forward(
@@ -206,7 +218,7 @@ def _forward(cell: type[Cell], units: int, keep: bool) -> Callable[..., State]:
                 projected += biases[1]
             state = tuple(part * carried for part in state)
             state, kept = cell.step(inputs, projected, state)
-            return state, _Log.write(lists, t, (*state, kept) if keep else (state[0], kept[:, :1]))
+            return state, _Log.write(lists, t, values(state, kept))
 
         zeros = tuple(tf.zeros([tf.shape(slots)[1], units]) for _ in range(cell.states))
         lists = _loop(span, body, zeros, tuple(log.empty for log in logs))
@@ -267,19 +279,18 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
 
 
 @cache
-def _contributions(cell: type[Cell], units: int) -> Callable[..., State]:
+def _contributions(units: int, parts: int) -> Callable[..., State]:
     """Compile the loop of `contributions`, which returns a tuple of one tensor [steps_allocated, lanes]."""
-    state = tf.TensorSpec([None, None, units], tf.float32)
-    kept = tf.TensorSpec([None, None, cell.kept * units], tf.float32)
+    log = tf.TensorSpec([None, None, units], tf.float32)
     carry, span = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([3], tf.int32)
 
-    @tf.function(jit_compile=True, autograph=False, input_signature=[carry, span, (state,) * cell.states, kept, state])
-    def contributions(carry: tf.Tensor, span: tf.Tensor, states: State, kept: tf.Tensor, weights: tf.Tensor) -> State:
+    @tf.function(jit_compile=True, autograph=False, input_signature=[carry, span, (log,) * parts, log])
+    def contributions(carry: tf.Tensor, span: tf.Tensor, memory: State, weights: tf.Tensor) -> State:
         log = _Log(carry, 1)
 
         def body(t: tf.Tensor, later: State, lists: State) -> tuple[State, State]:
-            retained, written, exposed = cell.decompose(kept[t], tuple(part[t] for part in states))
-            gradient = later[0] + exposed * weights[t]
+            retained, written, *exposed = (part[t] for part in memory)
+            gradient = later[0] + (exposed[0] * weights[t] if exposed else weights[t])
             lists = _Log.write(lists, t, (tf.reduce_sum(gradient * written, axis=1, keepdims=True),))
             return (gradient * retained * carry[t][:, None],), lists
 
