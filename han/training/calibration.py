@@ -15,6 +15,8 @@ Float64 = npt.NDArray[np.float64]
 TEMPERATURES = (0.05, 20.0)
 # The strength of the prior of `fit_mixture`, lambda.
 PRIOR = 10.0
+# The number of training documents from which on the network's prior weight is as large as that of the n-grams.
+EQUAL_WEIGHTS = 1000
 # 95 % of a normal distribution lie within this many standard deviations.
 NORMAL_95 = 1.96
 # A class needs this many held-out documents for a threshold of its own.
@@ -80,15 +82,35 @@ def fit_temperature(
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
+def prior_weights(documents: int) -> tuple[float, float]:
+    """Return the weights of the network's and the n-grams' logits before any document is held out.
+
+    A network needs more documents than a linear model, so up to `EQUAL_WEIGHTS` training documents its weight is
+    proportional to their number.
+
+    Examples
+    --------
+    >>> from han.training.calibration import prior_weights
+    >>> prior_weights(200), prior_weights(5000)
+    ((0.1, 0.9), (0.5, 0.5))
+    """
+    network = 0.5 * min(documents / EQUAL_WEIGHTS, 1.0)
+    return network, 1.0 - network
+
+
 def fit_mixture(
-    network: npt.ArrayLike, ngrams: npt.ArrayLike, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    network: npt.ArrayLike,
+    ngrams: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    prior: tuple[float, float] = (0.5, 0.5),
 ) -> Mixture:
     r"""Return the weights of the network's and the n-grams' logits that minimise the log loss of held-out documents.
 
-    A Gaussian prior keeps both weights close to one half when there are few documents.
+    A Gaussian prior keeps both weights close to its centre (p, q) when few documents are held out.
 
     .. math:: \min_{a, b \ge 0} \; -\sum_d w_d \log \mathrm{softmax}(a x_d + b z_d)_{y_d}
-              + \lambda \left( (a - 1/2)^2 + (b - 1/2)^2 \right)
+              + \lambda \left( (a - p)^2 + (b - q)^2 \right)
 
     The intervals are those of the Gaussian that has the curvature of this function at its minimum (Laplace's
     approximation of the posterior, MacKay 1992, https://doi.org/10.1162/neco.1992.4.3.448).
@@ -101,6 +123,8 @@ def fit_mixture(
         The index of each document's class; for multi-label classification, 1 for the classes that a document has, and
         the sum of their binary losses is minimised.
     sample_weight : array-like [documents], optional
+    prior : tuple of two floats, default (0.5, 0.5)
+        The centre of the prior, see `prior_weights`.
 
     Returns
     -------
@@ -120,15 +144,16 @@ def fit_mixture(
     multi_label = targets.ndim == 2
     hits = targets if multi_label else targets[:, None] == np.arange(logits.shape[2])
     weights = np.ones(len(targets)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    centre = np.array(prior)
 
     def loss(factors: Float64) -> tuple[float, Float64]:
         mixed = np.tensordot(factors, logits, 1)
         errors = to_probabilities(mixed, multi_label) - hits
         total = (weights * _losses(mixed, targets)).sum()
         gradient = np.einsum("mdc,dc,d->m", logits, errors, weights)
-        return total + PRIOR * ((factors - 0.5) ** 2).sum(), gradient + 2 * PRIOR * (factors - 0.5)
+        return total + PRIOR * ((factors - centre) ** 2).sum(), gradient + 2 * PRIOR * (factors - centre)
 
-    factors = minimize(loss, np.full(2, 0.5), jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
+    factors = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2).x
     probabilities = to_probabilities(np.tensordot(factors, logits, 1), multi_label)
     curvature = np.einsum("mdc,ndc,dc,d->mn", logits, logits, probabilities, weights)
     if multi_label:  # the variance of each class's own label, and not that of the one class of a document

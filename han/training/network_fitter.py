@@ -23,7 +23,14 @@ from han.text.corpus import Corpus
 from han.text.reader import DocumentReader
 from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
 from han.text.word_vectors import WORD2VEC, WordVectors, find_vectors, initial_embeddings, train_vectors
-from han.training.calibration import fit_mixture, fit_temperature, fit_thresholds, to_logits, to_probabilities
+from han.training.calibration import (
+    fit_mixture,
+    fit_temperature,
+    fit_thresholds,
+    prior_weights,
+    to_logits,
+    to_probabilities,
+)
 from han.training.checkpoint import Checkpoint
 from han.training.log_count_ratios import LogCountRatios, memberships, ratio_classes
 from han.training.ngrams import fit_evidence
@@ -235,14 +242,16 @@ class NetworkFitter:
             checkpoint=checkpoint,
         )
         evidence = self._fit_ngrams(self.training) if self.hyperparameters.ngram_evidence else None
-        factors = (1.0, 0.0) if evidence is None else (0.5, 0.5)
+        factors = (1.0, 0.0) if evidence is None else prior_weights(len(self.training.corpus))
         mixture = None
         temperature, thresholds = 1.0, np.full(self.classes, 0.5)
         if len(self.validation.corpus):
             logits = self._network_logits()
             if evidence is not None:
                 ngram_logits = self._ngram_logits(evidence)
-                mixture = fit_mixture(logits, ngram_logits, self.validation.targets, self.validation.weights)
+                mixture = fit_mixture(
+                    logits, ngram_logits, self.validation.targets, self.validation.weights, prior=factors
+                )
                 factors = mixture.network, mixture.ngrams
                 logits = factors[0] * logits + factors[1] * ngram_logits
                 if learn_validation:

@@ -113,6 +113,9 @@ def test_mixture_is_the_best_of_a_grid_and_close_to_the_prior_for_few_documents(
     np.testing.assert_allclose(mixture.ngrams_interval, (max(b - 1.96 * errors[1], 0), b + 1.96 * errors[1]), rtol=1e-3)
     assert fit_mixture(first, -second, targets).ngrams == 0
     few = fit_mixture(first[:2], second[:2], targets[:2])
+    shifted = fit_mixture(first[:2], second[:2], targets[:2], prior=(0.1, 0.9))
+    assert shifted.network == pytest.approx(few.network - 0.4, abs=0.1)
+    assert shifted.ngrams == pytest.approx(few.ngrams + 0.4, abs=0.1)
     np.testing.assert_allclose((few.network, few.ngrams), 0.5, atol=0.1)
     assert np.ptp(few.network_interval) > np.ptp(mixture.network_interval)
 
