@@ -133,7 +133,7 @@ class FittedClassifier:
             method=method,
             targets=targets,
             n_steps=n_steps,
-            max_words=self._plan(texts, hyperparameters).words,
+            plan=self._plan(texts, hyperparameters),
         )
         warn_of_truncation(truncated, len(texts), hyperparameters.max_sentences)
         if self.labels.multi_label:

@@ -13,10 +13,14 @@ from han.explain.occlusion import Occlusion
 from han.explain.scores import Float32, Scores, predict_targets
 from han.inference.compiled import CompiledNetwork
 from han.inference.inference import Network, inference_of
-from han.inference.prediction import CHUNK, divide
+from han.inference.prediction import CHUNK, divide, over_chunks
+from han.memory.planning import PredictionPlan
 from han.text.batches import MAX_BATCH_WORDS, prediction_batches
 from han.text.corpus import Corpus, Documents, Int32, Int64
 from han.text.reader import DocumentReader
+
+# Documents as word ids, their words, and the offsets of the words.
+Encoded = tuple[Corpus, list[str], Int32]
 
 # The memory that methods take for each word, relative to prediction: all but attention keep what a gradient needs.
 GRADIENT_COST = 5
@@ -156,30 +160,29 @@ def explain(
     method: str,
     targets: Int64 | None,
     n_steps: int,
-    max_words: int = MAX_BATCH_WORDS,
+    plan: PredictionPlan,
 ) -> tuple[list[Explanation], int]:
     """Return the explanations of texts, and the number of documents truncated to the maximum number of sentences.
 
-    See `attribute` for the parameters.
+    See `attribute` and `han.inference.prediction.predict` for the parameters.
     """
-    explanations: list[Explanation] = []
-    truncated = 0
-    for start, end in divide([len(text) for text in texts], CHUNK):
-        encoded = reader.encode_with_offsets(texts[start:end])
-        corpus = encoded[0]
-        truncated += corpus.truncated
-        chunk_targets = None if targets is None else targets[start:end]
-        scores = attribute(network, corpus, method, chunk_targets, n_steps, max_words)
-        if chunk_targets is None:
-            chunk_targets = scores.probabilities.argmax(axis=1)
-        labels = [classes[target] for target in chunk_targets]
-        explanations += _explanations(texts[start:end], encoded, scores, method, tuple(classes), labels)
-    return explanations, truncated
+
+    def work(part: slice, encoded: Encoded) -> tuple[list[Explanation], int]:
+        chosen = None if targets is None else targets[part]
+        scores = attribute(network, encoded[0], method, chosen, n_steps, plan.words)
+        if chosen is None:
+            chosen = scores.probabilities.argmax(axis=1)
+        labels = [classes[target] for target in chosen]
+        return [*_explanations(texts[part], encoded, scores, method, tuple(classes), labels)], encoded[0].truncated
+
+    chunks = divide([len(text) for text in texts], CHUNK)
+    parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
+    return [each for explanations, _ in parts for each in explanations], sum(truncated for _, truncated in parts)
 
 
 def _explanations(
     texts: list[str],
-    encoded: tuple[Corpus, list[str], Int32],
+    encoded: Encoded,
     scores: Scores,
     method: str,
     classes: tuple[Any, ...],

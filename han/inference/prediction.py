@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,11 @@ from han.memory.planning import PredictionPlan
 from han.text.batches import MAX_BATCH_WORDS, consecutive, prediction_batches
 from han.text.corpus import Corpus, Documents
 from han.text.reader import DocumentReader
+from han.text.splitting import DocumentSplitter
 
 Probabilities = npt.NDArray[np.float32]
+Encoded = TypeVar("Encoded")
+Result = TypeVar("Result")
 
 # Number of characters of text that a thread processes at once.
 CHUNK = 550_000
@@ -48,19 +53,39 @@ def predict(
     if len(chunks) > 1:
         size = reader.vocabulary.size
         projection = inference.prepare(size if size <= LARGEST_TABLE else None)
-    reading = nullcontext() if reader.splitter.is_default else Lock()
 
-    def work(chunk: tuple[int, int]) -> int:
-        with reading:
-            corpus = reader.encode(texts[slice(*chunk)])
-        probabilities[slice(*chunk)] = inference.run(classify_corpus, corpus, projection, plan.words)
+    def work(part: slice, corpus: Corpus) -> int:
+        probabilities[part] = inference.run(classify_corpus, corpus, projection, plan.words)
         return corpus.truncated
 
+    return probabilities, sum(over_chunks(chunks, texts, reader.splitter, reader.encode, work, plan.threads))
+
+
+def over_chunks(
+    chunks: list[tuple[int, int]],
+    texts: list[str],
+    splitter: DocumentSplitter,
+    encode: Callable[[list[str]], Encoded],
+    work: Callable[[slice, Encoded], Result],
+    threads: int,
+) -> list[Result]:
+    """Encode the texts of each chunk, and return the results of `work(part, encoded)` in the order of the chunks.
+
+    Some threads split chunks into words while the network processes others. The user's functions, which may not be
+    thread-safe, are called by one thread at a time.
+    """
+    splitting = nullcontext() if splitter.is_default else Lock()
+
+    def run(chunk: tuple[int, int]) -> Result:
+        part = slice(*chunk)
+        with splitting:
+            encoded = encode(texts[part])
+        return work(part, encoded)
+
     if len(chunks) == 1:
-        return probabilities, work(chunks[0])
-    # Some threads split chunks into words while the network processes others.
-    with ThreadPoolExecutor(max_workers=plan.threads) as executor:
-        return probabilities, sum(executor.map(work, chunks))
+        return [run(chunks[0])]
+    with ThreadPoolExecutor(max_workers=threads) as executor:
+        return [*executor.map(run, chunks)]
 
 
 def classify(network: Network, corpus: Corpus, max_words: int = MAX_BATCH_WORDS) -> Probabilities:
