@@ -11,7 +11,7 @@ from han.exceptions import MemoryLimitError
 from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
 from han.text.vocabulary import FIRST_WORD_ID
-from han.training.calibration import fit_temperature
+from han.training.calibration import fit_temperature, prior_weights
 from han.training.ngrams import fit_evidence
 
 SMALL = {"embedding_dim": 8, "units": 4, "epochs": 2, "batch_size": 8, "random_state": 0, "verbose": 0}
@@ -65,7 +65,7 @@ def test_word_vectors_are_tuned_unless_frozen():
     assert 0 < np.abs(rows(delayed) - start).max() < np.abs(rows(tuned) - start).max()
 
 
-def test_logits_of_the_network_and_the_ngrams_are_averaged():
+def test_without_held_out_documents_logits_are_weighted_by_the_prior():
     alone, both = (
         HANClassifier(**SMALL, validation_fraction=0, ngram_evidence=evidence).fit(TEXTS, LABELS)
         for evidence in (False, True)
@@ -75,9 +75,9 @@ def test_logits_of_the_network_and_the_ngrams_are_averaged():
     corpus = DocumentReader(DocumentSplitter(), both.vocabulary_).encode(TEXTS)
     ngram_logits = both.model_.evidence(corpus.batch(np.arange(len(TEXTS)))).numpy()[:, 0]
     assert (np.sign(ngram_logits) == np.where(np.array(LABELS) == "good", 1, -1)).all()
-    np.testing.assert_allclose(
-        together[:, 1] - together[:, 0], (network[:, 1] - network[:, 0]) / 2 + ngram_logits, atol=1e-5
-    )
+    weight, _ = prior_weights(len(TEXTS))
+    margins = [logits[:, 1] - logits[:, 0] for logits in (network, together)]
+    np.testing.assert_allclose(margins[1], weight * margins[0] + ngram_logits, atol=1e-5)
 
 
 def test_ngrams_are_refitted_on_held_out_documents_but_not_on_validation_data(news):
