@@ -591,7 +591,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
               between both ends.
             - "occlusion": the decrease of the target's probability when the word or sentence is deleted.
 
-            Their cost is that of 1.7, 1, 3, `3 * n_steps` and about 30 forward passes.
+            Their cost is that of about 2, 1, 3, `3 * n_steps` and about 30 forward passes.
         target : label, array-like of labels [documents] or None, default None
             The class whose prediction is explained, for all documents or for each; None is the predicted class.
         n_steps : int, default 32
