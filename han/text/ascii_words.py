@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-Int64 = npt.NDArray[np.int64]
+from han.text.corpus import Int64
+
 UInt8 = npt.NDArray[np.uint8]
 # Two numbers [2, words] that hold the bytes of each word.
 Keys = npt.NDArray[np.uint64]

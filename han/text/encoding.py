@@ -99,6 +99,7 @@ def encode_with_offsets(
 
     Words whose position in the text is unknown have the offsets (-1, -1).
     """
+    # The first of each is the result if there are no texts.
     corpora, words, offsets = [_encode_chunk([], splitter, ids)], [], [np.zeros((0, 2), np.int32)]
 
     def is_located_at_once(text: str) -> bool:
@@ -118,7 +119,7 @@ def _locate(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> tuple
     sentences = [[*splitter.sentence_splitter(text)] for text in texts]
     counts = np.array([len(part) for part in sentences], np.int64)
     found = find_words([*chain.from_iterable(sentences)])
-    # `find_words` adds a character to each sentence.
+    # The sentences of a text are all of it; `find_words` adds a character to each.
     starts = found.starts - np.repeat(np.arange(len(found.sentence_lengths)), found.sentence_lengths)
     kept = _cut(np.arange(len(starts), dtype=np.int32), found.sentence_lengths, counts, splitter)
     starts, lengths = starts[kept.word_ids], found.lengths[kept.word_ids]

@@ -97,7 +97,7 @@ class DocumentSplitter:
 
     @property
     def is_default(self) -> bool:
-        """Whether no function of the user's splits documents, which may do anything and may not be thread-safe."""
+        """Whether it calls none of the user's functions, which may not be thread-safe."""
         return self.tokenizer is iterate_words and not self._custom_sentences
 
     def __call__(self, text: str) -> list[list[str]]:

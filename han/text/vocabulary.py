@@ -12,8 +12,9 @@ import numpy as np
 
 from han.exceptions import InvalidValueError
 from han.text.ascii_words import AsciiWords, distinct_words, key_words
+from han.text.corpus import Int32
 from han.text.normalization import normalize
-from han.text.word_table import Int32, WordTable
+from han.text.word_table import WordTable
 
 PADDING_ID = 0
 UNKNOWN_ID = 1

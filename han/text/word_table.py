@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from han.text.ascii_words import Keys
-
-Int32 = npt.NDArray[np.int32]
-Int64 = npt.NDArray[np.int64]
+from han.text.corpus import Int32, Int64
 
 # The table has at least this many places for each word: with fewer, more words are not at the first place of theirs.
 _PLACES = 4
