@@ -106,7 +106,7 @@ def draw(runs: list[dict[str, Any]]) -> None:
         if size == 1000:
             for method, figures in PUBLISHED.items():
                 lines.append(f"| {method} | 1,000 | {' | '.join(f'{figures[name]:.3f}' for name in DATA)} | |")
-    spread = f"mean ± standard deviation of up to {SEEDS} samples"
+    spread = f"mean ± standard deviation of {SEEDS} samples"
     store(
         "few_labels",
         {"command": "make bench NAME=few_labels", **describe(), "spread": spread, "runs": FILE.name},

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from han.explain.explanation import Explanation
 from han.explain.occlusion import Occlusion
 from han.explain.scores import Float32, Scores, predict_targets
-from han.inference.compiled import CompiledNetwork
+from han.inference.compiled import CompiledNetwork, Projection
 from han.inference.inference import Network, inference_of
 from han.inference.prediction import CHUNK, divide, over_chunks
 from han.memory.planning import PredictionPlan
@@ -53,32 +53,41 @@ def attribute(
         The maximum number of words that prediction would read at once with the available memory. Documents are not
         divided, so a longer document forms a batch of its own.
     """
-    return inference_of(network).run(_attribute, corpus, method, targets, n_steps, max_words)
+    return inference_of(network).run(_attribute, corpus, None, method, targets, n_steps, max_words)
 
 
 def _attribute(
-    network: CompiledNetwork, corpus: Corpus, method: str, targets: Int64 | None, n_steps: int, max_words: int
+    network: CompiledNetwork,
+    corpus: Corpus,
+    projection: Projection | None,
+    method: str,
+    targets: Int64 | None,
+    n_steps: int,
+    max_words: int,
 ) -> Scores:
+    """Return the scores of `attribute`; `projection` is of the whole vocabulary, None projects each batch's words."""
     size = max_words if method == "attention" else max_words // GRADIENT_COST
     if method not in FORWARD_METHODS:
         size = min(size, BATCH_WORDS)
-    batches = [
-        METHODS[method](network, corpus.batch(batch), None if targets is None else targets[batch], n_steps)
-        for batch in prediction_batches(corpus, max_words=size)
-    ]
+    batches = []
+    for batch in prediction_batches(corpus, max_words=size):
+        documents = corpus.batch(batch)
+        chosen = None if targets is None else targets[batch]
+        if method in FORWARD_METHODS:
+            inputs = network.with_projection(documents, projection)
+            batches.append(FORWARD_METHODS[method](network, *inputs, chosen))
+        else:
+            batches.append(SLOW_METHODS[method](network, documents, chosen, n_steps))
     return Scores(*(np.concatenate(arrays).astype(np.float32) for arrays in zip(*batches, strict=True)))
 
 
 def contributions(
-    network: CompiledNetwork,
-    documents: Documents,
-    targets: Int64 | None,
-    n_steps: int,  # noqa: ARG001 - all methods have the same signature
+    network: CompiledNetwork, documents: Documents, projection: Projection, targets: Int64 | None
 ) -> Scores:
     """Score by the contributions to the margin of the target class, see `han.inference.contributions`."""
     if targets is None:
         targets = np.full(len(documents.document_lengths), -1)
-    found = network.contributions(*network.project_distinct(documents), targets)
+    found = network.contributions(documents, projection, targets)
     probabilities, margins, base_values, network_scores, ngram_scores = (part.numpy() for part in found)
     scores = _additive_scores(documents, probabilities, network_scores + ngram_scores)
     sums = _group_sums(scores.sentence_scores, documents.document_lengths)
@@ -90,14 +99,14 @@ def contributions(
 def attention(
     network: CompiledNetwork,
     documents: Documents,
-    targets: Int64 | None,  # noqa: ARG001
-    n_steps: int,  # noqa: ARG001
+    projection: Projection,
+    targets: Int64 | None,  # noqa: ARG001 - the weights are the same for all classes
 ) -> Scores:
     """Score by the attention weights with which the prediction was made.
 
     N-gram evidence has no part in these scores.
     """
-    probabilities, words, sentences = (part.numpy() for part in network.forward(*network.project_distinct(documents)))
+    probabilities, words, sentences = (part.numpy() for part in network.forward(documents, projection))
     return Scores.without_parts(probabilities, words, sentences)
 
 
@@ -105,7 +114,7 @@ def gradient_x_input(
     network: CompiledNetwork,
     documents: Documents,
     targets: Int64 | None,
-    n_steps: int,  # noqa: ARG001
+    n_steps: int,  # noqa: ARG001 - all slow methods have the same signature
 ) -> Scores:
     """Score by the gradient of the target's probability with respect to each word vector, times the vector."""
     probabilities, targets = predict_targets(network, documents, targets)
@@ -140,15 +149,18 @@ def occlusion(
     return Occlusion(network, documents, targets).scores()
 
 
-METHODS: dict[str, Callable[[CompiledNetwork, Documents, Int64 | None, int], Scores]] = {
+# Methods that take one forward pass, over words that are projected, which is fastest in large batches.
+FORWARD_METHODS: dict[str, Callable[[CompiledNetwork, Documents, Projection, Int64 | None], Scores]] = {
     "contributions": contributions,
     "attention": attention,
+}
+# Methods that take several passes; the last argument is `n_steps`.
+SLOW_METHODS: dict[str, Callable[[CompiledNetwork, Documents, Int64 | None, int], Scores]] = {
     "gradient_x_input": gradient_x_input,
     "integrated_gradients": integrated_gradients,
     "occlusion": occlusion,
 }
-# Methods that take one forward pass, which is fastest in large batches.
-FORWARD_METHODS = ("contributions", "attention")
+METHODS = (*FORWARD_METHODS, *SLOW_METHODS)
 
 
 def explain(
@@ -166,16 +178,20 @@ def explain(
 
     See `attribute` and `han.inference.prediction.predict` for the parameters.
     """
+    inference = inference_of(network)
+    chunks = divide([len(text) for text in texts], CHUNK)
+    projection = None
+    if len(chunks) > 1 and method in FORWARD_METHODS:
+        projection = inference.project_vocabulary(reader.vocabulary.size)
 
     def work(part: slice, encoded: Encoded) -> tuple[list[Explanation], int]:
         chosen = None if targets is None else targets[part]
-        scores = attribute(network, encoded[0], method, chosen, n_steps, plan.words)
+        scores = inference.run(_attribute, encoded[0], projection, method, chosen, n_steps, plan.words)
         if chosen is None:
             chosen = scores.probabilities.argmax(axis=1)
         labels = [classes[target] for target in chosen]
         return [*_explanations(texts[part], encoded, scores, method, tuple(classes), labels)], encoded[0].truncated
 
-    chunks = divide([len(text) for text in texts], CHUNK)
     parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
     return [each for explanations, _ in parts for each in explanations], sum(truncated for _, truncated in parts)
 

@@ -51,7 +51,7 @@ class Occlusion:
         self.probabilities, self.targets = predict_targets(network, documents, targets)
         self.sentence_lengths = documents.sentence_lengths.astype(np.int64)
         self.document_lengths = documents.document_lengths.astype(np.int64)
-        self.documents, self.projection = network.project_distinct(documents)
+        self.documents, self.projection = network.with_projection(documents)
         self.corpus = Corpus(
             self.documents.word_ids.numpy(),
             np.concatenate([[0], np.cumsum(self.sentence_lengths)]),

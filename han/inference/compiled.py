@@ -120,15 +120,12 @@ class CompiledNetwork:
     def _config(self) -> dict[str, Any]:
         return {name: value for name, value in self.network.get_config().items() if name not in IRRELEVANT}
 
-    def trace(self) -> None:
-        """Trace the graphs of prediction, so that threads do not wait for the one that traces them."""
-        self.tables.trace()
-        self.classify.trace()
-        if self.ngrams is not None:
-            self.ngrams.logits.trace()
-
-    def project_distinct(self, documents: Documents) -> tuple[Documents, Projection]:
-        """Project the distinct words of documents; return the documents, with row indices as words, and the rows."""
+    def with_projection(
+        self, documents: Documents, projection: Projection | None = None
+    ) -> tuple[Documents, Projection]:
+        """Return documents with rows of a projection as their words, and the projection: by default of their words."""
+        if projection is not None:  # of the whole vocabulary, whose rows are word ids
+            return documents, projection
         distinct, rows = tf.unique(documents.word_ids)
         return documents._replace(word_ids=rows), self.project(distinct)
 

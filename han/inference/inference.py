@@ -16,6 +16,9 @@ from han.model import HierarchicalAttentionNetwork
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# The largest vocabulary that is projected as a whole, once for all chunks of texts.
+LARGEST_TABLE = 100_000
+
 
 class StoredNetworkProtocol(NetworkSource, Protocol):
     """What `han.saving.network_file.StoredNetwork` implements: a network that was loaded in a forked process."""
@@ -38,8 +41,8 @@ class Inference(ABC):
         """Return `function(network, *args, **kwargs)`."""
 
     @abstractmethod
-    def prepare(self, vocabulary_size: int | None) -> Projection | None:
-        """Prepare for concurrent predictions; if a size is given, return the projection of the whole vocabulary."""
+    def project_vocabulary(self, size: int) -> Projection | None:
+        """Return the projection of the words below `size`, or None if it cannot be shared or is too large to pay."""
 
 
 class LocalInference(Inference):
@@ -53,13 +56,11 @@ class LocalInference(Inference):
         with isolated():
             return function(self._network, *args, **kwargs)
 
-    def prepare(self, vocabulary_size: int | None) -> Projection | None:
-        """Trace the graphs, so that not every thread does, and project the vocabulary."""
-        self._network.trace()
-        if vocabulary_size is None:
+    def project_vocabulary(self, size: int) -> Projection | None:
+        """Return the projection of the words below `size`, or None if they are too many."""
+        if size > LARGEST_TABLE:
             return None
-        projection: Projection = self._network.project(np.arange(vocabulary_size, dtype=np.int32))
-        return projection
+        return self._network.project(np.arange(size, dtype=np.int32))
 
 
 class HelperInference(Inference):
@@ -72,8 +73,8 @@ class HelperInference(Inference):
         """Return `function(network, *args, **kwargs)`, run in the helper process."""
         return ask(function, self._source, *args, **kwargs)
 
-    def prepare(self, vocabulary_size: int | None) -> None:
-        """Do nothing: tensors cannot be passed between processes."""
+    def project_vocabulary(self, size: int) -> None:
+        """Return None: tensors cannot be passed between processes."""
 
 
 def inference_of(network: Network) -> Inference:

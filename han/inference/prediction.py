@@ -26,8 +26,6 @@ Result = TypeVar("Result")
 
 # Number of characters of text that a thread processes at once.
 CHUNK = 550_000
-# The largest vocabulary that is projected as a whole, once for all chunks.
-LARGEST_TABLE = 100_000
 
 
 def predict(
@@ -51,8 +49,7 @@ def predict(
     chunks = divide([len(text) for text in texts], CHUNK)
     projection = None
     if len(chunks) > 1:
-        size = reader.vocabulary.size
-        projection = inference.prepare(size if size <= LARGEST_TABLE else None)
+        projection = inference.project_vocabulary(reader.vocabulary.size)
 
     def work(part: slice, corpus: Corpus) -> int:
         probabilities[part] = inference.run(classify_corpus, corpus, projection, plan.words)
@@ -120,7 +117,7 @@ def classify_documents(
     max_words: int = MAX_BATCH_WORDS,
 ) -> tf.Tensor:
     """Return the probabilities [documents, classes] of one batch; see `classify_corpus` for the parameters."""
-    inputs = network.project_distinct(documents) if projection is None else (documents, projection)
+    inputs = network.with_projection(documents, projection)
     if len(documents.word_ids) > max_words:
         return _classify_in_groups(network, *inputs, max_words)
     return network.forward(*inputs)[0]
@@ -143,7 +140,13 @@ def _classify_in_groups(
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:
-    """Divide documents into ranges (start, end) of about `size` characters and at least one document."""
-    parts = np.cumsum([0, *lengths[:-1]]) // size
+    """Divide documents into ranges (start, end) of similar numbers of characters, about `size` at most.
+
+    A range contains at least one document, however long.
+    """
+    ends = np.cumsum(lengths, dtype=np.int64)
+    total = int(ends[-1]) if lengths else 0
+    target = max(1.0, total / max(1, -(-total // size)))
+    parts = (ends - lengths) // target
     starts = np.flatnonzero(np.diff(parts, prepend=-1)).tolist()
     return list(zip(starts, [*starts[1:], len(lengths)], strict=True))

@@ -104,7 +104,7 @@ def _write_saved_model(path: Path, model: HierarchicalAttentionNetwork) -> None:
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32, name="input")], autograph=False)
     def serve(block: tf.Tensor) -> dict[str, tf.Tensor]:
         documents, _, _ = unpad(block)
-        return {"probabilities": network.forward(*network.project_distinct(documents))[0]}
+        return {"probabilities": network.forward(*network.with_projection(documents))[0]}
 
     with isolated():
         tf.saved_model.save(module, str(path), signatures={"serving_default": serve})

@@ -92,6 +92,16 @@ def test_contributions_are_divided_between_network_and_ngrams(fitted, news):
     assert fitted.explain(news[2][:1], "occlusion")[0].network_share is None
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_explanations_do_not_depend_on_how_documents_are_divided_between_threads(fitted, news, monkeypatch, method):
+    expected = fitted.explain(news[2][:6], method, n_steps=2)
+    monkeypatch.setattr("han.explain.attribution.CHUNK", 2000)
+    for explanation, reference in zip(fitted.explain(news[2][:6], method, n_steps=2), expected, strict=True):
+        assert explanation.words == reference.words
+        np.testing.assert_allclose(explanation.word_scores, reference.word_scores, atol=1e-5)
+        np.testing.assert_allclose(explanation.probabilities, reference.probabilities, atol=1e-6)
+
+
 def test_files_of_earlier_versions_can_be_read(fitted):
     (explanation,) = fitted.explain(["Shares fell."], "occlusion")
     values = explanation.to_dict()

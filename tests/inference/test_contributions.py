@@ -38,7 +38,7 @@ def contributions(network, corpus, targets=None):
     compiled = CompiledNetwork(network)
     documents = corpus.batch(np.arange(len(corpus)))
     targets = np.full(len(corpus), -1) if targets is None else targets
-    found = compiled.contributions(*compiled.project_distinct(documents), targets)
+    found = compiled.contributions(*compiled.with_projection(documents), targets)
     return found._make(part.numpy().astype(np.float64) for part in found)
 
 
@@ -103,7 +103,7 @@ def test_without_an_additive_network_contributions_sum_to_slopes(name, rng):
     targets = rng.integers(0, 3, len(corpus))
     found = contributions(network, corpus, targets)
     compiled = CompiledNetwork(network)
-    documents, projection = compiled.project_distinct(corpus.batch(np.arange(len(corpus))))
+    documents, projection = compiled.with_projection(corpus.batch(np.arange(len(corpus))))
     vectors = network.encode_sentences(documents, projection.tables)[0].numpy()
     evidence = compiled.document_evidence(documents, projection)
     sums = np.diff(np.concatenate([[0.0], np.cumsum(found.network_scores)])[corpus.sentence_starts])

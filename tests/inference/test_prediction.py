@@ -29,7 +29,7 @@ def test_a_large_vocabulary_is_projected_chunk_by_chunk(fitted, news, monkeypatc
     arguments = fitted.model_, news[2][:40], DocumentReader(DocumentSplitter(), fitted.vocabulary_)
     monkeypatch.setattr("han.inference.prediction.CHUNK", 5000)
     expected, _ = predict(*arguments)
-    monkeypatch.setattr("han.inference.prediction.LARGEST_TABLE", 10)
+    monkeypatch.setattr("han.inference.inference.LARGEST_TABLE", 10)
     np.testing.assert_allclose(predict(*arguments)[0], expected, atol=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_a_huge_document_is_processed_in_groups_of_sentences(fitted, rng):
     corpus = DocumentReader(splitter, fitted.vocabulary_).encode(texts)
     assert corpus.sentence_counts.tolist() == [1, 20_000]
     network = compiled(fitted.model_)
-    expected = network.forward(*network.project_distinct(corpus.batch([0, 1])))[0]
+    expected = network.forward(*network.with_projection(corpus.batch([0, 1])))[0]
     for max_words in (700, 10**6):
         np.testing.assert_allclose(classify(fitted.model_, corpus, max_words=max_words), expected, atol=1e-6)
     plan = PredictionPlan(words=5000, threads=1)
@@ -85,3 +85,7 @@ def test_chunks_contain_each_document_once_and_have_about_the_same_size(lengths,
     for start, end in chunks:
         assert start < end
         assert sum(lengths[start : end - 1]) < size
+
+
+def test_chunks_are_of_similar_sizes():
+    assert divide([10] * 12, 100) == [(0, 6), (6, 12)]
