@@ -40,7 +40,7 @@ format: install  ## Rewrite the code in the project's style
 	@$(BIN)/ruff format .
 
 notebooks: install  ## Run the notebooks: HAN_SMALL=1 for a quick look, ARGS=--overwrite to store the outputs
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --nbmake --nbmake-timeout=3000 -p no:cacheprovider notebooks $(ARGS)
 
 docs: install  ## Build the documentation into docs/_build/html, and run the code on its pages
 	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html

@@ -7,6 +7,7 @@ no scripts and loads no external resources.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -137,15 +138,14 @@ def figure(explanation: Explanation, columns: int = 90) -> Figure:
         The number of characters in a line.
     """
     rows = list(_wrap_lines(explanation, columns))
-    result = Figure(figsize=(0.088 * (columns + 15), 0.34 * len(rows) + 0.8), layout="constrained")
+    title = fill(f"{prediction_text(explanation)}  ({legend_text(explanation)})".translate(VISIBLE), columns + 5)
+    height = 0.34 * len(rows) + 0.2 * title.count("\n") + 0.8
+    result = Figure(figsize=(0.088 * (columns + 15), height), layout="constrained")
     axes = result.subplots()
     axes.set_xlim(-15, columns)
     axes.set_ylim(len(rows), -0.7)
     axes.axis("off")
-    axes.set_title(
-        f"{prediction_text(explanation)}  ({legend_text(explanation)})".translate(VISIBLE), loc="left", fontsize=11,
-        parse_math=False,
-    )  # fmt: skip
+    axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     highest = max((abs(sentence.score) for sentence in explanation.sentences), default=0.0) or 1.0
     for y, (sentence, parts) in enumerate(rows):
         if sentence:

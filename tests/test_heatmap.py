@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from scipy import sparse
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -216,6 +217,17 @@ def test_the_figure_shows_every_sentence(explanations):
         for sentence in explanation.sentences:
             assert f"{sentence.score:.2f}" in texts
             assert all(word.text in texts for word in sentence.words)
+
+
+@pytest.mark.parametrize("columns", [40, 62, 90])
+def test_the_title_of_a_figure_fits_its_width(explanations, columns):
+    for explanation in explanations[-2:]:
+        drawn = figure(explanation, columns)
+        drawn.canvas.draw()
+        (title,) = (text for text in drawn.findobj(Text) if str(explanation.predicted) in text.get_text())
+        extent = title.get_window_extent()
+        assert extent.x1 <= drawn.bbox.x1
+        assert extent.y1 <= drawn.bbox.y1
 
 
 def test_notebooks_display_explanations(explanations):
