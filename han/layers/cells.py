@@ -15,8 +15,8 @@ class Cell(ABC):
 
     `inputs` [lanes, gates * units] is the input times the input kernel, and `projected` [lanes, gates * units] is the
     previous output times the recurrent kernel; both include their biases. A state is a tuple of tensors [lanes, units],
-    the first of which is the cell's output. `kept` [lanes, kept * units] holds the values that the backward step needs
-    from the forward step.
+    the first of which is the cell's output. `kept` is a tuple of what the backward step needs of the forward step,
+    tensors [lanes, width * units] with the widths of the class attribute.
 
     Sigmoids are computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that a single tanh serves all gates: XLA vectorises
     tanh, but not exp. The division of x by 2 is applied once, to the weights, by `arrange`.
@@ -24,7 +24,7 @@ class Cell(ABC):
 
     gates: ClassVar[int]
     states: ClassVar[int]
-    kept: ClassVar[int]
+    kept: ClassVar[tuple[int, ...]]
     parts: ClassVar[int]  # of what `decompose` returns
     biases: ClassVar[int]  # 1 if both products share a bias, 2 if the input and the recurrent product each have one
 
@@ -35,13 +35,13 @@ class Cell(ABC):
 
     @staticmethod
     @abstractmethod
-    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
+    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, State]:
         """Return the next state and `kept`."""
 
     @staticmethod
     @abstractmethod
     def step_gradient(
-        kept: tf.Tensor, previous: State, state: State, gradient: State
+        kept: State, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
         """Return the gradients of `inputs`, of `projected` and of `previous`.
 
@@ -50,7 +50,7 @@ class Cell(ABC):
 
     @staticmethod
     @abstractmethod
-    def decompose(kept: tf.Tensor, state: State) -> State:
+    def decompose(kept: State, state: State) -> State:
         """Return what a step retains of the previous memory, what it writes, and what its output exposes.
 
         With these, memory = retained * previous memory + written, and output = exposed * memory. The third part is
@@ -67,7 +67,7 @@ class LSTMCell(Cell):
 
     gates = 4
     states = 2
-    kept = 4
+    kept = (4,)
     parts = 3
     biases = 1
 
@@ -78,19 +78,20 @@ class LSTMCell(Cell):
         return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
 
     @staticmethod
-    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
+    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, State]:
         """See `Cell.step`."""
         activated = tf.tanh(inputs + projected)
         i, f, o, g = LSTMCell._gates(activated)
         carry = f * state[1] + i * g
-        return (o * tf.tanh(carry), carry), activated
+        return (o * tf.tanh(carry), carry), (activated,)
 
     @staticmethod
     def step_gradient(
-        kept: tf.Tensor, previous: State, state: State, gradient: State
+        kept: State, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
         """See `Cell.step_gradient`."""
-        i, f, o, g = LSTMCell._gates(kept)
+        (activated,) = kept
+        i, f, o, g = LSTMCell._gates(activated)
         squashed = tf.tanh(state[1])
         grad_output, grad_carry = gradient
         grad_carry += grad_output * o * (1.0 - squashed * squashed)
@@ -98,13 +99,13 @@ class LSTMCell(Cell):
             [0.5 * grad_carry * g, 0.5 * grad_carry * previous[1], 0.5 * grad_output * squashed, grad_carry * i],
             axis=-1,
         )
-        grad_inputs = (1.0 - kept * kept) * grad_activated
+        grad_inputs = (1.0 - activated * activated) * grad_activated
         return grad_inputs, grad_inputs, (tf.zeros_like(grad_output), grad_carry * f)
 
     @staticmethod
-    def decompose(kept: tf.Tensor, state: State) -> State:
+    def decompose(kept: State, state: State) -> State:
         """See `Cell.decompose`; the memory is the second part of the state."""
-        i, f, o, g = LSTMCell._gates(kept)
+        i, f, o, g = LSTMCell._gates(*kept)
         # tanh(x) / x tends to 1 at 0.
         ratio = tf.where(state[1] == 0.0, 1.0, tf.math.divide_no_nan(tf.tanh(state[1]), state[1]))
         return f, i * g, o * ratio
@@ -124,7 +125,7 @@ class GRUCell(Cell):
 
     gates = 3
     states = 1
-    kept = 4
+    kept = (2, 1, 1)
     parts = 2
     biases = 2
 
@@ -135,22 +136,21 @@ class GRUCell(Cell):
         return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
 
     @staticmethod
-    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, tf.Tensor]:
+    def step(inputs: tf.Tensor, projected: tf.Tensor, state: State) -> tuple[State, State]:
         """See `Cell.step`."""
         units = state[0].shape[-1]
         activated = tf.tanh(inputs[..., : 2 * units] + projected[..., : 2 * units])
         z, r = GRUCell._gates(activated)
         projected_h = projected[..., 2 * units :]
         candidate = tf.tanh(inputs[..., 2 * units :] + r * projected_h)
-        return (candidate + z * (state[0] - candidate),), tf.concat([activated, candidate, projected_h], axis=-1)
+        return (candidate + z * (state[0] - candidate),), (activated, candidate, projected_h)
 
     @staticmethod
     def step_gradient(
-        kept: tf.Tensor, previous: State, state: State, gradient: State
+        kept: State, previous: State, state: State, gradient: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
         """See `Cell.step_gradient`."""
-        units = kept.shape[-1] // 4
-        activated, candidate, projected_h = kept[..., : 2 * units], kept[..., 2 * units : -units], kept[..., -units:]
+        activated, candidate, projected_h = kept
         z, r = GRUCell._gates(activated)
         (grad_output,) = gradient
         grad_candidate = grad_output * (1.0 - z) * (1.0 - candidate * candidate)
@@ -163,11 +163,11 @@ class GRUCell(Cell):
         return grad_inputs, grad_projected, (grad_output * z,)
 
     @staticmethod
-    def decompose(kept: tf.Tensor, state: State) -> State:
+    def decompose(kept: State, state: State) -> State:
         """See `Cell.decompose`; the memory is the output."""
-        units = state[0].shape[-1]
-        z, _ = GRUCell._gates(kept[..., : 2 * units])
-        return z, (1.0 - z) * kept[..., 2 * units : 3 * units]
+        activated, candidate, _ = kept
+        z, _ = GRUCell._gates(activated)
+        return z, (1.0 - z) * candidate
 
     @staticmethod
     def _gates(activated: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -138,7 +138,8 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
             # second derivative, through the values stored for the gradient.
             table, kernel, biases = (tf.stop_gradient(part) for part in (table, kernel, biases))
             results = launch(_forward(cell, units, "states"), table, slots, carry, span, kernel, biases)
-            *states, kept = (tf.stop_gradient(part) for part in results)
+            logged = tuple(tf.stop_gradient(part) for part in results)
+            states, kept = logged[: cell.states], logged[cell.states :]
 
             def gradient(grad_outputs: tf.Tensor) -> State:
                 sums: State = launch(
@@ -148,7 +149,7 @@ def _differentiable(cell: type[Cell], units: int) -> Callable[..., tf.Tensor]:
                     carry,
                     span,
                     kernel,
-                    tuple(states),
+                    states,
                     kept,
                     grad_outputs,
                 )
@@ -186,19 +187,19 @@ def _forward(cell: type[Cell], units: int, logged: Literal["outputs", "memory", 
     or the rest of the states and what the cell keeps for the gradient.
     """
 
-    def values(state: State, kept: tf.Tensor) -> State:
+    def values(state: State, kept: State) -> State:
         if logged == "states":
-            return (*state, kept)
+            return (*state, *kept)
         if logged == "memory":
             return (state[0], *cell.decompose(kept, state))
         # The column is not used. With it, XLA computes the gates of a step once. If only the output needed them, it
         # would compute them again for each of their uses, and a GRU would take twice as long.
-        return state[0], kept[:, :1]
+        return state[0], kept[0][:, :1]
 
     widths = {
         "outputs": [units, 1],
         "memory": [units] * (1 + cell.parts),
-        "states": [units] * cell.states + [cell.kept * units],
+        "states": [units] * cell.states + [width * units for width in cell.kept],
     }[logged]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=_inputs(cell, units))
@@ -234,7 +235,7 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
     The first argument is the initial gradient of the table: zeros.
     """
     state = tf.TensorSpec([None, None, units], tf.float32)
-    kept = tf.TensorSpec([None, None, cell.kept * units], tf.float32)
+    kept = tuple(tf.TensorSpec([None, None, width * units], tf.float32) for width in cell.kept)
     signature = [*_signature(cell, units), (state,) * cell.states, kept, state]
 
     @tf.function(jit_compile=True, autograph=False, input_signature=signature)
@@ -245,7 +246,7 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
         span: tf.Tensor,
         kernel: tf.Tensor,
         states: State,
-        kept: tf.Tensor,
+        kept: State,
         grad_outputs: tf.Tensor,
     ) -> State:
         def body(t: tf.Tensor, gradient: State, sums: State) -> tuple[State, State]:
@@ -258,7 +259,7 @@ def _backward(cell: type[Cell], units: int) -> Callable[..., State]:
             )
             gradient = (gradient[0] + grad_outputs[t], *gradient[1:])
             grad_inputs, grad_projected, gradient = cell.step_gradient(
-                kept[t], previous, tuple(part[t] for part in states), gradient
+                tuple(part[t] for part in kept), previous, tuple(part[t] for part in states), gradient
             )
             sums = (
                 tf.tensor_scatter_nd_add(grad_table, slots[t][:, None], grad_inputs),
