@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from statistics import mean, median, stdev
 from typing import Any
@@ -106,7 +107,9 @@ def draw(runs: list[dict[str, Any]]) -> None:
         if size == 1000:
             for method, figures in PUBLISHED.items():
                 lines.append(f"| {method} | 1,000 | {' | '.join(f'{figures[name]:.3f}' for name in DATA)} | |")
-    spread = f"mean ± standard deviation of {SEEDS} samples"
+    counts = Counter((run["size"], run["method"], run["data"]) for run in runs).values()
+    samples = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+    spread = f"mean ± standard deviation of {samples} samples"
     store(
         "few_labels",
         {"command": "make bench NAME=few_labels", **describe(), "spread": spread, "runs": FILE.name},

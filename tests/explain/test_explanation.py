@@ -12,6 +12,7 @@ from han.explain.attribution import METHODS
 from han.explain.explanation import Explanation
 from han.faithfulness import faithfulness
 from han.heatmap import figure, page, terminal
+from han.inference.prediction import divide
 from tests.small_training import TEXTS, train
 from tests.text.documents import DOCUMENTS, visible
 
@@ -96,6 +97,7 @@ def test_contributions_are_divided_between_network_and_ngrams(fitted, news):
 def test_explanations_do_not_depend_on_how_documents_are_divided_between_threads(fitted, news, monkeypatch, method):
     expected = fitted.explain(news[2][:6], method, n_steps=2)
     monkeypatch.setattr("han.explain.attribution.CHUNK", 2000)
+    assert len(divide([len(text) for text in news[2][:6]], 2000)) > 1
     for explanation, reference in zip(fitted.explain(news[2][:6], method, n_steps=2), expected, strict=True):
         assert explanation.words == reference.words
         np.testing.assert_allclose(explanation.word_scores, reference.word_scores, atol=1e-5)
