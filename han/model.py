@@ -12,6 +12,7 @@ from han.layers.encoder import BidirectionalEncoder, Tables
 from han.layers.ngrams import Evidence, NgramEvidence
 from han.layers.packing import pack, unpack, unpad
 from han.layers.pooling import POOLINGS, AttentionPooling
+from han.recurrence.operation import portable
 from han.text.corpus import Documents
 
 
@@ -188,7 +189,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         self.word_dropout = keras.layers.Dropout(
             word_dropout, noise_shape=(None, 1), seed=seeds[7], **common("word_dropout")
         )
-        self.supports_jit = False  # the recurrence is compiled already; other shapes depend on the word ids
+        self.supports_jit = False  # shapes depend on the word ids
 
     @shared_kernels()
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -283,7 +284,8 @@ class HierarchicalAttentionNetwork(keras.Model):
         """
         if input_signature is None:
             input_signature = [keras.InputSpec(shape=(None, None, None), dtype="int32", name="word_ids")]
-        super().export(filepath, format, verbose, input_signature, **kwargs)
+        with portable():
+            super().export(filepath, format, verbose, input_signature, **kwargs)
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Raise a NotImplementedError: the lookup of word vectors and the compiled recurrence support only float32."""

@@ -10,10 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[1] / "han"
 # As docs/architecture.md draws it: folders, and the modules beside them.
 ORDER = (
-    "exceptions", "files", "backend", "text", "data", "tables", "layers", "memory", "hyperparameters", "model",
-    "inference", "explain", "fitted", "training", "saving", "classifier", "datasets", "heatmap", "faithfulness",
-    "evaluation",
-    "cli",
+    "exceptions", "files", "backend", "recurrence", "text", "data", "tables", "layers", "memory", "hyperparameters",
+    "model", "inference", "explain", "fitted", "training", "saving", "classifier", "datasets", "heatmap",
+    "faithfulness", "evaluation", "cli",
 )  # fmt: skip
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
-from han.backend.program_cache import load_programs, request_programs
-
 __all__ = ["keras", "tf"]
 
 
@@ -56,12 +54,9 @@ if "tensorflow" in sys.modules:
     import tensorflow as tf
 else:
     quiet = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", QUIET) == QUIET
-    keeps_programs = request_programs(quiet)
     with _standard_error_captured() if quiet else nullcontext():
         import keras
         import tensorflow as tf
-    if keeps_programs:
-        load_programs(tf)
 
 if BACKEND is None:  # child processes may use another backend
     del os.environ["KERAS_BACKEND"]

@@ -23,7 +23,7 @@ given what it wrote itself, wherever that is read: with the gates z of a GRU and
 .. math:: h_T = \sum_{t \le T} (z_{t+1} \cdots z_T) (1 - z_t) n_t
 
 and word t contributes its terms of all these sums, in both directions, and its residual projection; see
-`han.layers.recurrence.contributions`, also for the LSTM. This divides the same total more faithfully than
+`han.recurrence.loops.contributions_loop`, also for the LSTM. This divides the same total more faithfully than
 :math:`v_t \cdot h_t` does, which gives a word what it only carries.
 """
 
@@ -111,7 +111,7 @@ def contributions(
         state_weights = tf.where(states == tf.gather(vectors, sentence_of), state_weights, 0.0)
     else:
         state_weights *= word_scores[:, None]
-    network_scores = encoder.contributions(trace, tables, packing, index, state_weights)
+    network_scores = encoder.contributions(trace, tables, index, state_weights)
     word_weights = tf.gather(weights, tf.gather(document_of, sentence_of))
     ngram_scores = tf.reduce_sum(word_weights * network.class_evidence(shares), axis=1)
     no_words = tf.zeros_like(document_vectors), tf.zeros_like(evidence) + bias

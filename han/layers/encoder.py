@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from han.backend import keras, tf
 from han.exceptions import InvalidValueError
-from han.layers.cells import CELLS, State
-from han.layers.packing import Packing, pack, pad_rows
-from han.layers.recurrence import Direction, contributions, recurrence, span, traced_recurrence
+from han.layers.packing import Packing, pack
+from han.recurrence.loops import GATES
+from han.recurrence.operation import Direction, arrange, contributions, portable, recurrence, traced_recurrence
 
 # Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-# Of each direction what was run, its outputs and its memory.
-Trace = list[tuple[Direction, State]]
+# Of each direction what was run, and what it kept.
+Trace = list[tuple[Direction, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -80,8 +80,8 @@ class BidirectionalEncoder(keras.layers.Layer):
     ) -> None:
         if units < 1:
             raise InvalidValueError(f"units must be at least 1, got {units!r}")
-        if cell not in CELLS:
-            raise InvalidValueError(f"cell must be one of {sorted(CELLS)}, got {cell!r}")
+        if cell not in GATES:
+            raise InvalidValueError(f"cell must be one of {sorted(GATES)}, got {cell!r}")
         super().__init__(**{**kwargs, "dtype": kwargs.get("dtype") or "float32"})
         if self.dtype_policy.name != "float32":
             raise InvalidValueError(
@@ -96,7 +96,7 @@ class BidirectionalEncoder(keras.layers.Layer):
             recurrent_dropout, seed=None if seed is None else seed + 4, dtype=self.dtype_policy
         )
         self.supports_masking = True
-        self.supports_jit = False  # the recurrence is compiled already, and other shapes depend on the mask's values
+        self.supports_jit = False  # shapes depend on the mask's values
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights of both directions for inputs of width `input_shape[-1]`."""
@@ -117,7 +117,7 @@ class BidirectionalEncoder(keras.layers.Layer):
     ) -> list[keras.Variable]:
         """Create the kernel, recurrent kernel and bias of one direction, with Keras' shapes and initialisers."""
         lstm = self.cell == "lstm"
-        width = CELLS[self.cell].gates * self.units
+        width = GATES[self.cell] * self.units
 
         def lstm_bias(_shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
             # The forget gate starts open (Jozefowicz et al. 2015, https://proceedings.mlr.press/v37/jozefowicz15.html).
@@ -153,16 +153,22 @@ class BidirectionalEncoder(keras.layers.Layer):
         Returns
         -------
         tuple of three float tensors [rows, width]
-            The first two are padded with rows of zeros, see `han.layers.packing.pad_rows`; the third has no rows if
-            `residual` is False.
+            The first two include biases, see `Direction.table`; the third has no rows if `residual` is False.
         """
-        cell = CELLS[self.cell]
         forward, backward = (
-            pad_rows(tf.matmul(features, cell.arrange(tf.convert_to_tensor(weights[0]))))
-            for weights in (self.forward_weights, self.backward_weights)
+            self._project(features, *weights) for weights in (self.forward_weights, self.backward_weights)
         )
-        width = 2 * self.units
-        return forward, backward, tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, width])
+        residual = tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, 2 * self.units])
+        return forward, backward, residual
+
+    def _project(
+        self, features: tf.Tensor, kernel: keras.Variable, _: keras.Variable, bias: keras.Variable
+    ) -> tf.Tensor:
+        """Return inputs times a kernel, plus the biases that need not be multiplied by a gate."""
+        bias = tf.convert_to_tensor(bias)
+        if self.cell == "gru":
+            bias = bias[0] + tf.concat([bias[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
+        return tf.matmul(features, arrange(self.cell, tf.convert_to_tensor(kernel))) + arrange(self.cell, bias)
 
     def encode(
         self,
@@ -179,7 +185,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         tables : tuple of three float tensors [rows, width]
             The projected inputs returned by `project`.
         packing : Packing
-            Layout of the sequences, see `han.layers.packing.pack`.
+            The sequences, see `han.layers.packing.pack`.
         index : int32 tensor [elements]
             The row of `tables` that holds each element's input.
         differentiable : bool, default True
@@ -194,26 +200,28 @@ class BidirectionalEncoder(keras.layers.Layer):
         """
         directions = self._directions(tables, packing, index, training)
         outputs = [recurrence(direction, differentiable) for direction in directions]
-        return self._states(outputs, tables, packing, index)
+        return self._states(outputs, tables, index)
 
     def encode_traced(self, tables: Tables, packing: Packing, index: tf.Tensor) -> tuple[tf.Tensor, Trace]:
         """Encode sequences as `encode` does; return the states, and the trace that `contributions` needs."""
-        trace = [(direction, traced_recurrence(direction)) for direction in self._directions(tables, packing, index)]
-        return self._states([outputs for _, (outputs, *_) in trace], tables, packing, index), trace
+        outputs, trace = [], []
+        for direction in self._directions(tables, packing, index):
+            output, kept = traced_recurrence(direction)
+            outputs.append(output)
+            trace.append((direction, kept))
+        return self._states(outputs, tables, index), trace
 
-    def contributions(
-        self, trace: Trace, tables: Tables, packing: Packing, index: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
+    def contributions(self, trace: Trace, tables: Tables, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Divide a weighted sum of all states among the inputs.
 
         An input contributes by what it wrote into the memory of either direction, see
-        `han.layers.recurrence.contributions`, and by its residual projection.
+        `han.recurrence.operation.contributions`, and by its residual projection.
 
         Parameters
         ----------
         trace
             What `encode_traced` returned.
-        tables, packing, index
+        tables, index
             As for `encode`.
         weights : float tensor [elements, 2 * units]
 
@@ -222,11 +230,10 @@ class BidirectionalEncoder(keras.layers.Layer):
         float tensor [elements]
             Their sum is that of `weights` times the states.
         """
-        parts = []
-        for (direction, traced), part in zip(trace, tf.split(weights, 2, axis=1), strict=True):
-            in_lanes = tf.gather(tf.pad(part, [[0, 1], [0, 0]]), packing.elements)
-            steps = contributions(direction, traced, in_lanes)
-            parts.append(tf.gather(tf.reshape(steps, [-1]), packing.places))
+        parts = [
+            contributions(direction, kept, part)
+            for (direction, kept), part in zip(trace, tf.split(weights, 2, axis=1), strict=True)
+        ]
         if self.residual:
             parts.append(tf.reduce_sum(weights * tf.gather(tables[2], index), axis=1))
         return tf.add_n(parts)
@@ -235,29 +242,25 @@ class BidirectionalEncoder(keras.layers.Layer):
         self, tables: Tables, packing: Packing, index: tf.Tensor, training: bool = False
     ) -> Iterator[Direction]:
         """Yield both directions of the recurrence."""
-        cell = CELLS[self.cell]
-        # Steps without an element may read any row, since their outputs are not used.
-        slots = tf.gather(tf.pad(index, [[0, 1]]), packing.elements)
         for number, weights in enumerate((self.forward_weights, self.backward_weights)):
             _, kernel, bias = map(tf.convert_to_tensor, weights)
             yield Direction(
-                cell,
+                self.cell,
                 tables[number],
-                slots,
-                packing.carry[number],
-                span(packing.steps, reverse=number == 1),
-                cell.arrange(self.weight_dropout(kernel, training=training)),
-                tf.reshape(cell.arrange(bias), [cell.biases, -1]),
+                index,
+                packing.lengths,
+                arrange(self.cell, self.weight_dropout(kernel, training=training)),
+                bias[1, 2 * self.units :] if self.cell == "gru" else tf.zeros([self.units]),
+                backwards=number == 1,
             )
 
-    def _states(self, outputs: list[tf.Tensor], tables: Tables, packing: Packing, index: tf.Tensor) -> tf.Tensor:
-        """Return the states [elements, 2 * units], given the outputs of both directions in lanes."""
-        parts = [_to_element_order(steps, packing.places, packing.elements) for steps in outputs]
-        states = tf.ensure_shape(tf.concat(parts, axis=1), [None, 2 * self.units])
+    def _states(self, outputs: list[tf.Tensor], tables: Tables, index: tf.Tensor) -> tf.Tensor:
+        """Return the states [elements, 2 * units], given the outputs of both directions."""
+        states = tf.concat(outputs, axis=1)
         return states + tf.gather(tables[2], index) if self.residual else states
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        """Encode padded sequences.
+        """Encode padded sequences, in operations that can be exported.
 
         Parameters
         ----------
@@ -276,7 +279,8 @@ class BidirectionalEncoder(keras.layers.Layer):
         lengths = tf.reshape(tf.math.count_nonzero(mask, axis=-1, dtype=tf.int32), [-1])
         elements = tf.boolean_mask(inputs, mask)
         index = tf.range(tf.shape(elements)[0])
-        states = self.encode(self.project(elements), pack(lengths), index, training=training)
+        with portable():
+            states = self.encode(self.project(elements), pack(lengths), index, training=training)
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
         padded = tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
         return tf.ensure_shape(padded, self.compute_output_shape(inputs.shape))
@@ -299,25 +303,3 @@ class BidirectionalEncoder(keras.layers.Layer):
             "recurrent_dropout": self.recurrent_dropout,
             "residual": self.residual,
         }
-
-
-# Traced once per process, because TensorFlow never frees the graph around a `tf.custom_gradient`.
-@tf.function(
-    autograph=False,
-    input_signature=[tf.TensorSpec([None] * 3), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None], tf.int32)],
-)
-def _to_element_order(outputs: tf.Tensor, places: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
-    """Gather the outputs of one direction [steps_allocated, lanes, units] in element order, [elements, units].
-
-    `places` and `elements` are fields of a `Packing`.
-    """
-
-    @tf.custom_gradient
-    def gather(outputs: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(grad_states: tf.Tensor) -> tf.Tensor:
-            # Each output is read at most once, so its gradient needs no sum: it can be gathered too.
-            return tf.gather(tf.pad(grad_states, [[0, 1], [0, 0]]), elements)
-
-        return tf.gather(tf.reshape(outputs, [-1, tf.shape(outputs)[-1]]), places), gradient
-
-    return gather(outputs)

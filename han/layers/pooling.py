@@ -38,7 +38,7 @@ class _PackedSequences(_Sequences):
     """Sequences in element order, without padding: values are [elements, ...]."""
 
     def __init__(self, packing: Packing) -> None:
-        self.rows, self.count = packing.rows, packing.sequences
+        self.rows, self.count = packing.rows, tf.size(packing.lengths)
 
     def zero_padding(self, values: tf.Tensor) -> tf.Tensor:
         return values

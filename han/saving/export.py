@@ -14,9 +14,8 @@ from han.exceptions import DestinationError, InvalidValueError
 from han.files.atomic import check_output, replacing
 from han.files.folders import check_writable, is_empty, replacing_folder
 from han.files.paths import local_path
-from han.inference.compiled import compiled
-from han.layers.packing import unpad
 from han.model import HierarchicalAttentionNetwork
+from han.recurrence.operation import portable
 
 FORMATS = ("savedmodel", "onnx")
 SUFFIX = ".onnx"
@@ -96,15 +95,13 @@ def export(
 
 
 def _write_saved_model(path: Path, model: HierarchicalAttentionNetwork) -> None:
-    network = compiled(model)
     module = tf.Module()
     # The weights only: for the model itself, Keras would add a signature of its own.
     module.weights = [weight.value for weight in model.weights]
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, None], tf.int32, name="input")], autograph=False)
     def serve(block: tf.Tensor) -> dict[str, tf.Tensor]:
-        documents, _, _ = unpad(block)
-        return {"probabilities": network.forward(*network.with_projection(documents))[0]}
+        return {"probabilities": model(block)}
 
-    with isolated():
+    with isolated(), portable():
         tf.saved_model.save(module, str(path), signatures={"serving_default": serve})

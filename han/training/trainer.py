@@ -260,7 +260,7 @@ def _compile(network: TrainingNetwork, hyperparameters: Hyperparameters) -> Lazy
         optimizer=optimizer,
         loss=Crossentropy(hyperparameters.label_smoothing, multi_label),
         weighted_metrics=metrics,
-        jit_compile=False,  # only the recurrence is compiled with XLA: other shapes change with every batch
+        jit_compile=False,  # shapes change with every batch
     )
     network.create_variables()
     return optimizer

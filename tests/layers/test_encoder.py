@@ -104,7 +104,7 @@ def test_contributions_divide_the_sum_of_the_states(cell, rng):
     tables = layer.project(tf.constant(features))
     states, trace = layer.encode_traced(tables, packing, index)
     np.testing.assert_array_equal(states, layer.encode(tables, packing, index))
-    found = layer.contributions(trace, tables, packing, index, tf.constant(weights)).numpy()
+    found = layer.contributions(trace, tables, index, tf.constant(weights)).numpy()
     places = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
     expected = [divide(layer, features[part].astype(float), weights[part].astype(float)) for part in places]
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)

@@ -1,0 +1,142 @@
+"""Functions compiled by Numba, kept in the user's cache folder for the next process.
+
+Numba can keep compiled functions itself, but it does not notice damaged files or changes of functions that are inlined
+into others, and it fails on a full disk. Here, a file of Numba's without a correct digest is deleted before Numba may
+read it, a folder belongs to one version of the source code, and a function that cannot be kept is compiled each time.
+
+Files contain machine code, so a folder that another user can write to is ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
+
+import numba
+import platformdirs
+
+from han.exceptions import DestinationError
+from han.files.atomic import replacing
+
+__all__ = ["inlined", "kernel"]
+
+# "off", or the folder; by default, "han" in the user's cache folder.
+VARIABLE = "HAN_CACHE"
+# Of the kernels of all versions together; those of one version, cell and number of units take 0.2 MB.
+MAX_BYTES = 32 * 2**20
+DIGESTS = "digests.json"
+# Other Python threads run while a kernel does. Products and sums may be fused, but not reordered.
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_lock = Lock()
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def inlined(function: F) -> F:
+    """Compile a function where others call it, into their code."""
+    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+def kernel(signature: str, source: tuple[Path, ...]) -> Callable[[F], F]:
+    """Compile a function for arguments of the types in a signature, or load it from the cache.
+
+    Parameters
+    ----------
+    signature : str
+        As Numba writes it, such as `"void(float32[:, ::1], int32[::1])"`.
+    source : tuple of paths
+        The files whose code is compiled: that of the function, and those of the functions it calls.
+    """
+
+    def compiled(function: F) -> F:
+        with _lock:
+            folder = _cache_folder(source)
+            if folder is not None:
+                with suppress(Exception), _numba_folder(folder):  # a cache is no reason to fail
+                    _delete_damaged(folder)
+                    kept: F = numba.njit(signature, cache=True, **_OPTIONS)(function)
+                    _write_digests(folder)
+                    return kept
+        fresh: F = numba.njit(signature, **_OPTIONS)(function)
+        return fresh
+
+    return compiled
+
+
+def _cache_folder(source: tuple[Path, ...]) -> Path | None:
+    """Return the folder for kernels of these files, which exists and is private; None if there is no such folder."""
+    cache = os.environ.get(VARIABLE, "")
+    # Unlike `Path.expanduser`, this is no error for a user without a home folder, as in some containers.
+    root = os.path.expanduser(cache or platformdirs.user_cache_dir("han", appauthor=False))  # noqa: PTH111
+    if cache == "off" or root.startswith("~"):
+        return None
+    version = _digest(*(path.read_bytes() for path in source), numba.__version__.encode(), sys.version.encode())
+    folder = Path(root).absolute() / f"kernels-{version[:16]}"
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+            _delete_oldest(folder.parent)
+        status = folder.stat()
+    except OSError:
+        return None
+    private = os.name == "nt" or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
+    return folder if private else None
+
+
+@contextmanager
+def _numba_folder(folder: Path) -> Iterator[None]:
+    """Let Numba keep functions in a folder. Functions of others that are decorated meanwhile may go there, too."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before
+
+
+def _delete_damaged(folder: Path) -> None:
+    """Delete files without a correct digest."""
+    try:
+        digests = json.loads((folder / DIGESTS).read_bytes())
+    except (OSError, ValueError):
+        digests = {}
+    for path in _files(folder):
+        if digests.get(path.name) != _digest(path.read_bytes()):
+            path.unlink()
+
+
+def _write_digests(folder: Path) -> None:
+    digests = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
+    content = json.dumps(digests, indent=1).encode()
+    path = folder / DIGESTS
+    if not path.exists() or path.read_bytes() != content:
+        with suppress(DestinationError), replacing(path) as file:
+            file.write(content)
+
+
+def _delete_oldest(root: Path) -> None:
+    """Delete files of all versions until they take at most `MAX_BYTES`."""
+    files = [(path, path.stat()) for folder in root.glob("kernels-*") for path in _files(folder)]
+    size = 0
+    for path, status in sorted(files, key=lambda file: file[1].st_mtime, reverse=True):
+        size += status.st_size
+        if size > MAX_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return Numba's files: an index and machine code for each function."""
+    return sorted([*folder.glob("*/*.nbi"), *folder.glob("*/*.nbc")])
+
+
+def _digest(*contents: bytes) -> str:
+    return hashlib.blake2b(b"".join(contents), digest_size=16).hexdigest()

@@ -1,0 +1,221 @@
+r"""Loops of a recurrence over sequences of different lengths, compiled by Numba.
+
+Sequences are laid one after another, without padding: their elements are [elements, ...]. The loops sort them by
+length and run a few at a time in lockstep, so that a step is one small matrix product and arithmetic on rows that stay
+in the processor's cache. A sequence that has ended leaves its group.
+
+The gradient is derived by hand: the forward loop keeps the activated gates, and the backward loop visits the steps in
+the opposite order, adding up the gradients of the recurrent kernel and of the table of inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, wraps
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+import numpy.typing as npt
+
+from han.backend.kernels import kernel as compiled
+from han.recurrence import cells
+from han.recurrence.cells import (
+    gru_contribution,
+    gru_gradient,
+    gru_step,
+    lstm_contribution,
+    lstm_gradient,
+    lstm_step,
+)
+
+GATES = {"gru": 3, "lstm": 4}
+# The widths of what is kept of a step, in units.
+KEPT = {"gru": 4, "lstm": 6}
+# OpenBLAS divides a product of matrices among threads if it has more multiplications. Both directions run at once, so
+# the processor has no core to spare.
+MAX_PRODUCT = 262_144
+MAX_GROUP = 64
+
+Loop = Callable[..., None]
+Matrix = npt.NDArray[np.float32]
+Row = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int32]
+# The same types, as Numba writes them.
+MATRIX, ROW, IDS = "float32[:, ::1]", "float32[::1]", "int32[::1]"
+_SOURCE = (Path(__file__), Path(cells.__file__))
+_lock = RLock()
+
+
+def _once(compile_loop: Callable[[str, int], Loop]) -> Callable[[str, int], Loop]:
+    """Compile a loop once for each cell and number of units, even if several threads ask for it."""
+    cached = cache(compile_loop)
+
+    @wraps(compile_loop)
+    def loop(cell: str, units: int) -> Loop:
+        with _lock:
+            return cached(cell, units)
+
+    return loop
+
+
+def _group(units: int, width: int) -> int:
+    """Return the number of sequences that advance in lockstep."""
+    return max(8, min(MAX_GROUP, MAX_PRODUCT // (units * width)))
+
+
+@_once
+def forward_loop(cell: str, units: int) -> Loop:
+    """Return the loop that computes outputs.
+
+    Its arguments are the table of inputs [rows, gates * units], the row of each element [elements], the lengths of the
+    sequences [sequences], the recurrent kernel [units, gates * units], the bias of the GRU's candidate [units], whether
+    to run from the last element to the first, and whether to fill `kept`. It fills the outputs [elements, units] and
+    what the gradient needs [elements, kept * units].
+    """
+    is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
+    group = _group(units, width)
+
+    @compiled(f"void({MATRIX}, {IDS}, {IDS}, {MATRIX}, {ROW}, boolean, boolean, {MATRIX}, {MATRIX})", _SOURCE)
+    def forward(
+        table: Matrix,
+        index: Ids,
+        lengths: Ids,
+        kernel: Matrix,
+        bias: Row,
+        backwards: bool,
+        differentiable: bool,
+        outputs: Matrix,
+        kept: Matrix,
+    ) -> None:
+        order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
+        output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        projected, scratch = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        for first in range(0, len(order), group):
+            members = order[first : first + group]
+            active = len(members)
+            output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
+            for step in range(lengths[members[0]]):
+                while lengths[members[active - 1]] <= step:
+                    active -= 1
+                if step:
+                    np.dot(output[:active], kernel, projected[:active])
+                for row in range(active):
+                    sequence = members[row]
+                    place = starts[sequence] + (lengths[sequence] - 1 - step if backwards else step)
+                    inputs, state = table[index[place]], output[row]
+                    logged = kept[place] if differentiable else scratch
+                    if is_lstm:
+                        lstm_step(units, inputs, projected[row], state, memory[row], logged)
+                    else:
+                        gru_step(units, inputs, projected[row], bias, state, logged)
+                    target = outputs[place]
+                    for j in range(units):
+                        target[j] = state[j]
+
+    return forward
+
+
+@_once
+def backward_loop(cell: str, units: int) -> Loop:
+    """Return the loop that computes gradients.
+
+    Its arguments are those of the forward loop, its results and the gradient of the outputs [elements, units]. It adds
+    to the gradients of the table, of the kernel and of the bias.
+    """
+    is_lstm, width = cell == "lstm", GATES[cell] * units
+    group = _group(units, width)
+
+    @compiled(
+        f"void({IDS}, {IDS}, {MATRIX}, boolean, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {ROW})", _SOURCE
+    )
+    def backward(
+        index: Ids,
+        lengths: Ids,
+        kernel: Matrix,
+        backwards: bool,
+        outputs: Matrix,
+        kept: Matrix,
+        grad_outputs: Matrix,
+        grad_table: Matrix,
+        grad_kernel: Matrix,
+        grad_bias: Row,
+    ) -> None:
+        order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
+        transposed = np.ascontiguousarray(kernel.T)
+        grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
+        for first in range(0, len(order), group):
+            members = order[first : first + group]
+            active = 0
+            grad_output[:], grad_memory[:] = 0.0, 0.0
+            for step in range(lengths[members[0]] - 1, -1, -1):
+                while active < len(members) and lengths[members[active]] > step:
+                    active += 1
+                for row in range(active):
+                    sequence = members[row]
+                    place = starts[sequence] + (lengths[sequence] - 1 - step if backwards else step)
+                    before, gradient, change = previous[row], grad_output[row], grad_outputs[place]
+                    if step:
+                        source = outputs[place + 1 if backwards else place - 1]
+                        for j in range(units):
+                            before[j] = source[j]
+                    else:
+                        before[:] = 0.0
+                    for j in range(units):
+                        gradient[j] += change[j]
+                    grad_inputs = grad_table[index[place]]
+                    if is_lstm:
+                        lstm_gradient(units, kept[place], gradient, grad_memory[row], grad_inputs, grad_projected[row])
+                    else:
+                        gru_gradient(units, kept[place], before, gradient, grad_inputs, grad_projected[row], grad_bias)
+                if step:
+                    np.dot(previous[:active].T, grad_projected[:active], product)
+                    grad_kernel += product
+                    np.dot(grad_projected[:active], transposed, grad_previous[:active])
+                    for row in range(active):
+                        for j in range(units):
+                            grad_output[row, j] += grad_previous[row, j]
+
+    return backward
+
+
+@_once
+def contributions_loop(cell: str, units: int) -> Loop:
+    r"""Return the loop that divides a weighted sum of the outputs among the elements.
+
+    A cell's memory is what each step has written, multiplied by what later steps retained of it, and the output exposes
+    a part of the memory. With the weights :math:`v` of the outputs, the gates :math:`r` that retain and :math:`e` that
+    expose, and what was written, :math:`w`, step t contributes
+
+    .. math:: g_t \cdot w_t, \quad g_t = e_t v_t + r_{t+1} g_{t+1}
+
+    Murdoch & Szlam 2017, https://arxiv.org/abs/1702.02540, decompose the last output of an LSTM in a similar way.
+
+    Its arguments are the lengths, whether the forward loop ran from the last element to the first, what it kept, and
+    the weights of the outputs [elements, units]. It fills the contributions [elements].
+    """
+    is_lstm = cell == "lstm"
+
+    @compiled(f"void({IDS}, boolean, {MATRIX}, {MATRIX}, {ROW})", _SOURCE)
+    def contributions(
+        lengths: Ids,
+        backwards: bool,
+        kept: Matrix,
+        weights: Matrix,
+        totals: Row,
+    ) -> None:
+        later = np.empty(units, np.float32)
+        start = 0
+        for length in lengths:
+            later[:] = 0.0
+            for step in range(length - 1, -1, -1):
+                place = start + (length - 1 - step if backwards else step)
+                if is_lstm:
+                    totals[place] = lstm_contribution(units, kept[place], weights[place], later)
+                else:
+                    totals[place] = gru_contribution(units, kept[place], weights[place], later)
+            start += length
+
+    return contributions
