@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import sys
 from typing import NamedTuple
@@ -33,8 +32,6 @@ BENCHMARKS = {
     "memory_growth": Benchmark("robustness.memory_growth", "memory after 100 fits and 100 loads", "20 minutes"),
     "mutation": Benchmark("robustness.mutation", "which small code changes no test detects", "90 minutes, resumable"),
 }
-# Accuracy is measured in many processes, one after another: each would compile the same programs again.
-ENVIRONMENT = {"accuracy": {"TF_XLA_FLAGS": "--tf_xla_persistent_cache_directory=.venv/xla"}}
 
 
 def main() -> None:
@@ -44,8 +41,6 @@ def main() -> None:
         rows = [f"  {known:13} {benchmark.measures} ({benchmark.takes})" for known, benchmark in BENCHMARKS.items()]
         unknown = f"no benchmark is named {name!r}\n" if name else ""
         sys.exit(f'{unknown}make bench NAME=... [ARGS="..."]\n\n' + "\n".join(rows))
-    for variable, value in ENVIRONMENT.get(name, {}).items():
-        os.environ.setdefault(variable, value)
     sys.argv = [f"make bench NAME={name}", *sys.argv[2:]]
     runpy.run_module(f"benchmarks.{BENCHMARKS[name].module}", run_name="__main__", alter_sys=True)
 

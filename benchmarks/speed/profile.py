@@ -23,7 +23,7 @@ DOCUMENTS = 1280
 BATCH_SIZE = 64
 # By the operation's type, as TensorFlow names it; what no pattern is found in is "other".
 KINDS = {
-    "recurrence (compiled by XLA)": ("CpuExecutable::ExecuteAsyncOnStream",),
+    "recurrence": ("CpuExecutable::ExecuteAsyncOnStream", "PyFuncStateless"),
     "matrix products": ("MatMul", "Einsum"),
     "gathers, scatters, padding": ("Gather", "Scatter", "Pad", "Concat", "Pack", "Unpack", "Slice", "Split",
                                    "Transpose"),
@@ -115,7 +115,7 @@ def covered(spans: list[tuple[float, float]]) -> float:
 def kind_of(name: str) -> str | None:
     """Return what kind of operation an event is, or None for what is no operation: frames around others."""
     recurrence, *patterns = KINDS.values()
-    if name in recurrence:
+    if name.rpartition(":")[2] in recurrence or name in recurrence:  # the loops; before, programs compiled by XLA
         return next(iter(KINDS))
     # An operation's event is called name:Type; names of C++ functions hold double colons.
     operation = name.rpartition(":")[2]
@@ -134,7 +134,7 @@ def table(stored: dict[str, Any]) -> list[str]:
         "# Where the time goes",
         "",
         f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was",
-        "one loop on both cores, and is now two loops with a core each. The last line says how long any operation ran.",
+        "one loop on both cores, compiled by XLA, and is now two loops with a core each, compiled by Numba. The last line says how long any operation ran.",
     ]
     for action in stored[labels[-1]]:
         if "," not in action:

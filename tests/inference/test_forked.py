@@ -26,8 +26,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no 
 
 def run(program, folder, tmp):
     """Run a program of `forking.py`; return its results, and the completed process with its output."""
-    # All its processes compile the same loops.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_XLA_FLAGS": f"--tf_xla_persistent_cache_directory={tmp}"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     file = tmp / "results.pickle"
     command = [sys.executable, str(ROOT / "tests" / "forking.py"), program, str(folder), str(file)]
     result = subprocess.run(  # noqa: S603

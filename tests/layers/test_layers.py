@@ -127,7 +127,7 @@ def test_layers_train_in_a_keras_model_with_an_embedding_that_masks_padding(pool
     np.testing.assert_array_equal(loaded(ids), model(ids))
 
 
-def test_layers_can_be_exported_without_xla(tmp_path, rng):
+def test_models_with_the_layers_can_be_exported(tmp_path, rng):
     inputs = keras.Input((None, 4))
     states = BidirectionalEncoder(3, seed=1)(inputs)
     pooled = [layer(states) for layer in (AttentionPooling(seed=2), MeanPooling(), MaxPooling())]
