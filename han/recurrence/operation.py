@@ -17,14 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend import tf
+from han.recurrence.buffers import empty, zeros
 from han.recurrence.loops import GATES, KEPT, backward_loop, contributions_loop, forward_loop
 from han.recurrence.plain import plain_recurrence
 
 Array = npt.NDArray[Any]
 Tensors = tuple[tf.Tensor, ...]
-
-# TensorFlow uses an array as a tensor, without a copy, if it is aligned to this number of bytes.
-ALIGNMENT = 64
 
 _portable: ContextVar[bool] = ContextVar("portable", default=False)
 
@@ -154,7 +152,7 @@ def _outputs(cell: str, units: int, backwards: bool) -> tuple[Callable[..., tf.T
     forward = forward_loop(cell, units)
 
     def run(table: Array, index: Array, lengths: Array, kernel: Array, bias: Array) -> Array:
-        outputs = _empty(len(index), units)
+        outputs = empty(len(index), units)
         forward(table, index, lengths, kernel, bias, backwards, False, outputs, np.empty((0, 0), np.float32))
         return outputs
 
@@ -167,7 +165,7 @@ def _traced(cell: str, units: int, backwards: bool) -> tuple[Callable[..., Tenso
     forward = forward_loop(cell, units)
 
     def run(table: Array, index: Array, lengths: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
-        outputs, kept = _empty(len(index), units), _empty(len(index), KEPT[cell] * units)
+        outputs, kept = empty(len(index), units), empty(len(index), KEPT[cell] * units)
         forward(table, index, lengths, kernel, bias, backwards, True, outputs, kept)
         return outputs, kept
 
@@ -182,7 +180,7 @@ def _differentiable(cell: str, units: int, backwards: bool) -> tuple[Callable[..
     def gradients(
         index: Array, lengths: Array, kernel: Array, outputs: Array, kept: Array, change: Array, rows: Array
     ) -> tuple[Array, ...]:
-        sums = _zeros(int(rows), kernel.shape[1]), _zeros(*kernel.shape), _zeros(units)
+        sums = zeros(int(rows), kernel.shape[1]), zeros(*kernel.shape), zeros(units)
         backward(index, lengths, kernel, backwards, outputs, kept, change, *sums)
         return sums
 
@@ -210,7 +208,7 @@ def _contributions(cell: str, units: int, backwards: bool) -> tuple[Callable[...
     loop = contributions_loop(cell, units)
 
     def run(lengths: Array, kept: Array, weights: Array) -> Array:
-        shares = _empty(len(weights))
+        shares = empty(len(weights))
         loop(lengths, backwards, kept, weights, shares)
         return shares
 
@@ -229,17 +227,3 @@ def _signature(cell: str, units: int) -> list[tf.TensorSpec]:
     width = GATES[cell] * units
     ids = tf.TensorSpec([None], tf.int32)
     return [tf.TensorSpec([None, width]), ids, ids, tf.TensorSpec([units, width]), tf.TensorSpec([units])]
-
-
-def _empty(*shape: int) -> Array:
-    """Return an uninitialised array whose data is aligned."""
-    size = 4 * int(np.prod(shape))
-    buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + size].view(np.float32).reshape(shape)
-
-
-def _zeros(*shape: int) -> Array:
-    array = _empty(*shape)
-    array[:] = 0.0
-    return array
