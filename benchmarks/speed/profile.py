@@ -134,8 +134,8 @@ def table(stored: dict[str, Any]) -> list[str]:
         "# Where the time goes",
         "",
         f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was",
-        "one loop on both cores, compiled by XLA, and is now two loops with a core each, compiled by Numba. The last line",
-        "says how long any operation ran.",
+        "one loop on both cores, compiled by XLA, and is now two loops with a core each, compiled by Numba. The",
+        "last line says how long any operation ran.",
     ]
     for action in stored[labels[-1]]:
         if "," not in action:

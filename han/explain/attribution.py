@@ -106,8 +106,7 @@ def attention(
 
     N-gram evidence has no part in these scores.
     """
-    probabilities, words, sentences = (part.numpy() for part in network.forward(documents, projection))
-    return Scores.without_parts(probabilities, words, sentences)
+    return Scores.without_parts(*network.forward(documents, projection))
 
 
 def gradient_x_input(
@@ -192,7 +191,8 @@ def explain(
         labels = [classes[target] for target in chosen]
         return [*_explanations(texts[part], encoded, scores, method, tuple(classes), labels)], encoded[0].truncated
 
-    parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
+    with inference.held():
+        parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
     return [each for explanations, _ in parts for each in explanations], sum(truncated for _, truncated in parts)
 
 

@@ -53,7 +53,7 @@ class Occlusion:
         self.document_lengths = documents.document_lengths.astype(np.int64)
         self.documents, self.projection = network.with_projection(documents)
         self.corpus = Corpus(
-            self.documents.word_ids.numpy(),
+            self.documents.word_ids,
             np.concatenate([[0], np.cumsum(self.sentence_lengths)]),
             np.concatenate([[0], np.cumsum(self.document_lengths)]),
         )
@@ -77,14 +77,14 @@ class Occlusion:
         float32 [sentences + words, features]
         """
         word_ids, lengths, starts = self.corpus.word_ids, self.sentence_lengths, self.corpus.sentence_starts
-        vectors = [self.network.sentence_vectors(self.documents, self.projection.tables).numpy()]
+        vectors = [self.network.sentence_vectors(self.documents, self.projection)]
         for words in consecutive(lengths[self.sentence_of_word], MAX_BATCH_WORDS):
             sentences = self.sentence_of_word[words]
             positions = ranges(starts[sentences], lengths[sentences])
             kept = positions[positions != np.repeat(words, lengths[sentences])]
             shortened = (lengths[sentences] - 1).astype(np.int32)
             variants = Documents(word_ids[kept], shortened, self.documents.document_lengths)
-            vectors.append(self.network.sentence_vectors(variants, self.projection.tables).numpy())
+            vectors.append(self.network.sentence_vectors(variants, self.projection))
         return np.concatenate(vectors)
 
     def _word_deletions(self) -> Deletions:
@@ -110,9 +110,9 @@ class Occlusion:
             rows = ranges(starts[documents], lengths[documents])
             is_replaced = rows == np.repeat(sentences, lengths[documents])
             rows = np.where(is_replaced, np.repeat(replacements, lengths[documents]), rows)
-            rows = rows[rows >= 0].astype(np.int32)
+            kept = rows[rows >= 0].astype(np.int32)
             remaining = (lengths[documents] - (replacements < 0)).astype(np.int32)
-            probabilities = self.network.classify_vectors(vectors, rows, remaining, evidence[part]).numpy()
+            probabilities = self.network.classify_vectors(vectors, kept, remaining, evidence[part], self.projection)
             targets = self.targets[documents]
             results.append(self.probabilities[documents, targets] - probabilities[np.arange(len(part)), targets])
         return np.concatenate(results)
@@ -131,5 +131,5 @@ class Occlusion:
             first, end = (np.repeat(edges[part], counts[numbers]) for edges in (deletions.starts, deletions.ends))
             remaining = self.corpus.take(numbers).keep_words((words < first) | (words >= end))
             batch = remaining.batch(np.arange(len(part)))
-            results.append(np.asarray(self.network.document_evidence(batch, self.projection)))
+            results.append(self.network.document_evidence(batch, self.projection))
         return np.concatenate(results)

@@ -45,5 +45,5 @@ class Scores(NamedTuple):
 
 def predict_targets(network: CompiledNetwork, documents: Documents, targets: Int64 | None) -> tuple[Float32, Int64]:
     """Return the probabilities, and the target class of each document: by default the most probable one."""
-    probabilities = network.forward(*network.with_projection(documents))[0].numpy()
+    probabilities = network.forward(*network.with_projection(documents)).probabilities
     return probabilities, probabilities.argmax(axis=1) if targets is None else targets

@@ -1,38 +1,65 @@
-"""The compiled forward pass of a network, for prediction and explanations."""
+"""A network as its users run it: the forward pass on arrays, and graphs for explanations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from han.backend import keras, tf
 from han.backend.graph import graph
 from han.inference.contributions import Contributions, contributions
-from han.layers.encoder import Tables
+from han.inference.forward import ForwardPass, Tables
 from han.layers.ngrams import Evidence, NgramEvidence, sum_shares
 from han.model import HierarchicalAttentionNetwork
-from han.text.corpus import Documents, Int64
+from han.text.corpus import Documents, Int32, Int64
+
+Float32 = npt.NDArray[np.float32]
 
 
-class Projection(NamedTuple):
+class Projection:
     """Distinct words, embedded and projected once for all their occurrences.
 
     Attributes
     ----------
-    word_ids : int32 [rows]
-    tables : tuple of float tensors [rows, width]
-        See `BidirectionalEncoder.project`.
+    word_ids : int32 array [rows]
+    forward_pass : ForwardPass
+        The weights that the words were projected with.
+    tables : tuple of float arrays [rows, width]
+        See `han.inference.forward.Level.project`.
     """
 
-    word_ids: tf.Tensor
-    tables: Tables
+    def __init__(self, word_ids: Int32, forward_pass: ForwardPass) -> None:
+        self.word_ids, self.forward_pass = word_ids, forward_pass
+        self.tables = forward_pass.project_words(word_ids)
+
+    @cached_property
+    def tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The tables as tensors, for graphs."""
+        forward, backward, residual = map(tf.constant, self.tables)
+        return forward, backward, residual
+
+
+class Classification(NamedTuple):
+    """The result of a forward pass.
+
+    Attributes
+    ----------
+    probabilities : float array [documents, classes]
+    word_scores, sentence_scores : float arrays [words] and [sentences]
+        The attention over the words of each sentence, and over the sentences of each document; zeros for max pooling.
+    """
+
+    probabilities: Float32
+    word_scores: Float32
+    sentence_scores: Float32
 
 
 DOCUMENTS = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
 TABLES = (tf.TensorSpec([None, None]),) * 3
-EVIDENCE = tf.TensorSpec([None, None])  # [documents, columns]
 SHARES, BIAS = tf.TensorSpec([None, None]), tf.TensorSpec([None])  # [words, columns], [columns]
 TARGETS = tf.TensorSpec([None], tf.int64)
 # Arguments of a network that have no effect on predictions, or only on the numbers of rows of its variables.
@@ -77,18 +104,13 @@ class CompiledNgrams:
         return CompiledNgrams(layer)
 
     @graph(DOCUMENTS)
-    def logits(self, documents: Documents) -> tf.Tensor:
-        """Return the logits [documents, columns]."""
-        return self.layer.logits(documents)
-
-    @graph(DOCUMENTS)
     def shares(self, documents: Documents) -> tf.Tensor:
         """Return the contributions of words to the logits [words, columns]."""
         return self.layer.shares(documents)
 
 
 class CompiledNetwork:
-    """The forward pass of a network as graphs for documents of any length.
+    """The forward pass of a network on arrays, and its contributions and gradients as graphs.
 
     Documents are in the flat format of `Corpus.batch`; their words are row indices of a `Projection`.
 
@@ -101,6 +123,22 @@ class CompiledNetwork:
     def __init__(self, network: HierarchicalAttentionNetwork) -> None:
         self.network = network
         self.ngrams = None if network.evidence is None else CompiledNgrams(network.evidence)
+        self._known: tuple[list[tf.Tensor], list[int], ForwardPass] | None = None
+
+    def forward_pass(self) -> ForwardPass:
+        """Return the forward pass with the current weights.
+
+        As long as a tensor shares the memory of a variable, TensorFlow writes other values elsewhere, so weights at the
+        same addresses are the same.
+        """
+        weights = [
+            tf.raw_ops.ReadVariableOp(resource=weight.value.handle, dtype=weight.value.dtype)
+            for weight in self.network.weights
+        ]
+        addresses = [int(np.asarray(memoryview(weight)).__array_interface__["data"][0]) for weight in weights]
+        if self._known is None or self._known[1] != addresses:
+            self._known = weights, addresses, ForwardPass.of(self.network)
+        return self._known[2]
 
     def configuration(self) -> Hashable:
         """Return what the graphs depend on."""
@@ -126,29 +164,43 @@ class CompiledNetwork:
         """Return documents with rows of a projection as their words, and the projection: by default of their words."""
         if projection is not None:  # of the whole vocabulary, whose rows are word ids
             return documents, projection
-        distinct, rows = tf.unique(documents.word_ids)
-        return documents._replace(word_ids=rows), self.project(distinct)
+        distinct, rows = np.unique(documents.word_ids, return_inverse=True)
+        return documents._replace(word_ids=rows.astype(np.int32)), self.project(distinct)
 
-    def project(self, word_ids: tf.Tensor) -> Projection:
+    def project(self, word_ids: Int32) -> Projection:
         """Embed and project words [rows]."""
-        return Projection(word_ids, self.tables(word_ids))
+        return Projection(word_ids, self.forward_pass())
 
-    def forward(self, documents: Documents, projection: Projection) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return probabilities, word scores and sentence scores; the scores are None with max pooling."""
-        evidence = self.document_evidence(documents, projection)
-        found: tuple[tf.Tensor, tf.Tensor, tf.Tensor] = self.classify(documents, projection.tables, evidence)
-        return found
+    def forward(self, documents: Documents, projection: Projection) -> Classification:
+        """Classify documents."""
+        forward = projection.forward_pass
+        vectors, word_scores = forward.words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)
+        index, evidence = np.arange(len(vectors), dtype=np.int32), self.document_evidence(documents, projection)
+        probabilities, sentence_scores = forward.classify(vectors, index, documents.document_lengths, evidence)
+        return Classification(probabilities, word_scores, sentence_scores)
 
-    def document_evidence(self, documents: Documents, projection: Projection) -> tf.Tensor:
+    def document_evidence(self, documents: Documents, projection: Projection) -> Float32:
         """Return the n-gram evidence of documents [documents, columns]; zeros without n-grams."""
-        if self.ngrams is None:
-            return tf.zeros([tf.size(documents.document_lengths), self.network.evidence_columns])
-        return self.ngrams.logits(_with_word_ids(documents, projection))
+        ngrams = projection.forward_pass.ngrams
+        if ngrams is None:
+            return np.zeros((len(documents.document_lengths), self.network.evidence_columns), np.float32)
+        return ngrams.logits(_with_word_ids(documents, projection))
+
+    def sentence_vectors(self, documents: Documents, projection: Projection) -> Float32:
+        """Return sentence vectors [sentences, 2 * units]: the first half of `forward`."""
+        words = projection.forward_pass.words
+        return words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)[0]
+
+    def classify_vectors(
+        self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32, projection: Projection
+    ) -> Float32:
+        """Return probabilities, given `vectors[index[i]]` for sentence i: the second half of `forward`."""
+        return projection.forward_pass.classify(vectors, index, document_lengths, evidence)[0]
 
     def contributions(self, documents: Documents, projection: Projection, targets: Int64) -> Contributions:
         """Return the contributions of words to the margin of the target class, or of the most probable one for -1."""
         shares = self._ngram_shares(_with_word_ids(documents, projection))
-        found: Contributions = self.contributions_to(documents, projection.tables, *shares, targets)
+        found: Contributions = self.contributions_to(documents, projection.tensors, *shares, targets)
         return found
 
     def gradients_times_inputs(
@@ -170,36 +222,6 @@ class CompiledNetwork:
             bias = np.zeros(self.network.evidence_columns, np.float32)
             return np.zeros((len(documents.word_ids), len(bias)), np.float32), bias
         return self.ngrams.shares(documents), self.ngrams.layer.bias.value
-
-    @graph(tf.TensorSpec([None], tf.int32))
-    def tables(self, word_ids: tf.Tensor) -> Tables:
-        """Embed and project words [rows]."""
-        return self.network.project_words(word_ids)
-
-    @graph(DOCUMENTS, TABLES, EVIDENCE)
-    def classify(
-        self, documents: Documents, tables: Tables, evidence: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return probabilities, word scores and sentence scores."""
-        network = self.network
-        vectors, word_scores = network.encode_sentences(documents, tables, differentiable=False)
-        probabilities, sentence_scores = network.classify_sentences(
-            vectors, documents.document_lengths, evidence, differentiable=False
-        )
-        return probabilities, word_scores, sentence_scores
-
-    @graph(DOCUMENTS, TABLES)
-    def sentence_vectors(self, documents: Documents, tables: Tables) -> tf.Tensor:
-        """Return sentence vectors [sentences, 2 * units]: the first half of `classify`."""
-        return self.network.encode_sentences(documents, tables, differentiable=False)[0]
-
-    @graph(tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32), EVIDENCE)
-    def classify_vectors(
-        self, vectors: tf.Tensor, index: tf.Tensor, document_lengths: tf.Tensor, evidence: tf.Tensor
-    ) -> tf.Tensor:
-        """Return probabilities, given `vectors[index[i]]` for sentence i: the second half of `classify`."""
-        documents, _ = self.network.encode_documents(vectors, index, document_lengths, differentiable=False)
-        return self.network.class_probabilities(documents, evidence)
 
     @graph(DOCUMENTS, TABLES, SHARES, BIAS, TARGETS)
     def contributions_to(
@@ -252,4 +274,4 @@ def _build(config: dict[str, Any], weights: list[Any]) -> CompiledNetwork:
 
 def _with_word_ids(documents: Documents, projection: Projection) -> Documents:
     """Convert row indices of a projection back to word ids."""
-    return documents._replace(word_ids=tf.gather(projection.word_ids, documents.word_ids))
+    return documents._replace(word_ids=projection.word_ids[documents.word_ids])

@@ -11,11 +11,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from han.backend import tf
 from han.inference.compiled import CompiledNetwork, Projection
 from han.inference.inference import Network, inference_of
 from han.memory.planning import PredictionPlan
-from han.text.batches import MAX_BATCH_WORDS, consecutive, prediction_batches
+from han.text.batches import MAX_BATCH_WORDS, prediction_batches
 from han.text.corpus import Corpus, Documents
 from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
@@ -55,7 +54,9 @@ def predict(
         probabilities[part] = inference.run(classify_corpus, corpus, projection, plan.words)
         return corpus.truncated
 
-    return probabilities, sum(over_chunks(chunks, texts, reader.splitter, reader.encode, work, plan.threads))
+    with inference.held():
+        truncated = over_chunks(chunks, texts, reader.splitter, reader.encode, work, plan.threads)
+    return probabilities, sum(truncated)
 
 
 def over_chunks(
@@ -102,41 +103,19 @@ def classify_corpus(
     projection : Projection or None
         The projection of the whole vocabulary; None projects the words of each batch.
     max_words : int
-        Maximum number of words per batch; a longer document is processed in groups of sentences.
+        Maximum number of words per batch, unless a single document has more.
     """
     probabilities = np.empty((len(corpus), network.network.classifier.units), np.float32)
     for part in prediction_batches(corpus, max_words):
-        probabilities[part] = classify_documents(network, corpus.batch(part), projection, max_words)
+        probabilities[part] = classify_documents(network, corpus.batch(part), projection)
     return probabilities
 
 
 def classify_documents(
-    network: CompiledNetwork,
-    documents: Documents,
-    projection: Projection | None = None,
-    max_words: int = MAX_BATCH_WORDS,
-) -> tf.Tensor:
+    network: CompiledNetwork, documents: Documents, projection: Projection | None = None
+) -> Probabilities:
     """Return the probabilities [documents, classes] of one batch; see `classify_corpus` for the parameters."""
-    inputs = network.with_projection(documents, projection)
-    if len(documents.word_ids) > max_words:
-        return _classify_in_groups(network, *inputs, max_words)
-    return network.forward(*inputs)[0]
-
-
-def _classify_in_groups(
-    network: CompiledNetwork, documents: Documents, projection: Projection, max_words: int
-) -> tf.Tensor:
-    """Return probabilities [documents, classes], processing sentences in groups of at most `max_words`."""
-    lengths = np.asarray(documents.sentence_lengths)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    vectors = []
-    for group in consecutive(lengths, max_words):
-        words = documents.word_ids[starts[group[0]] : starts[group[-1] + 1]]
-        # A sentence's vector does not depend on its document.
-        vectors.append(network.sentence_vectors(Documents(words, lengths[group], lengths[:0]), projection.tables))
-    evidence = network.document_evidence(documents, projection)
-    index = np.arange(len(lengths), dtype=np.int32)
-    return network.classify_vectors(tf.concat(vectors, axis=0), index, documents.document_lengths, evidence)
+    return network.forward(*network.with_projection(documents, projection)).probabilities
 
 
 def divide(lengths: list[int], size: int) -> list[tuple[int, int]]:

@@ -155,20 +155,28 @@ class BidirectionalEncoder(keras.layers.Layer):
         tuple of three float tensors [rows, width]
             The first two include biases, see `Direction.table`; the third has no rows if `residual` is False.
         """
+        directions = self.forward_weights, self.backward_weights
         forward, backward = (
-            self._project(features, *weights) for weights in (self.forward_weights, self.backward_weights)
+            tf.matmul(features, kernel) + bias for kernel, bias in (self.input_weights(*each) for each in directions)
         )
         residual = tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, 2 * self.units])
         return forward, backward, residual
 
-    def _project(
-        self, features: tf.Tensor, kernel: keras.Variable, _: keras.Variable, bias: keras.Variable
-    ) -> tf.Tensor:
-        """Return inputs times a kernel, plus the biases that need not be multiplied by a gate."""
-        bias = tf.convert_to_tensor(bias)
+    def input_weights(
+        self, kernel: keras.Variable, _: keras.Variable, bias: keras.Variable
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the kernel of one direction's inputs, and their bias, given the direction's weights.
+
+        The bias is that of the inputs and of the recurrence, except what `candidate_bias` returns.
+        """
+        both = tf.convert_to_tensor(bias)
         if self.cell == "gru":
-            bias = bias[0] + tf.concat([bias[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
-        return tf.matmul(features, arrange(self.cell, tf.convert_to_tensor(kernel))) + arrange(self.cell, bias)
+            both = both[0] + tf.concat([both[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
+        return arrange(self.cell, tf.convert_to_tensor(kernel)), arrange(self.cell, both)
+
+    def candidate_bias(self, bias: keras.Variable) -> tf.Tensor:
+        """Return the recurrent bias of the GRU's candidate, which the reset gate multiplies; zeros for an LSTM."""
+        return tf.convert_to_tensor(bias)[1, 2 * self.units :] if self.cell == "gru" else tf.zeros([self.units])
 
     def encode(
         self,
@@ -243,14 +251,15 @@ class BidirectionalEncoder(keras.layers.Layer):
     ) -> Iterator[Direction]:
         """Yield both directions of the recurrence."""
         for number, weights in enumerate((self.forward_weights, self.backward_weights)):
-            _, kernel, bias = map(tf.convert_to_tensor, weights)
+            _, kernel, bias = weights
+            dropped = self.weight_dropout(tf.convert_to_tensor(kernel), training=training)
             yield Direction(
                 self.cell,
                 tables[number],
                 index,
                 packing.lengths,
-                arrange(self.cell, self.weight_dropout(kernel, training=training)),
-                bias[1, 2 * self.units :] if self.cell == "gru" else tf.zeros([self.units]),
+                arrange(self.cell, dropped),
+                self.candidate_bias(bias),
                 backwards=number == 1,
             )
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache, wraps
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +33,8 @@ from han.recurrence.cells import (
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
 KEPT = {"gru": 4, "lstm": 6}
-# OpenBLAS divides a product of matrices among threads if it has more multiplications. Both directions run at once, so
-# the processor has no core to spare.
-MAX_PRODUCT = 262_144
-MAX_GROUP = 64
+# Number of sequences that advance in lockstep.
+GROUP = 32
 
 Loop = Callable[..., None]
 Matrix = npt.NDArray[np.float32]
@@ -47,24 +46,19 @@ _SOURCE = (Path(__file__), Path(cells.__file__))
 _lock = RLock()
 
 
-def _once(compile_loop: Callable[[str, int], Loop]) -> Callable[[str, int], Loop]:
-    """Compile a loop once for each cell and number of units, even if several threads ask for it."""
+def once(compile_loop: Callable[..., Loop]) -> Callable[..., Loop]:
+    """Compile a loop once for the same arguments, even if several threads ask for it."""
     cached = cache(compile_loop)
 
     @wraps(compile_loop)
-    def loop(cell: str, units: int) -> Loop:
+    def loop(*arguments: Any) -> Loop:
         with _lock:
-            return cached(cell, units)
+            return cached(*arguments)
 
     return loop
 
 
-def _group(units: int, width: int) -> int:
-    """Return the number of sequences that advance in lockstep."""
-    return max(8, min(MAX_GROUP, MAX_PRODUCT // (units * width)))
-
-
-@_once
+@once
 def forward_loop(cell: str, units: int) -> Loop:
     """Return the loop that computes outputs.
 
@@ -74,7 +68,6 @@ def forward_loop(cell: str, units: int) -> Loop:
     what the gradient needs [elements, kept * units].
     """
     is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
-    group = _group(units, width)
 
     @compiled(f"void({MATRIX}, {IDS}, {IDS}, {MATRIX}, {ROW}, boolean, boolean, {MATRIX}, {MATRIX})", _SOURCE)
     def forward(
@@ -89,10 +82,10 @@ def forward_loop(cell: str, units: int) -> Loop:
         kept: Matrix,
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
-        output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        projected, scratch = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
-        for first in range(0, len(order), group):
-            members = order[first : first + group]
+        output, memory = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
+        projected, scratch = np.empty((GROUP, width), np.float32), np.empty(kept_width, np.float32)
+        for first in range(0, len(order), GROUP):
+            members = order[first : first + GROUP]
             active = len(members)
             output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
             for step in range(lengths[members[0]]):
@@ -116,7 +109,7 @@ def forward_loop(cell: str, units: int) -> Loop:
     return forward
 
 
-@_once
+@once
 def backward_loop(cell: str, units: int) -> Loop:
     """Return the loop that computes gradients.
 
@@ -124,7 +117,6 @@ def backward_loop(cell: str, units: int) -> Loop:
     to the gradients of the table, of the kernel and of the bias.
     """
     is_lstm, width = cell == "lstm", GATES[cell] * units
-    group = _group(units, width)
 
     @compiled(
         f"void({IDS}, {IDS}, {MATRIX}, boolean, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {ROW})", _SOURCE
@@ -143,11 +135,11 @@ def backward_loop(cell: str, units: int) -> Loop:
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         transposed = np.ascontiguousarray(kernel.T)
-        grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
-        for first in range(0, len(order), group):
-            members = order[first : first + group]
+        grad_output, grad_memory = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
+        grad_previous, previous = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
+        grad_projected, product = np.empty((GROUP, width), np.float32), np.empty((units, width), np.float32)
+        for first in range(0, len(order), GROUP):
+            members = order[first : first + GROUP]
             active = 0
             grad_output[:], grad_memory[:] = 0.0, 0.0
             for step in range(lengths[members[0]] - 1, -1, -1):
@@ -181,7 +173,7 @@ def backward_loop(cell: str, units: int) -> Loop:
     return backward
 
 
-@_once
+@once
 def contributions_loop(cell: str, units: int) -> Loop:
     r"""Return the loop that divides a weighted sum of the outputs among the elements.
 

@@ -22,7 +22,6 @@ from han.layers.encoder import Tables
 from han.layers.packing import unpad
 from han.memory.planning import Parts, TrainingPlan
 from han.model import HierarchicalAttentionNetwork
-from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Documents
 from han.training.log_count_ratios import LogCountRatios
 from han.training.optimizer import LazyAdam
@@ -38,21 +37,18 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
     Up to rounding, a step in parts equals a step on the whole batch. Dropout has the same distribution, but draws
     different random numbers for sentence and document vectors, and one mask for recurrent kernels per part. Validation
-    runs the same graphs as prediction.
+    runs the forward pass of prediction.
 
     Attributes
     ----------
     parts : Parts or None
         How training batches are divided; None for whole batches. Set by `divide`.
-    prediction_words : int
-        Maximum number of words that validation processes at once. Set by `divide`.
     ratios : LogCountRatios or None
         The counts that each training step leaves its documents out of, while it trains on documents that are counted.
         Set by `leave_out_of`.
     """
 
     parts: Parts | None = None
-    prediction_words: int = MAX_BATCH_WORDS
     ratios: LogCountRatios | None = None
     train_function: Callable[[Any], dict[str, tf.Tensor]] | None
 
@@ -66,7 +62,6 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
     def divide(self, plan: TrainingPlan) -> None:
         """Set how batches are divided."""
-        self.prediction_words = plan.prediction_words
         if plan.parts != self.parts:
             self.parts = plan.parts
             self.train_function = None  # discards the traced function
@@ -122,7 +117,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
             self.train_function = lambda iterator: step(next(iterator))
 
     def make_test_function(self, force: bool = False) -> None:
-        """Evaluate with the graphs of prediction, in place of one that is traced for this network."""
+        """Evaluate with the forward pass of prediction, in place of a graph that is traced for this network."""
         self.test_function = lambda iterator: self.test_step(next(iterator))
 
     def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
@@ -159,7 +154,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
         # Callbacks may evaluate the network on padded documents without weights.
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         documents = Documents(*inputs) if isinstance(inputs, tuple) else unpad(tf.cast(inputs, tf.int32))[0]
-        probabilities = classify_documents(compiled(self), documents, max_words=self.prediction_words)
+        probabilities = tf.constant(classify_documents(compiled(self), Documents(*map(np.asarray, documents))))
         loss = self.loss(targets, probabilities, sample_weight=weights)
         return self._update_metrics(tf.add_n([loss, *self.losses]), (documents, targets, weights), probabilities)
 

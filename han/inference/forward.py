@@ -1,0 +1,179 @@
+"""The forward pass of a network on arrays, in compiled loops (`han.inference.kernels`)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from han.inference.kernels import POOLINGS, evidence_loop, hash_loop, level_loop
+from han.layers.encoder import BidirectionalEncoder
+from han.layers.ngrams import NgramEvidence
+from han.layers.pooling import AttentionPooling
+from han.model import HierarchicalAttentionNetwork
+from han.recurrence.operation import arrange
+from han.text.corpus import Documents
+
+Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
+# Inputs projected for both directions of a recurrence and for the residual connection, each [rows, width].
+Tables = tuple[Float32, Float32, Float32]
+
+
+def _ids(values: Any) -> Int32:
+    """Return an array as the loops take it: those of tensors are not writeable."""
+    return np.require(values, np.int32, ["C", "W"])
+
+
+class Level:
+    """The weights of an encoder and of its pooling.
+
+    Parameters
+    ----------
+    encoder : BidirectionalEncoder
+    pooling : keras.layers.Layer
+        One of the layers of `han.layers.pooling`.
+    additive : bool
+        Whether the residual inputs are pooled in place of the states.
+    """
+
+    def __init__(self, encoder: BidirectionalEncoder, pooling: Any, additive: bool) -> None:
+        self.units, self.additive = encoder.units, additive
+        self.loop = level_loop(encoder.cell, encoder.units)
+        directions = encoder.forward_weights, encoder.backward_weights
+        self.input_weights = [
+            tuple(np.array(part) for part in encoder.input_weights(*direction)) for direction in directions
+        ]
+        if encoder.residual:
+            residual = np.array(encoder.residual_kernel)
+            self.input_weights.append((residual, np.zeros(residual.shape[1], np.float32)))
+        self.recurrent_weights = [
+            *(np.array(arrange(encoder.cell, kernel.value)) for _, kernel, _ in directions),
+            *(np.array(encoder.candidate_bias(bias)) for *_, bias in directions),
+        ]
+        self.pooling = next(
+            number for name, number in POOLINGS.items() if type(pooling).__name__.lower().startswith(name)
+        )
+        self.attention = [np.zeros((0, 0), np.float32), *[np.zeros(0, np.float32)] * 2]
+        if isinstance(pooling, AttentionPooling):
+            self.attention = [np.array(weight) for weight in (pooling.kernel, pooling.bias, pooling.context)]
+
+    def project(self, features: Float32) -> Tables:
+        """Multiply inputs [rows, features] by the kernels of both directions and of the residual connection."""
+        tables = [features @ kernel + bias for kernel, bias in self.input_weights]
+        if len(tables) == 2:
+            tables.append(np.zeros((len(features), 0), np.float32))
+        forward, backward, residual = tables
+        return forward, backward, residual
+
+    def pool(self, tables: Tables, index: Int32, lengths: Int32) -> tuple[Float32, Float32]:
+        """Return the pooled vectors [sequences, 2 * units] and the scores [elements]; zeros for max pooling.
+
+        Parameters
+        ----------
+        tables : tuple of float arrays [rows, width]
+            What `project` returned.
+        index : int32 array [elements]
+            The row that each element reads.
+        lengths : int32 array [sequences]
+        """
+        vectors = np.empty((len(lengths), 2 * self.units), np.float32)
+        scores = np.zeros(len(index), np.float32)
+        self.loop(
+            *tables,
+            _ids(index),
+            _ids(lengths),
+            *self.recurrent_weights,
+            *self.attention,
+            self.pooling,
+            self.additive,
+            vectors,
+            scores,
+        )
+        return vectors, scores
+
+
+class Ngrams:
+    """The linear model of n-grams, with a hash table of its keys.
+
+    Parameters
+    ----------
+    layer : NgramEvidence
+    """
+
+    def __init__(self, layer: NgramEvidence) -> None:
+        self.vocabulary_size = layer.vocabulary_size
+        self.keys, self.weights, self.bias = (np.array(weight) for weight in layer.weights)
+        # A third to two thirds of the slots are free.
+        self.bits = max(int(np.ceil(np.log2(1.5 * len(self.keys)))), 1)
+        self.slots = np.full(1 << self.bits, -1, np.int32)
+        hash_loop()(self.keys, self.bits, self.slots)
+
+    def logits(self, documents: Documents) -> Float32:
+        """Return the logits [documents, columns]."""
+        sums = np.zeros((len(documents.document_lengths), self.weights.shape[1]), np.float32)
+        evidence_loop()(
+            self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *map(_ids, documents), sums
+        )
+        sums += self.bias
+        return sums
+
+
+# A network whose training diverges has infinite weights; its user is told of the loss.
+_any_values = np.errstate(over="ignore", invalid="ignore")
+
+
+class ForwardPass(NamedTuple):
+    """The weights of a network as they were when this was built."""
+
+    embeddings: list[Float32]
+    words: Level
+    sentences: Level
+    kernel: Float32
+    bias: Float32
+    ngrams: Ngrams | None
+    multi_label: bool
+
+    @classmethod
+    def of(cls, network: HierarchicalAttentionNetwork) -> ForwardPass:
+        """Copy the weights of a network."""
+        config = network.get_config()
+        parts = (network.frozen_embedding, network.log_count_ratios, network.embedding)
+        return cls(
+            [np.array(layer.embeddings) for layer in parts if layer is not None],
+            Level(network.word_encoder, network.word_pooling, False),
+            Level(network.sentence_encoder, network.sentence_pooling, config["additive"]),
+            np.array(network.classifier.kernel),
+            np.array(network.classifier.bias),
+            None if network.evidence is None else Ngrams(network.evidence),
+            config["multi_label"],
+        )
+
+    @_any_values
+    def project_words(self, word_ids: Int32) -> Tables:
+        """Embed and project words [rows]."""
+        return self.words.project(np.concatenate([part[word_ids] for part in self.embeddings], axis=1))
+
+    @_any_values
+    def classify(
+        self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32
+    ) -> tuple[Float32, Float32]:
+        """Return the probabilities [documents, classes] and the scores of sentences [sentences].
+
+        Parameters
+        ----------
+        vectors : float array [rows, 2 * units]
+        index : int32 array [sentences]
+            The vector of each sentence of the documents.
+        document_lengths : int32 array [documents]
+        evidence : float array [documents, columns]
+            The n-gram evidence, which is added to the logits.
+        """
+        document_vectors, scores = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
+        logits = document_vectors @ self.kernel + self.bias
+        logits[:, logits.shape[1] - evidence.shape[1] :] += evidence
+        if self.multi_label:
+            return special.expit(logits), scores
+        return special.softmax(logits, axis=1), scores
