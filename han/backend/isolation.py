@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from importlib import import_module
 from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from han.backend import keras, tf
 from han.exceptions import ExecutionModeError
@@ -33,22 +31,6 @@ class _Setting(NamedTuple):
     default: Any
 
 
-@cache
-def _blas() -> list[Any]:
-    """Return the libraries that multiply NumPy's and SciPy's matrices; compiled loops use SciPy's."""
-    import_module("scipy.linalg.blas")  # loads it
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
-
-
-def _read_blas_threads() -> list[int]:
-    return [library.num_threads for library in _blas()]
-
-
-def _write_blas_threads(numbers: list[int]) -> None:
-    for library, number in zip(_blas(), numbers or [1] * len(_blas()), strict=True):
-        library.set_num_threads(number)
-
-
 SETTINGS = (
     _Setting(keras.config.floatx, keras.config.set_floatx, "float32"),
     _Setting(keras.config.epsilon, keras.config.set_epsilon, 1e-7),
@@ -58,9 +40,6 @@ SETTINGS = (
     _Setting(lambda: debug_mode.DEBUG_MODE, debug_mode.toggle_debug_mode, False),
     # Outside the recurrence, almost every batch has new shapes, and XLA would compile again for each.
     _Setting(tf.config.optimizer.get_jit, tf.config.optimizer.set_jit, ""),
-    # The compiled loops multiply small matrices in as many threads as there are cores. If each product had threads of
-    # its own, they would wait for one another, and prediction would take half as long again.
-    _Setting(_read_blas_threads, _write_blas_threads, []),
 )
 NUMPY_DEFAULTS: Any = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 _lock = Lock()

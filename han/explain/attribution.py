@@ -191,8 +191,7 @@ def explain(
         labels = [classes[target] for target in chosen]
         return [*_explanations(texts[part], encoded, scores, method, tuple(classes), labels)], encoded[0].truncated
 
-    with inference.held():
-        parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
+    parts = over_chunks(chunks, texts, reader.splitter, reader.encode_with_offsets, work, plan.threads)
     return [each for explanations, _ in parts for each in explanations], sum(truncated for _, truncated in parts)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from han.inference.kernels import POOLINGS, evidence_loop, hash_loop, level_loop
+from han.inference.kernels import POOLINGS, evidence_loop, hash_loop, level_loop, product_loop
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.ngrams import NgramEvidence
 from han.layers.pooling import AttentionPooling
@@ -25,6 +25,13 @@ Tables = tuple[Float32, Float32, Float32]
 def _ids(values: Any) -> Int32:
     """Return an array as the loops take it: those of tensors are not writeable."""
     return np.require(values, np.int32, ["C", "W"])
+
+
+def _multiply(rows: Float32, kernel: Float32, bias: Float32) -> Float32:
+    """Return rows [rows, features] times a kernel, plus a bias."""
+    results = np.empty((len(rows), kernel.shape[1]), np.float32)
+    product_loop()(rows, kernel, bias, results)
+    return results
 
 
 class Level:
@@ -44,28 +51,25 @@ class Level:
         self.loop = level_loop(encoder.cell, encoder.units)
         directions = encoder.forward_weights, encoder.backward_weights
         self.input_weights = [
-            tuple(np.array(part) for part in encoder.input_weights(*direction)) for direction in directions
+            tuple(part.numpy() for part in encoder.input_weights(*direction)) for direction in directions
         ]
-        if encoder.residual:
-            residual = np.array(encoder.residual_kernel)
-            self.input_weights.append((residual, np.zeros(residual.shape[1], np.float32)))
+        features = self.input_weights[0][0].shape[0]
+        residual = encoder.residual_kernel.numpy() if encoder.residual else np.zeros((features, 0), np.float32)
+        self.input_weights.append((residual, np.zeros(residual.shape[1], np.float32)))
         self.recurrent_weights = [
-            *(np.array(arrange(encoder.cell, kernel.value)) for _, kernel, _ in directions),
-            *(np.array(encoder.candidate_bias(bias)) for *_, bias in directions),
+            *(arrange(encoder.cell, kernel.value).numpy() for _, kernel, _ in directions),
+            *(encoder.candidate_bias(bias).numpy() for *_, bias in directions),
         ]
         self.pooling = next(
             number for name, number in POOLINGS.items() if type(pooling).__name__.lower().startswith(name)
         )
         self.attention = [np.zeros((0, 0), np.float32), *[np.zeros(0, np.float32)] * 2]
         if isinstance(pooling, AttentionPooling):
-            self.attention = [np.array(weight) for weight in (pooling.kernel, pooling.bias, pooling.context)]
+            self.attention = [weight.numpy() for weight in (pooling.kernel, pooling.bias, pooling.context)]
 
     def project(self, features: Float32) -> Tables:
         """Multiply inputs [rows, features] by the kernels of both directions and of the residual connection."""
-        tables = [features @ kernel + bias for kernel, bias in self.input_weights]
-        if len(tables) == 2:
-            tables.append(np.zeros((len(features), 0), np.float32))
-        forward, backward, residual = tables
+        forward, backward, residual = (_multiply(features, *weights) for weights in self.input_weights)
         return forward, backward, residual
 
     def pool(self, tables: Tables, index: Int32, lengths: Int32) -> tuple[Float32, Float32]:
@@ -105,7 +109,7 @@ class Ngrams:
 
     def __init__(self, layer: NgramEvidence) -> None:
         self.vocabulary_size = layer.vocabulary_size
-        self.keys, self.weights, self.bias = (np.array(weight) for weight in layer.weights)
+        self.keys, self.weights, self.bias = (weight.numpy() for weight in layer.weights)
         # A third to two thirds of the slots are free.
         self.bits = max(int(np.ceil(np.log2(1.5 * len(self.keys)))), 1)
         self.slots = np.full(1 << self.bits, -1, np.int32)
@@ -142,11 +146,11 @@ class ForwardPass(NamedTuple):
         config = network.get_config()
         parts = (network.frozen_embedding, network.log_count_ratios, network.embedding)
         return cls(
-            [np.array(layer.embeddings) for layer in parts if layer is not None],
+            [layer.embeddings.numpy() for layer in parts if layer is not None],
             Level(network.word_encoder, network.word_pooling, False),
             Level(network.sentence_encoder, network.sentence_pooling, config["additive"]),
-            np.array(network.classifier.kernel),
-            np.array(network.classifier.bias),
+            network.classifier.kernel.numpy(),
+            network.classifier.bias.numpy(),
             None if network.evidence is None else Ngrams(network.evidence),
             config["multi_label"],
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import numpy as np
@@ -42,10 +41,6 @@ class Inference(ABC):
         """Return `function(network, *args, **kwargs)`."""
 
     @abstractmethod
-    def held(self) -> AbstractContextManager[None]:
-        """Return a block for several calls of `run`, which changes the settings of the process only once."""
-
-    @abstractmethod
     def project_vocabulary(self, size: int) -> Projection | None:
         """Return the projection of the words below `size`, or None if it cannot be shared or is too large to pay."""
 
@@ -60,10 +55,6 @@ class LocalInference(Inference):
         """Return `function(network, *args, **kwargs)`, run with default settings of TensorFlow, Keras and NumPy."""
         with isolated():
             return function(self._network, *args, **kwargs)
-
-    def held(self) -> AbstractContextManager[None]:
-        """Return a block with default settings."""
-        return isolated()
 
     def project_vocabulary(self, size: int) -> Projection | None:
         """Return the projection of the words below `size`, or None if they are too many."""
@@ -81,10 +72,6 @@ class HelperInference(Inference):
     def run(self, function: Callable[Concatenate[CompiledNetwork, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return `function(network, *args, **kwargs)`, run in the helper process."""
         return ask(function, self._source, *args, **kwargs)
-
-    def held(self) -> AbstractContextManager[None]:
-        """Return a block that changes nothing: the settings are those of the helper process."""
-        return nullcontext()
 
     def project_vocabulary(self, size: int) -> None:
         """Return None: tensors cannot be passed between processes."""

@@ -15,7 +15,20 @@ import numpy.typing as npt
 from han.backend.kernels import kernel as compiled
 from han.recurrence import cells
 from han.recurrence.cells import gru_step, lstm_step, tanh
-from han.recurrence.loops import GATES, GROUP, IDS, KEPT, MATRIX, ROW, Ids, Matrix, Row, once
+from han.recurrence.loops import (
+    GATES,
+    IDS,
+    KEPT,
+    MATRIX,
+    MAX_PRODUCT,
+    MIN_GROUP,
+    ROW,
+    Ids,
+    Matrix,
+    Row,
+    group_size,
+    once,
+)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -38,6 +51,7 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
     attention scores [elements].
     """
     is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
+    group = group_size(units, width)
 
     @compiled(
         f"void({MATRIX}, {MATRIX}, {MATRIX}, {IDS}, {IDS}, {MATRIX}, {MATRIX}, {ROW}, {ROW}, {MATRIX}, {ROW}, {ROW}, "
@@ -64,16 +78,17 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         room = 0
-        for sequence in order[:GROUP]:
+        for sequence in order[:group]:
             room += lengths[sequence]
         states = np.empty((room, 2 * units), np.float32)
-        output, memory = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
-        projected, kept = np.empty((GROUP, width), np.float32), np.empty(kept_width, np.float32)
+        output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        projected, kept = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
         attention_units = attention_kernel.shape[1]
-        attended = np.empty((GROUP, attention_units), np.float32)
-        offsets = np.empty(GROUP, np.int64)
-        for first in range(0, len(order), GROUP):
-            members = order[first : first + GROUP]
+        block = max(MIN_GROUP, min(group, MAX_PRODUCT // max(1, attention_kernel.size)))
+        attended = np.empty((block, attention_units), np.float32)
+        offsets = np.empty(group, np.int64)
+        for first in range(0, len(order), group):
+            members = order[first : first + group]
             count = 0
             for row in range(len(members)):
                 offsets[row] = count
@@ -126,8 +141,8 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
                 if pooling == 1:
                     weights[:] = np.float32(1.0) / np.float32(max(length, 1))
                 else:
-                    for done in range(0, length, GROUP):
-                        some = min(GROUP, length - done)
+                    for done in range(0, length, block):
+                        some = min(block, length - done)
                         np.dot(states[offset + done : offset + done + some], attention_kernel, attended[:some])
                         for other in range(some):
                             projection = attended[other]
@@ -149,6 +164,20 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
                         vector[j] += weights[place] * values[j]
 
     return level
+
+
+@once
+def product_loop() -> Callable[..., None]:
+    """Return the loop that multiplies rows [rows, features] by a kernel, adds a bias, and fills [rows, width]."""
+
+    @compiled(f"void({MATRIX}, {MATRIX}, {ROW}, {MATRIX})", _SOURCE)
+    def product(rows: Matrix, kernel: Matrix, bias: Row, results: Matrix) -> None:
+        block = max(MIN_GROUP, MAX_PRODUCT // max(1, kernel.size))
+        for first in range(0, len(rows), block):
+            np.dot(rows[first : first + block], kernel, results[first : first + block])
+            results[first : first + block] += bias
+
+    return product
 
 
 @once

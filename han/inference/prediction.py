@@ -54,9 +54,7 @@ def predict(
         probabilities[part] = inference.run(classify_corpus, corpus, projection, plan.words)
         return corpus.truncated
 
-    with inference.held():
-        truncated = over_chunks(chunks, texts, reader.splitter, reader.encode, work, plan.threads)
-    return probabilities, sum(truncated)
+    return probabilities, sum(over_chunks(chunks, texts, reader.splitter, reader.encode, work, plan.threads))
 
 
 def over_chunks(

@@ -33,8 +33,10 @@ from han.recurrence.cells import (
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
 KEPT = {"gru": 4, "lstm": 6}
-# Number of sequences that advance in lockstep.
-GROUP = 32
+# OpenBLAS divides a product among threads if it has more multiplications. The loops run in as many threads as there are
+# cores, so the threads of each product would wait for one another, and prediction would take half as long again. Fewer rows than `MIN_GROUP` are slower still.
+MAX_PRODUCT = 262_144
+MIN_GROUP, MAX_GROUP = 8, 64
 
 Loop = Callable[..., None]
 Matrix = npt.NDArray[np.float32]
@@ -58,6 +60,11 @@ def once(compile_loop: Callable[..., Loop]) -> Callable[..., Loop]:
     return loop
 
 
+def group_size(inner: int, columns: int) -> int:
+    """Return the number of rows that are multiplied at once by a matrix of this shape."""
+    return max(MIN_GROUP, min(MAX_GROUP, MAX_PRODUCT // (inner * columns)))
+
+
 @once
 def forward_loop(cell: str, units: int) -> Loop:
     """Return the loop that computes outputs.
@@ -68,6 +75,7 @@ def forward_loop(cell: str, units: int) -> Loop:
     what the gradient needs [elements, kept * units].
     """
     is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
+    group = group_size(units, width)
 
     @compiled(f"void({MATRIX}, {IDS}, {IDS}, {MATRIX}, {ROW}, boolean, boolean, {MATRIX}, {MATRIX})", _SOURCE)
     def forward(
@@ -82,10 +90,10 @@ def forward_loop(cell: str, units: int) -> Loop:
         kept: Matrix,
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
-        output, memory = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
-        projected, scratch = np.empty((GROUP, width), np.float32), np.empty(kept_width, np.float32)
-        for first in range(0, len(order), GROUP):
-            members = order[first : first + GROUP]
+        output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        projected, scratch = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        for first in range(0, len(order), group):
+            members = order[first : first + group]
             active = len(members)
             output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
             for step in range(lengths[members[0]]):
@@ -117,6 +125,7 @@ def backward_loop(cell: str, units: int) -> Loop:
     to the gradients of the table, of the kernel and of the bias.
     """
     is_lstm, width = cell == "lstm", GATES[cell] * units
+    group = group_size(units, width)
 
     @compiled(
         f"void({IDS}, {IDS}, {MATRIX}, boolean, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {ROW})", _SOURCE
@@ -135,11 +144,11 @@ def backward_loop(cell: str, units: int) -> Loop:
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         transposed = np.ascontiguousarray(kernel.T)
-        grad_output, grad_memory = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
-        grad_previous, previous = np.empty((GROUP, units), np.float32), np.empty((GROUP, units), np.float32)
-        grad_projected, product = np.empty((GROUP, width), np.float32), np.empty((units, width), np.float32)
-        for first in range(0, len(order), GROUP):
-            members = order[first : first + GROUP]
+        grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
+        grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
+        for first in range(0, len(order), group):
+            members = order[first : first + group]
             active = 0
             grad_output[:], grad_memory[:] = 0.0, 0.0
             for step in range(lengths[members[0]] - 1, -1, -1):

@@ -8,7 +8,7 @@ import pytest
 from han.backend import tf
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.packing import pack
-from han.recurrence.loops import GROUP
+from han.recurrence.loops import MAX_GROUP
 from tests.plain import directions, encode, keras_encoder
 
 LENGTHS = [9, 3, 0, 7, 1, 9, 2]
@@ -150,7 +150,7 @@ def test_gradients_do_not_depend_on_where_the_first_call_is_traced(first):
             np.testing.assert_allclose(gradient, other, atol=1e-6)
 
 
-@pytest.mark.parametrize("count", [1, GROUP, 3 * GROUP + 5])
+@pytest.mark.parametrize("count", [1, MAX_GROUP, 3 * MAX_GROUP + 5])
 def test_a_sequence_does_not_depend_on_those_it_runs_with(encoder, rng, count):
     lengths = rng.integers(0, 12, count)
     mask = np.arange(12) < lengths[:, None]
