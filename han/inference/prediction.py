@@ -24,7 +24,7 @@ Encoded = TypeVar("Encoded")
 Result = TypeVar("Result")
 
 # Number of characters of text that a thread processes at once.
-CHUNK = 550_000
+CHUNK = 200_000
 
 
 def predict(

@@ -18,9 +18,9 @@ from han.text.batches import MAX_BATCH_WORDS
 from han.text.corpus import Corpus
 from han.text.splitting import DocumentSplitter
 
-# Bytes to trace graphs and compile the recurrence, repeatedly for new shapes.
+# Bytes to trace graphs and to compile the loops.
 FIXED_TRAINING = 400_000_000
-FIXED_PREDICTION = 200_000_000
+FIXED_PREDICTION = 30_000_000
 # Bytes per word of an encoded corpus: two or three copies of the ids during encoding, and the starts of sentences.
 CORPUS_WORD = 16
 # Bytes per word to fit the linear model of n-grams, mostly to sort the bigrams.
@@ -108,8 +108,8 @@ class NetworkSize(NamedTuple):
 
     @property
     def prediction_word(self) -> int:
-        """Bytes per word of a prediction batch."""
-        return 400 + 42 * self.units
+        """Bytes per word of a prediction batch, with its share of a sentence of two words or more."""
+        return 100 + 20 * self.units
 
     @property
     def prediction_sentence(self) -> int:
@@ -119,7 +119,7 @@ class NetworkSize(NamedTuple):
     @property
     def prediction_distinct(self) -> int:
         """Bytes per distinct word in prediction."""
-        return 120 * self.units + 12 * self.word_dim
+        return 80 * self.units + 12 * self.word_dim
 
 
 class TrainingPlan(NamedTuple):

@@ -34,7 +34,8 @@ GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
 KEPT = {"gru": 4, "lstm": 6}
 # OpenBLAS divides a product among threads if it has more multiplications. The loops run in as many threads as there are
-# cores, so the threads of each product would wait for one another, and prediction would take half as long again. Fewer rows than `MIN_GROUP` are slower still.
+# cores, so the threads of each product would wait for one another, and prediction would take half as long again. Fewer
+# rows than `MIN_GROUP` are slower still.
 MAX_PRODUCT = 262_144
 MIN_GROUP, MAX_GROUP = 8, 64
 

@@ -13,7 +13,7 @@ from han.text.corpus import Corpus, Documents, Int64
 # between seeds as with unsorted batches, at the same validation loss.
 POOL_BATCHES = 32
 # Larger batches predict no faster.
-MAX_BATCH_WORDS = 131_072
+MAX_BATCH_WORDS = 32_768
 MAX_BATCH_DOCUMENTS = 2048
 
 

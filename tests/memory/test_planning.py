@@ -170,7 +170,7 @@ def test_an_error_without_a_memory_limit_does_not_blame_it():
 def test_a_lower_limit_means_fewer_threads_and_words_at_once():
     texts = ["word " * 10**6]
     plans = []
-    for size in (1_200_000_000, 600_000_000, 400_000_000):
+    for size in (280_000_000, 240_000_000, 180_000_000):
         limit = Limit(size, "memory_limit")
         with pytest.warns(MemoryLimitWarning, match="prediction would need"):
             plans.append(plan_prediction(NETWORK, texts * 9, chunk=550_000, splitter=DocumentSplitter(), limit=limit))
@@ -215,7 +215,7 @@ def peak(work, **settings):
 
 @pytest.mark.slow
 @needs_peak
-@pytest.mark.parametrize(("work", "limit"), [("fit", 950_000_000), ("predict", 260_000_000)])
+@pytest.mark.parametrize(("work", "limit"), [("fit", 850_000_000), ("predict", 70_000_000)])
 def test_the_estimate_is_above_the_peak_and_the_limit_is_observed(work, limit):
     free, kept = peak(work), peak(work, memory_limit=limit)
     assert free["peak"] <= free["estimate"] <= 3 * free["peak"]

@@ -56,7 +56,7 @@ def steps(corpus, parts, multi_label=False, count=2, **settings):
         targets = np.eye(3, dtype=np.float32)[targets]
         loss, metric = keras.losses.BinaryCrossentropy(), keras.metrics.BinaryAccuracy("accuracy")
     # Rather than Adam, which would hide the scale of the gradient.
-    model.compile(SGD(0.5), loss=loss, weighted_metrics=[metric])
+    model.compile(SGD(0.1), loss=loss, weighted_metrics=[metric])
     model.create_variables()
     weights = rng.uniform(0, 2, len(corpus)).astype(np.float32)
     if model.log_count_ratios is not None:
@@ -112,25 +112,6 @@ def test_groups_of_sentences_share_the_dropout_masks_of_the_whole_batch(corpus):
     for variable, change, other in zip(model.trainable_variables, changes, expected, strict=True):
         np.testing.assert_allclose(change, other, atol=2e-3 * np.abs(other).max(), err_msg=variable.path)
     assert max(np.abs(one - other).max() for one, other in zip(expected, without, strict=True)) > 1e-2
-
-
-@pytest.mark.parametrize("words", [1, 30])
-def test_evaluation_in_groups_of_sentences_equals_that_of_the_whole_batch(corpus, words):
-    model = TrainingNetwork(VOCABULARY, 3, embedding_dim=6, units=4, seed=1, l2=1e-2, dropout=0.5)
-    model.build((None, None, None))
-    metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(), weighted_metrics=[metric])
-    rng = np.random.default_rng(0)
-    batch = (
-        tuple(corpus.batch(np.arange(len(corpus)))),
-        rng.integers(0, 3, len(corpus)),
-        rng.uniform(0, 2, len(corpus)).astype(np.float32),
-    )
-    expected = model.test_on_batch(*batch, return_dict=True)
-    model.reset_metrics()
-    model.divide(TrainingPlan(prediction_words=words))
-    found = model.test_on_batch(*batch, return_dict=True)
-    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_networks_that_share_the_graph_of_a_step_train_as_by_keras(corpus):
