@@ -31,8 +31,6 @@ TEXT_CHARACTER = 24
 SAMPLED_TEXTS, SAMPLED_CHARACTERS = 50, 500
 # Characters per sentence; few documents have shorter sentences.
 SENTENCE_CHARACTERS = 10
-# Words of a validation batch; Keras' evaluation keeps the activations, as if for a gradient.
-VALIDATION_WORDS = 32_768
 # Smaller batches than this are slow and save little memory.
 MIN_WORDS = 512
 THREADS = 4
@@ -129,14 +127,11 @@ class TrainingPlan(NamedTuple):
     ----------
     parts : Parts or None
         How training batches are divided; None for whole batches.
-    validation_words : int
-        Maximum number of words in a validation batch, unless it has a single document.
     prediction_words : int
-        Number of words that the trained network processes at once.
+        Maximum number of words in a validation batch, unless it has a single document.
     """
 
     parts: Parts | None = None
-    validation_words: int = VALIDATION_WORDS
     prediction_words: int = MAX_BATCH_WORDS
 
 
@@ -192,47 +187,38 @@ def plan_training(
     """
     words = len(corpus.word_ids) + len(validation.word_ids)
     step, distinct = training_cost(network, corpus, batch_size)
-    evaluated = max(min(VALIDATION_WORDS, len(validation.word_ids)), int(validation.word_counts.max(initial=0)))
-    after = max(
-        min(MAX_BATCH_WORDS, len(validation.word_ids)) * network.prediction_word,
-        EVIDENCE_WORD * words if evidence else 0,
-    )
+    evaluated = max(min(MAX_BATCH_WORDS, len(validation.word_ids)), int(validation.word_counts.max(initial=0)))
+    after = EVIDENCE_WORD * words if evidence else 0
     fixed = FIXED_TRAINING + network.training_table + CORPUS_WORD * words
-    needed = fixed + max(step, evaluated * (network.training_word + network.training_sentence), after)
+    needed = fixed + max(step, evaluated * network.prediction_word, after)
     if needed <= limit.size:
         return TrainingPlan()
 
     room = limit.size - fixed
-    if evidence and EVIDENCE_WORD * words > room:
-        least = fixed + EVIDENCE_WORD * words
+    if after > room:
+        least = fixed + after
         raise _memory_error("fitting the linear model of n-grams", least, limit, "set ngram_evidence=False, or ")
     most = room - distinct
-    both = Corpus.concatenate([corpus, validation])
-    costs = both.word_counts * network.training_word + both.sentence_counts * network.training_sentence
+    costs = corpus.word_counts * network.training_word + corpus.sentence_counts * network.training_sentence
     most_grouped = None
     if int(costs.max(initial=0)) > most:
         # One half is for the sentences of a document, the other for the words of a group of sentences.
         most_grouped = most = most // 2
-        sentences = int(both.sentence_counts.max(initial=0)) * network.training_sentence
-        longest = int(np.diff(both.sentence_starts).max(initial=0)) * network.training_word
+        sentences = int(corpus.sentence_counts.max(initial=0)) * network.training_sentence
+        longest = int(np.diff(corpus.sentence_starts).max(initial=0)) * network.training_word
         if max(sentences, longest) > most:
             least = fixed + distinct + 2 * max(sentences, longest)
             raise _memory_error("training", least, limit, f"set a lower {STEP_PARAMETERS}, or ")
     parts = None
     if step > room or most_grouped is not None:
         parts = Parts(network.training_word, network.training_sentence, most, most_grouped)
-    each = network.training_word + network.training_sentence
-    plan = TrainingPlan(
-        parts,
-        min(VALIDATION_WORDS, max(room // each, MIN_WORDS)),
-        min(MAX_BATCH_WORDS, max(room // network.prediction_word, MIN_WORDS)),
-    )
+    plan = TrainingPlan(parts, min(MAX_BATCH_WORDS, max(room // network.prediction_word, MIN_WORDS)))
     done = []
     if parts is not None:
         number = -(-(step - distinct) // most)
         done.append(f"the longest training batches are split into about {number} parts, which takes longer")
     if len(validation):
-        done.append(f"validation processes {min(plan.validation_words, plan.prediction_words):,} words at once")
+        done.append(f"validation processes {plan.prediction_words:,} words at once")
     _warn_divided("training", needed, limit, " and ".join(done))
     return plan
 

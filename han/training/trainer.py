@@ -163,7 +163,7 @@ class _Run:
         self.validation = None
         if len(validation.corpus):
             batches = [
-                (batch, False) for batch in prediction_batches(validation.corpus, max_words=plan.validation_words)
+                (batch, False) for batch in prediction_batches(validation.corpus, max_words=plan.prediction_words)
             ]
             self.validation = batch_dataset(validation, lambda: batches, len(batches), rng)
             self.best = BestWeights(*MONITORS[hyperparameters.monitor], patience)

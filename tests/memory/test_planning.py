@@ -137,14 +137,13 @@ def test_batches_are_divided_between_documents_first():
         )  # fmt: skip
 
 
-def test_sentences_of_a_long_validation_document_are_grouped_too():
+def test_a_long_validation_document_does_not_divide_training_batches():
     corpus, long = corpus_of(16, 2, 20), corpus_of(1, 5000, 20)
+    limit = Limit(430_000_000, "memory_limit")
     with pytest.warns(MemoryLimitWarning, match="validation processes"):
-        plan = plan_training(
-            NETWORK, corpus, long, batch_size=16, evidence=False, limit=Limit(800_000_000, "memory_limit")
-        )
-    assert plan.parts is not None
-    assert 50 * NETWORK.training_word <= plan.parts.most_grouped < 400_000_000
+        plan = plan_training(NETWORK, corpus, long, batch_size=16, evidence=False, limit=limit)
+    assert plan.parts is None
+    assert plan.prediction_words < MAX_BATCH_WORDS
 
 
 def test_indivisible_work_above_the_limit_is_an_error():

@@ -165,7 +165,7 @@ def test_multi_label_macro_f1_against_scikit_learn(rng):
 @pytest.mark.parametrize("parts", [Parts(1, 1, 25), Parts(1, 1, 6, most_grouped=4)], ids=["documents", "sentences"])
 def test_training_in_parts_gives_the_same_weights(documents, parts):
     plain, _, expected = run(documents, epochs=1, averaging=0.9)
-    model, recorder, history = run(documents, epochs=1, averaging=0.9, plan=TrainingPlan(parts, validation_words=20))
+    model, recorder, history = run(documents, epochs=1, averaging=0.9, plan=TrainingPlan(parts, prediction_words=20))
     for weight, other in zip(model.trainable_variables, plain.trainable_variables, strict=True):
         np.testing.assert_allclose(weight, other, atol=1e-5)
     assert np.abs(recorder.steps[-1][0] - recorder.steps[0][0]).max() > 1e-3
