@@ -24,6 +24,8 @@ from han.model import HierarchicalAttentionNetwork
 from han.text.reader import DocumentReader
 from han.text.vocabulary import Vocabulary
 
+# For so little text, asking the system for its free memory would take as long as the prediction, which needs some 50 MB.
+FEW_CHARACTERS = 10_000
 # Fields of `FittedClassifier` and the corresponding attributes of `HANClassifier`.
 ATTRIBUTES = {
     "network": "model_",
@@ -142,6 +144,8 @@ class FittedClassifier:
         return explanations
 
     def _plan(self, texts: list[str], hyperparameters: Hyperparameters) -> PredictionPlan:
+        if hyperparameters.memory_limit is None and sum(map(len, texts)) <= FEW_CHARACTERS:
+            return PredictionPlan()
         return plan_prediction(
             NetworkSize.of(self.network.get_config()),
             texts,
