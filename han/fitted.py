@@ -24,7 +24,7 @@ from han.model import HierarchicalAttentionNetwork
 from han.text.reader import DocumentReader
 from han.text.vocabulary import Vocabulary
 
-# For so little text, asking the system for its free memory would take as long as the prediction, which needs some 50 MB.
+# For so little text, asking the system for its free memory would take as long as the prediction, which needs 50 MB.
 FEW_CHARACTERS = 10_000
 # Fields of `FittedClassifier` and the corresponding attributes of `HANClassifier`.
 ATTRIBUTES = {
