@@ -63,7 +63,8 @@ def kernel(signature: str, source: tuple[Path, ...]) -> Callable[[F], F]:
                 with suppress(Exception), _numba_folder(folder):  # a cache is no reason to fail
                     _delete_damaged(folder)
                     kept: F = numba.njit(signature, cache=True, **_OPTIONS)(function)
-                    _write_digests(folder)
+                    with suppress(OSError):  # another process may delete what it finds without a digest
+                        _write_digests(folder)
                     return kept
         fresh: F = numba.njit(signature, **_OPTIONS)(function)
         return fresh
@@ -110,8 +111,9 @@ def _delete_damaged(folder: Path) -> None:
     except (OSError, ValueError):
         digests = {}
     for path in _files(folder):
-        if digests.get(path.name) != _digest(path.read_bytes()):
-            path.unlink()
+        with suppress(FileNotFoundError):  # another process may do the same
+            if digests.get(path.name) != _digest(path.read_bytes()):
+                path.unlink()
 
 
 def _write_digests(folder: Path) -> None:
