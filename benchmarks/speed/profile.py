@@ -1,6 +1,6 @@
-"""Where a training step and a prediction spend their time: `make bench NAME=profile`.
+"""Where a training step spends its time: `make bench NAME=profile`.
 
-TensorFlow's profiler watches a second `fit` and a second `predict`, when all is compiled. The time that operations take
+TensorFlow's profiler watches a second `fit`, when all is compiled. The time that operations take
 is summed up by their kind; of operations that run side by side each counts, and the last line says how long there was
 any. `--han FOLDER` profiles the `han` of another checkout, so that a change can be seen from both sides:
 `git worktree add ../before COMMIT`, then `make bench NAME=profile ARGS="--han ../before --label before"`.
@@ -59,12 +59,8 @@ def main() -> None:
         verbose=0,
     )
     classifier.fit(texts, labels)
-    classifier.predict(texts)
     steps = -(-len(texts) // BATCH_SIZE)
-    profiles = {
-        "training, ms a step": profile(lambda: classifier.fit(texts, labels), steps),
-        "prediction, ms for as many documents": profile(lambda: classifier.predict(texts), steps),
-    }
+    profiles = {"training, ms a step": profile(lambda: classifier.fit(texts, labels), steps)}
     path = RESULTS / "profile.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     stored["command"] = "make bench NAME=profile"
