@@ -29,7 +29,7 @@ __all__ = ["inlined", "kernel"]
 
 # "off", or the folder; by default, "han" in the user's cache folder.
 VARIABLE = "HAN_CACHE"
-# Of the kernels of all versions together; those of one version, cell and number of units take 0.2 MB.
+# Of the kernels of all versions together; those of one cell and number of units take about 1 MB.
 MAX_BYTES = 32 * 2**20
 DIGESTS = "digests.json"
 # Other Python threads run while a kernel does. Products and sums may be fused, but not reordered.
@@ -60,7 +60,8 @@ def kernel(signature: str, source: tuple[Path, ...]) -> Callable[[F], F]:
         with _lock:
             folder = _cache_folder(source)
             if folder is not None:
-                with suppress(Exception), _numba_folder(folder):  # a cache is no reason to fail
+                # Whatever keeps Numba from reading or writing the cache; an error in the function is raised below.
+                with suppress(Exception), _numba_folder(folder):
                     _delete_damaged(folder)
                     kept: F = numba.njit(signature, cache=True, **_OPTIONS)(function)
                     with suppress(OSError):  # another process may delete what it finds without a digest

@@ -136,9 +136,10 @@ class CompiledNetwork:
             for weight in self.network.weights
         ]
         addresses = [int(np.asarray(memoryview(weight)).__array_interface__["data"][0]) for weight in weights]
-        if self._known is None or self._known[1] != addresses:
-            self._known = weights, addresses, ForwardPass.of(self.network)
-        return self._known[2]
+        known = self._known  # other threads may replace it
+        if known is None or known[1] != addresses:
+            known = self._known = weights, addresses, ForwardPass.of(self.network)
+        return known[2]
 
     def configuration(self) -> Hashable:
         """Return what the graphs depend on."""

@@ -42,11 +42,13 @@ class Level:
     encoder : BidirectionalEncoder
     pooling : keras.layers.Layer
         One of the layers of `han.layers.pooling`.
+    kind : {"attention", "mean", "max"}
+        Which of them it is.
     additive : bool
         Whether the residual inputs are pooled in place of the states.
     """
 
-    def __init__(self, encoder: BidirectionalEncoder, pooling: Any, additive: bool) -> None:
+    def __init__(self, encoder: BidirectionalEncoder, pooling: Any, kind: str, additive: bool) -> None:
         self.units, self.additive = encoder.units, additive
         self.loop = level_loop(encoder.cell, encoder.units)
         directions = encoder.forward_weights, encoder.backward_weights
@@ -60,9 +62,7 @@ class Level:
             *(arrange(encoder.cell, kernel.value).numpy() for _, kernel, _ in directions),
             *(encoder.candidate_bias(bias).numpy() for *_, bias in directions),
         ]
-        self.pooling = next(
-            number for name, number in POOLINGS.items() if type(pooling).__name__.lower().startswith(name)
-        )
+        self.pooling = POOLINGS[kind]
         self.attention = [np.zeros((0, 0), np.float32), *[np.zeros(0, np.float32)] * 2]
         if isinstance(pooling, AttentionPooling):
             self.attention = [weight.numpy() for weight in (pooling.kernel, pooling.bias, pooling.context)]
@@ -125,8 +125,8 @@ class Ngrams:
         return sums
 
 
-# A network whose training diverges has infinite weights; its user is told of the loss.
-_any_values = np.errstate(over="ignore", invalid="ignore")
+# The weights of a network whose training diverges are infinite, of which its user is told by an error or a warning.
+ANY_VALUES: Any = {"over": "ignore", "invalid": "ignore"}
 
 
 class ForwardPass(NamedTuple):
@@ -147,20 +147,19 @@ class ForwardPass(NamedTuple):
         parts = (network.frozen_embedding, network.log_count_ratios, network.embedding)
         return cls(
             [layer.embeddings.numpy() for layer in parts if layer is not None],
-            Level(network.word_encoder, network.word_pooling, False),
-            Level(network.sentence_encoder, network.sentence_pooling, config["additive"]),
+            Level(network.word_encoder, network.word_pooling, config["pooling"], additive=False),
+            Level(network.sentence_encoder, network.sentence_pooling, config["pooling"], config["additive"]),
             network.classifier.kernel.numpy(),
             network.classifier.bias.numpy(),
             None if network.evidence is None else Ngrams(network.evidence),
             config["multi_label"],
         )
 
-    @_any_values
     def project_words(self, word_ids: Int32) -> Tables:
         """Embed and project words [rows]."""
-        return self.words.project(np.concatenate([part[word_ids] for part in self.embeddings], axis=1))
+        with np.errstate(**ANY_VALUES):
+            return self.words.project(np.concatenate([part[word_ids] for part in self.embeddings], axis=1))
 
-    @_any_values
     def classify(
         self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32
     ) -> tuple[Float32, Float32]:
@@ -175,9 +174,8 @@ class ForwardPass(NamedTuple):
         evidence : float array [documents, columns]
             The n-gram evidence, which is added to the logits.
         """
-        document_vectors, scores = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
-        logits = document_vectors @ self.kernel + self.bias
-        logits[:, logits.shape[1] - evidence.shape[1] :] += evidence
-        if self.multi_label:
-            return special.expit(logits), scores
-        return special.softmax(logits, axis=1), scores
+        with np.errstate(**ANY_VALUES):
+            document_vectors, scores = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
+            logits = document_vectors @ self.kernel + self.bias
+            logits[:, logits.shape[1] - evidence.shape[1] :] += evidence
+            return (special.expit(logits) if self.multi_label else special.softmax(logits, axis=1)), scores

@@ -111,7 +111,7 @@ class NetworkSize(NamedTuple):
 
     @property
     def prediction_sentence(self) -> int:
-        """Bytes per sentence of a document whose sentences are processed in groups."""
+        """Bytes per sentence of the longest document, which is not divided."""
         return 400 + 100 * self.units
 
     @property
