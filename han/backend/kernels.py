@@ -25,7 +25,7 @@ import platformdirs
 from han.exceptions import DestinationError
 from han.files.atomic import replacing
 
-__all__ = ["inlined", "kernel"]
+__all__ = ["inlined", "kernel", "reduction"]
 
 # "off", or the folder; by default, "han" in the user's cache folder.
 VARIABLE = "HAN_CACHE"
@@ -42,6 +42,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def inlined(function: F) -> F:
     """Compile a function where others call it, into their code."""
     compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    return compiled
+
+
+def reduction(function: F) -> F:
+    """Do as `inlined`, and add the terms of its sums in any order, several at a time."""
+    compiled: F = numba.njit(forceinline=True, **{**_OPTIONS, "fastmath": {"contract", "reassoc"}})(function)
     return compiled
 
 

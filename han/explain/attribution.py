@@ -88,7 +88,7 @@ def contributions(
     if targets is None:
         targets = np.full(len(documents.document_lengths), -1)
     found = network.contributions(documents, projection, targets)
-    probabilities, margins, base_values, network_scores, ngram_scores = (part.numpy() for part in found)
+    probabilities, margins, base_values, network_scores, ngram_scores = found
     scores = _additive_scores(documents, probabilities, network_scores + ngram_scores)
     sums = _group_sums(scores.sentence_scores, documents.document_lengths)
     return scores._replace(

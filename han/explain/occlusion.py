@@ -121,7 +121,7 @@ class Occlusion:
         """Return the n-gram evidence of the documents without the deleted words [deletions, evidence columns]."""
         documents = self.document_of_sentence[deletions.sentences]
         columns = self.network.network.evidence_columns
-        if self.network.ngrams is None:
+        if self.network.network.evidence is None:
             return np.zeros((len(documents), columns), np.float32)
         starts, counts = self.corpus.sentence_starts[self.corpus.document_starts], self.corpus.word_counts
         results = [np.zeros((0, columns), np.float32)]

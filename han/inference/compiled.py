@@ -1,9 +1,8 @@
-"""A network as its users run it: the forward pass on arrays, and graphs for explanations."""
+"""A network as its users run it: the forward pass on arrays, and its gradients as graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +11,8 @@ import numpy.typing as npt
 from han.backend import keras, tf
 from han.backend.graph import graph
 from han.inference.contributions import Contributions, contributions
-from han.inference.forward import ForwardPass, Tables
-from han.layers.ngrams import Evidence, NgramEvidence, sum_shares
+from han.inference.forward import ForwardPass
+from han.layers.ngrams import Evidence, sum_shares
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Documents, Int32, Int64
 
@@ -36,12 +35,6 @@ class Projection:
         self.word_ids, self.forward_pass = word_ids, forward_pass
         self.tables = forward_pass.project_words(word_ids)
 
-    @cached_property
-    def tensors(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The tables as tensors, for graphs."""
-        forward, backward, residual = map(tf.constant, self.tables)
-        return forward, backward, residual
-
 
 class Classification(NamedTuple):
     """The result of a forward pass.
@@ -59,7 +52,6 @@ class Classification(NamedTuple):
 
 
 DOCUMENTS = Documents(*[tf.TensorSpec([None], tf.int32)] * 3)
-TABLES = (tf.TensorSpec([None, None]),) * 3
 SHARES, BIAS = tf.TensorSpec([None, None]), tf.TensorSpec([None])  # [words, columns], [columns]
 TARGETS = tf.TensorSpec([None], tf.int64)
 # Arguments of a network that have no effect on predictions, or only on the numbers of rows of its variables.
@@ -76,41 +68,8 @@ IRRELEVANT = {
 }
 
 
-class CompiledNgrams:
-    """The linear model of n-grams as graphs, see `CompiledNetwork`.
-
-    Parameters
-    ----------
-    layer : NgramEvidence
-        A layer that is built.
-    """
-
-    def __init__(self, layer: NgramEvidence) -> None:
-        self.layer = layer
-
-    def configuration(self) -> Hashable:
-        """Return what the graphs depend on."""
-        return self.layer.vocabulary_size, self.layer.columns
-
-    def graph_variables(self) -> list[keras.Variable]:
-        """Return the weights."""
-        weights: list[keras.Variable] = self.layer.weights
-        return weights
-
-    def template(self) -> CompiledNgrams:
-        """Return the graphs of a similar layer."""
-        layer = NgramEvidence(1, self.layer.vocabulary_size, self.layer.columns)
-        layer.build()
-        return CompiledNgrams(layer)
-
-    @graph(DOCUMENTS)
-    def shares(self, documents: Documents) -> tf.Tensor:
-        """Return the contributions of words to the logits [words, columns]."""
-        return self.layer.shares(documents)
-
-
 class CompiledNetwork:
-    """The forward pass of a network on arrays, and its contributions and gradients as graphs.
+    """The forward pass and the contributions of a network on arrays, and its gradients as graphs.
 
     Documents are in the flat format of `Corpus.batch`; their words are row indices of a `Projection`.
 
@@ -122,7 +81,6 @@ class CompiledNetwork:
 
     def __init__(self, network: HierarchicalAttentionNetwork) -> None:
         self.network = network
-        self.ngrams = None if network.evidence is None else CompiledNgrams(network.evidence)
         self._known: tuple[list[tf.Tensor], list[int], ForwardPass] | None = None
 
     def forward_pass(self) -> ForwardPass:
@@ -148,7 +106,7 @@ class CompiledNetwork:
     def graph_variables(self) -> list[keras.Variable]:
         """Return the weights, without those of the n-grams."""
         weights: list[keras.Variable] = self.network.weights
-        return weights[: len(weights) - (0 if self.ngrams is None else len(Evidence._fields))]
+        return weights[: len(weights) - (0 if self.network.evidence is None else len(Evidence._fields))]
 
     def template(self) -> CompiledNetwork:
         """Return the graphs of a similar network."""
@@ -175,34 +133,37 @@ class CompiledNetwork:
     def forward(self, documents: Documents, projection: Projection) -> Classification:
         """Classify documents."""
         forward = projection.forward_pass
-        vectors, word_scores = forward.words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)
-        index, evidence = np.arange(len(vectors), dtype=np.int32), self.document_evidence(documents, projection)
-        probabilities, sentence_scores = forward.classify(vectors, index, documents.document_lengths, evidence)
-        return Classification(probabilities, word_scores, sentence_scores)
+        pooled = forward.words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)
+        index, evidence = np.arange(len(pooled.vectors), dtype=np.int32), self.document_evidence(documents, projection)
+        logits, sentence_scores = forward.logits(pooled.vectors, index, documents.document_lengths, evidence)
+        return Classification(forward.probabilities(logits), pooled.scores, sentence_scores)
 
     def document_evidence(self, documents: Documents, projection: Projection) -> Float32:
         """Return the n-gram evidence of documents [documents, columns]; zeros without n-grams."""
-        ngrams = projection.forward_pass.ngrams
-        if ngrams is None:
-            return np.zeros((len(documents.document_lengths), self.network.evidence_columns), np.float32)
-        return ngrams.logits(_with_word_ids(documents, projection))
+        return projection.forward_pass.evidence(_with_word_ids(documents, projection))
 
     def sentence_vectors(self, documents: Documents, projection: Projection) -> Float32:
         """Return sentence vectors [sentences, 2 * units]: the first half of `forward`."""
         words = projection.forward_pass.words
-        return words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)[0]
+        return words.pool(projection.tables, documents.word_ids, documents.sentence_lengths).vectors
 
     def classify_vectors(
         self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32, projection: Projection
     ) -> Float32:
         """Return probabilities, given `vectors[index[i]]` for sentence i: the second half of `forward`."""
-        return projection.forward_pass.classify(vectors, index, document_lengths, evidence)[0]
+        forward = projection.forward_pass
+        return forward.probabilities(forward.logits(vectors, index, document_lengths, evidence)[0])
 
     def contributions(self, documents: Documents, projection: Projection, targets: Int64) -> Contributions:
         """Return the contributions of words to the margin of the target class, or of the most probable one for -1."""
-        shares = self._ngram_shares(_with_word_ids(documents, projection))
-        found: Contributions = self.contributions_to(documents, projection.tensors, *shares, targets)
-        return found
+        forward = projection.forward_pass
+        evidence = forward.evidence_shares(_with_word_ids(documents, projection))
+        return contributions(forward, documents, projection.tables, evidence, targets, self._logit_gradient)
+
+    def _logit_gradient(self, vectors: Float32, document_lengths: Int32, weights: Float32) -> Float32:
+        """Return the gradient of weighted logits, see `han.inference.contributions.Gradient`."""
+        gradient: Float32 = self.logit_gradient(vectors, document_lengths, weights).numpy()
+        return gradient
 
     def gradients_times_inputs(
         self, documents: Documents, targets: Int64, scales: Sequence[float]
@@ -213,23 +174,19 @@ class CompiledNetwork:
         target class's probability at the scaled inputs, times the unscaled inputs. Unlike in the other methods,
         `documents` contains word ids.
         """
-        shares = self._ngram_shares(documents)
+        shares = self.forward_pass().evidence_shares(documents)
         for scale in scales:
             yield self.gradient_times_input(documents, *shares, targets, np.float32(scale))
 
-    def _ngram_shares(self, documents: Documents) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the contributions of words to the n-gram evidence, and the bias; zeros without n-grams."""
-        if self.ngrams is None:
-            bias = np.zeros(self.network.evidence_columns, np.float32)
-            return np.zeros((len(documents.word_ids), len(bias)), np.float32), bias
-        return self.ngrams.shares(documents), self.ngrams.layer.bias.value
-
-    @graph(DOCUMENTS, TABLES, SHARES, BIAS, TARGETS)
-    def contributions_to(
-        self, documents: Documents, tables: Tables, shares: tf.Tensor, bias: tf.Tensor, targets: tf.Tensor
-    ) -> Contributions:
-        """Return the contributions to the margins of the target classes, see `han.inference.contributions`."""
-        return contributions(self.network, documents, tables, shares, bias, targets)
+    @graph(tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None]))
+    def logit_gradient(self, vectors: tf.Tensor, document_lengths: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Return what `_logit_gradient` does."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(vectors)
+            sentences = tf.range(tf.shape(vectors)[0])
+            document_vectors, _ = self.network.encode_documents(vectors, sentences, document_lengths)
+            margins = tf.reduce_sum(weights * self.network.classifier(document_vectors), axis=1)
+        return tape.gradient(margins, vectors)
 
     @graph(DOCUMENTS, SHARES, BIAS, TARGETS, tf.TensorSpec([], tf.float32))
     def gradient_times_input(

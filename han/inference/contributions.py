@@ -23,20 +23,25 @@ given what it wrote itself, wherever that is read: with the gates z of a GRU and
 .. math:: h_T = \sum_{t \le T} (z_{t+1} \cdots z_T) (1 - z_t) n_t
 
 and word t contributes its terms of all these sums, in both directions, and its residual projection; see
-`han.recurrence.loops.contributions_loop`, also for the LSTM. This divides the same total more faithfully than
+`han.inference.kernels.contributions_loop`, also for the LSTM. This divides the same total more faithfully than
 :math:`v_t \cdot h_t` does, which gives a word what it only carries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from han.backend import tf
-from han.layers.encoder import Tables
-from han.layers.ngrams import sum_shares
-from han.layers.packing import pack
-from han.model import HierarchicalAttentionNetwork
-from han.text.corpus import Documents
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from han.inference.forward import Float32, ForwardPass, Tables
+from han.text.corpus import Documents, Int64
+
+# Returns the gradient of weighted logits with respect to sentence vectors, given the vectors [sentences, 2 * units],
+# the lengths of documents and the weights [documents, classes].
+Gradient = Callable[[Float32, npt.NDArray[np.int32], Float32], Float32]
 
 
 class Contributions(NamedTuple):
@@ -44,90 +49,76 @@ class Contributions(NamedTuple):
 
     Attributes
     ----------
-    probabilities : float tensor [documents, classes]
-    margins : float tensor [documents]
-    base_values : float tensor [documents]
+    probabilities : float array [documents, classes]
+    margins : float array [documents]
+    base_values : float array [documents]
         The part of the margin that does not depend on words.
-    network_scores, ngram_scores : float tensors [words]
+    network_scores, ngram_scores : float arrays [words]
         The contributions by way of the network and of the n-grams. With the base value, all contributions of a document
         sum to its margin; exactly if the network is additive.
     """
 
-    probabilities: tf.Tensor
-    margins: tf.Tensor
-    base_values: tf.Tensor
-    network_scores: tf.Tensor
-    ngram_scores: tf.Tensor
+    probabilities: Float32
+    margins: Float32
+    base_values: Float32
+    network_scores: Float32
+    ngram_scores: Float32
 
 
 def contributions(
-    network: HierarchicalAttentionNetwork,
+    forward: ForwardPass,
     documents: Documents,
     tables: Tables,
-    shares: tf.Tensor,
-    bias: tf.Tensor,
-    targets: tf.Tensor,
+    evidence: tuple[Float32, Float32],
+    targets: Int64,
+    gradient: Gradient,
 ) -> Contributions:
     """Return the contributions of words to the margin of the target class.
 
     Parameters
     ----------
-    network : HierarchicalAttentionNetwork
+    forward : ForwardPass
     documents : Documents
         Its words are row indices of `tables`.
-    tables : tuple of float tensors
-        The projected words, see `HierarchicalAttentionNetwork.project_words`.
-    shares : float tensor [words, columns]
-        The contributions of words to the n-gram evidence.
-    bias : float tensor [columns]
-        The n-gram evidence of a document without words.
-    targets : int64 tensor [documents]
+    tables : tuple of float arrays
+        The projected words, see `ForwardPass.project_words`.
+    evidence : two float arrays [words, columns] and [columns]
+        The shares of words in the n-gram evidence, and its bias; see `ForwardPass.evidence_shares`.
+    targets : int64 array [documents]
         The index of the target class; -1 for the most probable one.
+    gradient : callable
+        Only called if the network is not additive.
     """
-    config = network.get_config()
-    evidence = sum_shares(shares, documents) + bias
-    encoder, packing, index = network.word_encoder, pack(documents.sentence_lengths), documents.word_ids
-    states, trace = encoder.encode_traced(tables, packing, index)
-    vectors, word_scores = network.word_pooling.pool(states, packing)
-    sentences, lengths = tf.range(tf.shape(vectors)[0]), documents.document_lengths
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        if not config["additive"]:
-            tape.watch(vectors)
-        document_vectors, sentence_scores = network.encode_documents(
-            vectors, sentences, lengths, differentiable=not config["additive"]
-        )
-        logits = network.logits(document_vectors, evidence)
-        weights = tf.stop_gradient(_margin_weights(logits, targets, config["multi_label"]))
-        margins = tf.reduce_sum(weights * logits, axis=1)
-    document_of = tf.repeat(tf.range(tf.size(lengths)), lengths)
-    if config["additive"]:
-        kernel = tf.matmul(network.sentence_encoder.residual_kernel, network.classifier.kernel)
-        directions = tf.gather(tf.matmul(weights, kernel, transpose_b=True), document_of) * sentence_scores[:, None]
+    word_ids, sentence_lengths, document_lengths = documents
+    pooled = forward.words.pool(tables, word_ids, sentence_lengths, traced=True)
+    sentences = np.arange(len(sentence_lengths), dtype=np.int32)
+    document_of = np.repeat(np.arange(len(document_lengths)), document_lengths)
+    word_document = np.repeat(document_of, sentence_lengths)
+    shares, bias = evidence
+    sums = np.zeros((len(document_lengths), shares.shape[1]), np.float32)
+    np.add.at(sums, word_document, shares)
+    logits, sentence_scores = forward.logits(pooled.vectors, sentences, document_lengths, sums + bias)
+    weights = _margin_weights(logits, targets, forward.multi_label)
+    if forward.additive:
+        kernel = forward.sentences.residual_kernel @ forward.kernel
+        slopes = (weights @ kernel.T)[document_of] * sentence_scores[:, None]
     else:
-        directions = tape.gradient(margins, vectors)
-    sentence_of = tf.repeat(sentences, documents.sentence_lengths)
-    state_weights = tf.gather(directions, sentence_of)
-    if word_scores is None:  # a maximum consists of some features of some states
-        state_weights = tf.where(states == tf.gather(vectors, sentence_of), state_weights, 0.0)
-    else:
-        state_weights *= word_scores[:, None]
-    network_scores = encoder.contributions(trace, tables, index, state_weights)
-    word_weights = tf.gather(weights, tf.gather(document_of, sentence_of))
-    ngram_scores = tf.reduce_sum(word_weights * network.class_evidence(shares), axis=1)
-    no_words = tf.zeros_like(document_vectors), tf.zeros_like(evidence) + bias
+        slopes = gradient(pooled.vectors, document_lengths, weights)
+    evidence_weights = weights[:, weights.shape[1] - forward.evidence_columns :]
     return Contributions(
-        probabilities=tf.sigmoid(logits) if config["multi_label"] else tf.nn.softmax(logits),
-        margins=margins,
-        base_values=tf.reduce_sum(weights * network.logits(*no_words), axis=1),
-        network_scores=network_scores,
-        ngram_scores=ngram_scores,
+        probabilities=forward.probabilities(logits),
+        margins=(weights * logits).sum(axis=1),
+        base_values=weights @ forward.bias + evidence_weights @ bias,
+        network_scores=forward.words.contributions(pooled, tables, word_ids, sentence_lengths, slopes),
+        ngram_scores=np.einsum("wc,wc->w", evidence_weights[word_document], shares),
     )
 
 
-def _margin_weights(logits: tf.Tensor, targets: tf.Tensor, multi_label: bool) -> tf.Tensor:
+def _margin_weights(logits: Float32, targets: Int64, multi_label: bool) -> Float32:
     """Return the weights of the logits in the margin [documents, classes]."""
-    targets = tf.where(targets < 0, tf.argmax(logits, axis=1), targets)
-    target = tf.one_hot(targets, logits.shape[1])
+    targets = np.where(targets < 0, logits.argmax(axis=1), targets)
+    target = np.eye(logits.shape[1], dtype=np.float32)[targets]
     if multi_label:
         return target
-    return target - tf.nn.softmax(tf.where(target > 0, float("-inf"), logits))
+    others: Float32 = special.softmax(np.where(target > 0, -np.inf, logits), axis=1)
+    return target - others

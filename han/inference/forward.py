@@ -8,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from han.inference.kernels import POOLINGS, evidence_loop, hash_loop, level_loop, product_loop
+from han.inference.kernels import POOLINGS, contributions_loop, level_loop, product_loop
+from han.inference.ngram_kernels import evidence_loop, hash_loop
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.ngrams import NgramEvidence
 from han.layers.pooling import AttentionPooling
 from han.model import HierarchicalAttentionNetwork
+from han.recurrence.buffers import empty
+from han.recurrence.loops import KEPT
 from han.recurrence.operation import arrange
 from han.text.corpus import Documents
 
@@ -34,6 +37,26 @@ def _multiply(rows: Float32, kernel: Float32, bias: Float32) -> Float32:
     return results
 
 
+class Pooled(NamedTuple):
+    """The vectors of sequences, and what `Level.contributions` needs.
+
+    Attributes
+    ----------
+    vectors : float array [sequences, 2 * units]
+    scores : float array [elements]
+        The attention; zeros for max pooling.
+    kept : float array [2 * elements, kept * units]
+        What the steps kept, the forward direction first; no rows unless traced.
+    sources : int32 array [sequences, 2 * units]
+        The element that each feature comes from; only for max pooling that is traced.
+    """
+
+    vectors: Float32
+    scores: Float32
+    kept: Float32
+    sources: Int32
+
+
 class Level:
     """The weights of an encoder and of its pooling.
 
@@ -49,7 +72,7 @@ class Level:
     """
 
     def __init__(self, encoder: BidirectionalEncoder, pooling: Any, kind: str, additive: bool) -> None:
-        self.units, self.additive = encoder.units, additive
+        self.cell, self.units, self.additive = encoder.cell, encoder.units, additive
         self.loop = level_loop(encoder.cell, encoder.units)
         directions = encoder.forward_weights, encoder.backward_weights
         self.input_weights = [
@@ -62,6 +85,7 @@ class Level:
             *(arrange(encoder.cell, kernel.value).numpy() for _, kernel, _ in directions),
             *(encoder.candidate_bias(bias).numpy() for *_, bias in directions),
         ]
+        self.residual_kernel = residual
         self.pooling = POOLINGS[kind]
         self.attention = [np.zeros((0, 0), np.float32), *[np.zeros(0, np.float32)] * 2]
         if isinstance(pooling, AttentionPooling):
@@ -72,8 +96,8 @@ class Level:
         forward, backward, residual = (_multiply(features, *weights) for weights in self.input_weights)
         return forward, backward, residual
 
-    def pool(self, tables: Tables, index: Int32, lengths: Int32) -> tuple[Float32, Float32]:
-        """Return the pooled vectors [sequences, 2 * units] and the scores [elements]; zeros for max pooling.
+    def pool(self, tables: Tables, index: Int32, lengths: Int32, traced: bool = False) -> Pooled:
+        """Encode and pool sequences.
 
         Parameters
         ----------
@@ -82,9 +106,16 @@ class Level:
         index : int32 array [elements]
             The row that each element reads.
         lengths : int32 array [sequences]
+        traced : bool, default False
+            Whether to keep what `contributions` needs.
         """
-        vectors = np.empty((len(lengths), 2 * self.units), np.float32)
-        scores = np.zeros(len(index), np.float32)
+        shape = len(lengths), 2 * self.units
+        pooled = Pooled(
+            np.empty(shape, np.float32),
+            np.zeros(len(index), np.float32),
+            empty(2 * len(index) if traced else 0, KEPT[self.cell] * self.units),
+            np.zeros(shape if traced and self.pooling == POOLINGS["max"] else (0, 0), np.int32),
+        )
         self.loop(
             *tables,
             _ids(index),
@@ -93,10 +124,31 @@ class Level:
             *self.attention,
             self.pooling,
             self.additive,
-            vectors,
-            scores,
+            *pooled,
         )
-        return vectors, scores
+        return pooled
+
+    def contributions(self, pooled: Pooled, tables: Tables, index: Int32, lengths: Int32, weights: Float32) -> Float32:
+        """Divide weighted sums of pooled vectors among the elements of their sequences.
+
+        Parameters
+        ----------
+        pooled : Pooled
+            What `pool` returned for the other arguments, traced.
+        tables, index, lengths
+            As for `pool`.
+        weights : float array [sequences, 2 * units]
+
+        Returns
+        -------
+        float array [elements]
+            The sum of a sequence's is that of its weights times its vector.
+        """
+        totals = np.empty(len(index), np.float32)
+        _, scores, kept, sources = pooled
+        is_max, inputs = self.pooling == POOLINGS["max"], (tables[2], _ids(index), _ids(lengths))
+        contributions_loop(self.cell, self.units)(*inputs, is_max, scores, kept, sources, weights, totals)
+        return totals
 
 
 class Ngrams:
@@ -117,11 +169,20 @@ class Ngrams:
 
     def logits(self, documents: Documents) -> Float32:
         """Return the logits [documents, columns]."""
+        logits: Float32 = self._sums(documents, np.empty((0, 0), np.float32)) + self.bias
+        return logits
+
+    def shares(self, documents: Documents) -> Float32:
+        """Return the share of each word in the logits of its document [words, columns], see `NgramEvidence.shares`."""
+        shares = np.empty((len(documents.word_ids), self.weights.shape[1]), np.float32)
+        self._sums(documents, shares)
+        return shares
+
+    def _sums(self, documents: Documents, shares: Float32) -> Float32:
         sums = np.zeros((len(documents.document_lengths), self.weights.shape[1]), np.float32)
         evidence_loop()(
-            self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *map(_ids, documents), sums
+            self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *map(_ids, documents), sums, shares
         )
-        sums += self.bias
         return sums
 
 
@@ -138,7 +199,9 @@ class ForwardPass(NamedTuple):
     kernel: Float32
     bias: Float32
     ngrams: Ngrams | None
+    evidence_columns: int
     multi_label: bool
+    additive: bool
 
     @classmethod
     def of(cls, network: HierarchicalAttentionNetwork) -> ForwardPass:
@@ -152,7 +215,9 @@ class ForwardPass(NamedTuple):
             network.classifier.kernel.numpy(),
             network.classifier.bias.numpy(),
             None if network.evidence is None else Ngrams(network.evidence),
+            network.evidence_columns,
             config["multi_label"],
+            config["additive"],
         )
 
     def project_words(self, word_ids: Int32) -> Tables:
@@ -160,10 +225,23 @@ class ForwardPass(NamedTuple):
         with np.errstate(**ANY_VALUES):
             return self.words.project(np.concatenate([part[word_ids] for part in self.embeddings], axis=1))
 
-    def classify(
+    def evidence(self, documents: Documents) -> Float32:
+        """Return the n-gram evidence of documents [documents, columns]; zeros without n-grams."""
+        if self.ngrams is None:
+            return np.zeros((len(documents.document_lengths), self.evidence_columns), np.float32)
+        return self.ngrams.logits(documents)
+
+    def evidence_shares(self, documents: Documents) -> tuple[Float32, Float32]:
+        """Return the shares of words in the n-gram evidence [words, columns], and its bias [columns]."""
+        if self.ngrams is None:
+            bias = np.zeros(self.evidence_columns, np.float32)
+            return np.zeros((len(documents.word_ids), len(bias)), np.float32), bias
+        return self.ngrams.shares(documents), self.ngrams.bias
+
+    def logits(
         self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32
     ) -> tuple[Float32, Float32]:
-        """Return the probabilities [documents, classes] and the scores of sentences [sentences].
+        """Return the logits [documents, classes] and the scores of sentences [sentences].
 
         Parameters
         ----------
@@ -175,7 +253,13 @@ class ForwardPass(NamedTuple):
             The n-gram evidence, which is added to the logits.
         """
         with np.errstate(**ANY_VALUES):
-            document_vectors, scores = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
-            logits = document_vectors @ self.kernel + self.bias
-            logits[:, logits.shape[1] - evidence.shape[1] :] += evidence
-            return (special.expit(logits) if self.multi_label else special.softmax(logits, axis=1)), scores
+            pooled = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
+            logits = pooled.vectors @ self.kernel + self.bias
+            logits[:, logits.shape[1] - self.evidence_columns :] += evidence
+            return logits, pooled.scores
+
+    def probabilities(self, logits: Float32) -> Float32:
+        """Return the probabilities [documents, classes] for logits."""
+        with np.errstate(**ANY_VALUES):
+            probabilities: Float32 = special.expit(logits) if self.multi_label else special.softmax(logits, axis=1)
+            return probabilities

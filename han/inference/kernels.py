@@ -1,7 +1,8 @@
 """Compiled loops of the forward pass: a level of the network, and the linear model of n-grams.
 
 A level takes a few sequences at a time through both directions of the recurrence and the pooling, so that their states
-never leave the processor's cache. Training and explanations, which need the states, use `han.recurrence.operation`.
+never leave the processor's cache. Training and integrated gradients, which need the states, use
+`han.recurrence.operation`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend.kernels import kernel as compiled
+from han.backend.kernels import reduction
 from han.recurrence import cells
-from han.recurrence.cells import gru_step, lstm_step, tanh
+from han.recurrence.cells import gru_contribution, gru_step, lstm_contribution, lstm_step, tanh
 from han.recurrence.loops import (
     GATES,
     IDS,
@@ -30,14 +32,9 @@ from han.recurrence.loops import (
     once,
 )
 
-Int64 = npt.NDArray[np.int64]
-
 POOLINGS = {"attention": 0, "mean": 1, "max": 2}
-# Multiplicative hashing: the golden ratio as a 64-bit fraction (Knuth, The Art of Computer Programming, 6.4).
-GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 _SOURCE = (Path(__file__), Path(cells.__file__))
-_BIG_IDS = "int64[::1]"
 
 
 @once
@@ -48,14 +45,16 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
     row of each element [elements], the lengths of the sequences [sequences], the recurrent kernels and the biases of
     the candidates of both directions, the weights of the attention, a number of `POOLINGS`, and whether the residual
     inputs are pooled in place of the states (`additive`). It fills the pooled vectors [sequences, 2 * units] and the
-    attention scores [elements].
+    attention scores [elements]. Unless `kept` has no rows, it also fills what `contributions_loop` needs: what each
+    step kept [2 * elements, kept * units], the forward direction first, and, with max pooling, the element that each
+    feature of a vector comes from [sequences, 2 * units].
     """
     is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
     group = group_size(units, width)
 
     @compiled(
         f"void({MATRIX}, {MATRIX}, {MATRIX}, {IDS}, {IDS}, {MATRIX}, {MATRIX}, {ROW}, {ROW}, {MATRIX}, {ROW}, {ROW}, "
-        f"int64, boolean, {MATRIX}, {ROW})",
+        f"int64, boolean, {MATRIX}, {ROW}, {MATRIX}, int32[:, ::1])",
         _SOURCE,
     )
     def level(
@@ -75,6 +74,8 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
         additive: bool,
         vectors: Matrix,
         scores: Row,
+        kept: Matrix,
+        sources: npt.NDArray[np.int32],
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         room = 0
@@ -82,7 +83,8 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
             room += lengths[sequence]
         states = np.empty((room, 2 * units), np.float32)
         output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        projected, kept = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        projected, scratch = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        traced = len(kept) > 0
         attention_units = attention_kernel.shape[1]
         block = max(MIN_GROUP, min(group, MAX_PRODUCT // max(1, attention_kernel.size)))
         attended = np.empty((block, attention_units), np.float32)
@@ -109,10 +111,11 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
                         sequence = members[row]
                         place = lengths[sequence] - 1 - step if direction else step
                         inputs, state = table[index[starts[sequence] + place]], output[row]
+                        logged = kept[direction * len(index) + starts[sequence] + place] if traced else scratch
                         if is_lstm:
-                            lstm_step(units, inputs, projected[row], state, memory[row], kept)
+                            lstm_step(units, inputs, projected[row], state, memory[row], logged)
                         else:
-                            gru_step(units, inputs, projected[row], bias, state, kept)
+                            gru_step(units, inputs, projected[row], bias, state, logged)
                         target = states[offsets[row] + place, direction * units : (direction + 1) * units]
                         for j in range(units):
                             target[j] = state[j]
@@ -135,7 +138,10 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
                         for j in range(2 * units):
                             value = states[offset + place, j]
                             # NaN stays: it is what no comparison is true for.
-                            vector[j] = vector[j] if place and vector[j] >= value else value
+                            if not (place and vector[j] >= value):
+                                vector[j] = value
+                                if traced:
+                                    sources[sequence, j] = start + place
                     continue
                 weights = scores[start : start + length]
                 if pooling == 1:
@@ -166,6 +172,79 @@ def level_loop(cell: str, units: int) -> Callable[..., None]:
     return level
 
 
+@reduction
+def dot(units: int, left: Row, right: Row) -> np.float32:
+    """Return the product of two vectors; `np.dot` takes longer for short ones."""
+    total = np.float32(0.0)
+    for j in range(units):
+        total += left[j] * right[j]
+    return total
+
+
+@once
+def contributions_loop(cell: str, units: int) -> Callable[..., None]:
+    r"""Return the loop that divides weighted sums of pooled vectors among the elements of their sequences.
+
+    A cell's memory is what each step has written, multiplied by what later steps retained of it, and the output exposes
+    a part of the memory. With the weights :math:`v` of the outputs, the gates :math:`r` that retain and :math:`e` that
+    expose, and what was written, :math:`w`, step t contributes
+
+    .. math:: g_t \cdot w_t, \quad g_t = e_t v_t + r_{t+1} g_{t+1}
+
+    in each direction, and :math:`v` times its residual input. Murdoch & Szlam 2017, https://arxiv.org/abs/1702.02540,
+    decompose the last output of an LSTM in a similar way.
+
+    The loop takes the residual inputs [rows, width], the row of each element [elements], the lengths [sequences],
+    whether the pooling is max pooling, the scores, what was kept and the sources of features, as `level_loop` filled
+    them, and the weights of the vectors [sequences, 2 * units]. It fills the contributions [elements].
+    """
+    is_lstm = cell == "lstm"
+
+    @compiled(
+        f"void({MATRIX}, {IDS}, {IDS}, boolean, {ROW}, {MATRIX}, int32[:, ::1], {MATRIX}, {ROW})",
+        _SOURCE,
+    )
+    def contributions(
+        residual: Matrix,
+        index: Ids,
+        lengths: Ids,
+        maxima: bool,
+        scores: Row,
+        kept: Matrix,
+        sources: npt.NDArray[np.int32],
+        weights: Matrix,
+        totals: Row,
+    ) -> None:
+        later, shared = np.empty(units, np.float32), np.empty(units, np.float32)
+        totals[:] = 0.0
+        start = 0
+        for sequence in range(len(lengths)):
+            length = lengths[sequence]
+            for direction in range(2):
+                columns = slice(direction * units, (direction + 1) * units)
+                pooled = weights[sequence, columns]
+                later[:] = 0.0
+                for step in range(length - 1, -1, -1):
+                    place = start + (length - 1 - step if direction else step)
+                    if maxima:
+                        source = sources[sequence, columns]
+                        for j in range(units):
+                            shared[j] = pooled[j] if source[j] == place else np.float32(0.0)
+                    else:
+                        for j in range(units):
+                            shared[j] = scores[place] * pooled[j]
+                    step_kept = kept[direction * len(index) + place]
+                    if is_lstm:
+                        totals[place] += lstm_contribution(units, step_kept, shared, later)
+                    else:
+                        totals[place] += gru_contribution(units, step_kept, shared, later)
+                    if residual.shape[1]:
+                        totals[place] += dot(units, shared, residual[index[place], columns])
+            start += length
+
+    return contributions
+
+
 @once
 def product_loop() -> Callable[..., None]:
     """Return the loop that multiplies rows [rows, features] by a kernel, adds a bias, and fills [rows, width]."""
@@ -178,76 +257,3 @@ def product_loop() -> Callable[..., None]:
             results[first : first + block] += bias
 
     return product
-
-
-@once
-def hash_loop() -> Callable[..., None]:
-    """Return the loop that fills a hash table with the positions of keys [ngrams]; free slots are -1."""
-
-    @compiled(f"void({_BIG_IDS}, int64, {IDS})", _SOURCE)
-    def fill(keys: Int64, bits: int, slots: Ids) -> None:
-        shift, mask = np.uint64(64 - bits), len(slots) - 1
-        for number in range(len(keys)):
-            slot = np.int64((np.uint64(keys[number]) * GOLDEN_RATIO) >> shift)
-            while slots[slot] >= 0:
-                slot = (slot + 1) & mask
-            slots[slot] = number
-
-    return fill
-
-
-@once
-def evidence_loop() -> Callable[..., None]:
-    """Return the loop that sums the weights of the distinct n-grams of each document.
-
-    It takes the keys [ngrams] and the hash table that `hash_loop` filled, the weights [ngrams, columns], the size of
-    the vocabulary, and documents. It fills the evidence without the bias [documents, columns]; see
-    `han.layers.NgramEvidence`.
-    """
-
-    @compiled(f"void({_BIG_IDS}, int64, {IDS}, {MATRIX}, int64, {IDS}, {IDS}, {IDS}, {MATRIX})", _SOURCE)
-    def evidence(
-        keys: Int64,
-        bits: int,
-        slots: Ids,
-        weights: Matrix,
-        vocabulary_size: int,
-        word_ids: Ids,
-        sentence_lengths: Ids,
-        document_lengths: Ids,
-        sums: Matrix,
-    ) -> None:
-        shift, mask = np.uint64(64 - bits), len(slots) - 1
-        columns = weights.shape[1]
-        found = np.empty(2 * len(word_ids), np.int32)
-        sentence = word = 0
-        for document in range(len(document_lengths)):
-            count = 0
-            for _ in range(document_lengths[document]):
-                for place in range(sentence_lengths[sentence]):
-                    for pair in range(2 if place else 1):
-                        key = np.int64(word_ids[word])
-                        if pair:
-                            key += np.int64(word_ids[word - 1]) * vocabulary_size
-                        slot = np.int64((np.uint64(key) * GOLDEN_RATIO) >> shift)
-                        while slots[slot] >= 0:
-                            if keys[slots[slot]] == key:
-                                found[count] = slots[slot]
-                                count += 1
-                                break
-                            slot = (slot + 1) & mask
-                    word += 1
-                sentence += 1
-            present = np.sort(found[:count])
-            distinct = 0
-            for number in range(count):
-                if not number or present[number] != present[number - 1]:
-                    distinct += 1
-                    for column in range(columns):
-                        sums[document, column] += weights[present[number], column]
-            if distinct:
-                scale = np.float32(1.0) / np.sqrt(np.float32(distinct))
-                for column in range(columns):
-                    sums[document, column] *= scale
-
-    return evidence

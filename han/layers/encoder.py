@@ -9,12 +9,10 @@ from han.backend import keras, tf
 from han.exceptions import InvalidValueError
 from han.layers.packing import Packing, pack
 from han.recurrence.loops import GATES
-from han.recurrence.operation import Direction, arrange, contributions, portable, recurrence, traced_recurrence
+from han.recurrence.operation import Direction, arrange, portable, recurrence
 
 # Inputs projected for the forward direction, for the backward direction and for the residual connection.
 Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-# Of each direction what was run, and what it kept.
-Trace = list[tuple[Direction, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -209,42 +207,6 @@ class BidirectionalEncoder(keras.layers.Layer):
         directions = self._directions(tables, packing, index, training)
         outputs = [recurrence(direction, differentiable) for direction in directions]
         return self._states(outputs, tables, index)
-
-    def encode_traced(self, tables: Tables, packing: Packing, index: tf.Tensor) -> tuple[tf.Tensor, Trace]:
-        """Encode sequences as `encode` does; return the states, and the trace that `contributions` needs."""
-        outputs, trace = [], []
-        for direction in self._directions(tables, packing, index):
-            output, kept = traced_recurrence(direction)
-            outputs.append(output)
-            trace.append((direction, kept))
-        return self._states(outputs, tables, index), trace
-
-    def contributions(self, trace: Trace, tables: Tables, index: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Divide a weighted sum of all states among the inputs.
-
-        An input contributes by what it wrote into the memory of either direction, see
-        `han.recurrence.operation.contributions`, and by its residual projection.
-
-        Parameters
-        ----------
-        trace
-            What `encode_traced` returned.
-        tables, index
-            As for `encode`.
-        weights : float tensor [elements, 2 * units]
-
-        Returns
-        -------
-        float tensor [elements]
-            Their sum is that of `weights` times the states.
-        """
-        parts = [
-            contributions(direction, kept, part)
-            for (direction, kept), part in zip(trace, tf.split(weights, 2, axis=1), strict=True)
-        ]
-        if self.residual:
-            parts.append(tf.reduce_sum(weights * tf.gather(tables[2], index), axis=1))
-        return tf.add_n(parts)
 
     def _directions(
         self, tables: Tables, packing: Packing, index: tf.Tensor, training: bool = False

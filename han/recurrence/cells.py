@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from han.backend.kernels import inlined
+from han.backend.kernels import inlined, reduction
 
 Row = npt.NDArray[np.float32]
 
@@ -86,9 +86,9 @@ def gru_gradient(
         grad_output[j] *= HALF * kept[j] + HALF
 
 
-@inlined
+@reduction
 def gru_contribution(units: int, kept: Row, weights: Row, later: Row) -> np.float32:
-    """Return what a step contributes to a weighted sum of outputs; see `han.recurrence.loops.contributions_loop`.
+    """Return what a step contributes to a weighted sum of outputs; see `han.inference.kernels.contributions_loop`.
 
     `later` is the gradient of the sum with respect to the memory after this step, and becomes that before it.
     """
@@ -150,7 +150,7 @@ def lstm_gradient(
         grad_output[j] = 0.0
 
 
-@inlined
+@reduction
 def lstm_contribution(units: int, kept: Row, weights: Row, later: Row) -> np.float32:
     """Do as `gru_contribution`."""
     total = np.float32(0.0)

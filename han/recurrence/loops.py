@@ -22,10 +22,8 @@ import numpy.typing as npt
 from han.backend.kernels import kernel as compiled
 from han.recurrence import cells
 from han.recurrence.cells import (
-    gru_contribution,
     gru_gradient,
     gru_step,
-    lstm_contribution,
     lstm_gradient,
     lstm_step,
 )
@@ -181,43 +179,3 @@ def backward_loop(cell: str, units: int) -> Loop:
                             grad_output[row, j] += grad_previous[row, j]
 
     return backward
-
-
-@once
-def contributions_loop(cell: str, units: int) -> Loop:
-    r"""Return the loop that divides a weighted sum of the outputs among the elements.
-
-    A cell's memory is what each step has written, multiplied by what later steps retained of it, and the output exposes
-    a part of the memory. With the weights :math:`v` of the outputs, the gates :math:`r` that retain and :math:`e` that
-    expose, and what was written, :math:`w`, step t contributes
-
-    .. math:: g_t \cdot w_t, \quad g_t = e_t v_t + r_{t+1} g_{t+1}
-
-    Murdoch & Szlam 2017, https://arxiv.org/abs/1702.02540, decompose the last output of an LSTM in a similar way.
-
-    Its arguments are the lengths, whether the forward loop ran from the last element to the first, what it kept, and
-    the weights of the outputs [elements, units]. It fills the contributions [elements].
-    """
-    is_lstm = cell == "lstm"
-
-    @compiled(f"void({IDS}, boolean, {MATRIX}, {MATRIX}, {ROW})", _SOURCE)
-    def contributions(
-        lengths: Ids,
-        backwards: bool,
-        kept: Matrix,
-        weights: Matrix,
-        totals: Row,
-    ) -> None:
-        later = np.empty(units, np.float32)
-        start = 0
-        for length in lengths:
-            later[:] = 0.0
-            for step in range(length - 1, -1, -1):
-                place = start + (length - 1 - step if backwards else step)
-                if is_lstm:
-                    totals[place] = lstm_contribution(units, kept[place], weights[place], later)
-                else:
-                    totals[place] = gru_contribution(units, kept[place], weights[place], later)
-            start += length
-
-    return contributions

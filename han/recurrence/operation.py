@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from han.backend import tf
 from han.recurrence.buffers import empty, zeros
-from han.recurrence.loops import GATES, KEPT, backward_loop, contributions_loop, forward_loop
+from han.recurrence.loops import GATES, KEPT, backward_loop, forward_loop
 from han.recurrence.plain import plain_recurrence
 
 Array = npt.NDArray[Any]
@@ -97,35 +97,6 @@ def recurrence(direction: Direction, differentiable: bool = True) -> tf.Tensor:
     return outputs
 
 
-def traced_recurrence(direction: Direction) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run a cell as `recurrence` does; return its outputs, and what `contributions` needs [elements, kept * units]."""
-    cell, *inputs, backwards = direction
-    outputs, kept = _traced(cell, direction.kernel.shape[0], backwards)(*inputs)
-    return outputs, kept
-
-
-def contributions(direction: Direction, kept: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Divide a weighted sum of the outputs of one direction among its elements.
-
-    See `han.recurrence.loops.contributions_loop` for the equation.
-
-    Parameters
-    ----------
-    direction : Direction
-    kept : float tensor [elements, kept * units]
-        What `traced_recurrence` returned.
-    weights : float tensor [elements, units]
-        Of the outputs.
-
-    Returns
-    -------
-    float tensor [elements]
-    """
-    function = _contributions(direction.cell, direction.kernel.shape[0], direction.backwards)
-    shares: tf.Tensor = function(direction.lengths, kept, weights)
-    return shares
-
-
 def _traced_once(
     build: Callable[[str, int, bool], tuple[Callable[..., Any], list[tf.TensorSpec]]],
 ) -> Callable[[str, int, bool], Callable[..., Any]]:
@@ -200,20 +171,6 @@ def _differentiable(cell: str, units: int, backwards: bool) -> tuple[Callable[..
         return run(table, kernel, bias)
 
     return differentiable, _signature(cell, units)
-
-
-@_traced_once
-def _contributions(cell: str, units: int, backwards: bool) -> tuple[Callable[..., tf.Tensor], list[tf.TensorSpec]]:
-    """Return a function of lengths, what was kept and weights that returns contributions."""
-    loop = contributions_loop(cell, units)
-
-    def run(lengths: Array, kept: Array, weights: Array) -> Array:
-        shares = empty(len(weights))
-        loop(lengths, backwards, kept, weights, shares)
-        return shares
-
-    signature = [tf.TensorSpec([None], tf.int32), *(tf.TensorSpec([None, w * units]) for w in (KEPT[cell], 1))]
-    return lambda *inputs: _call(run, inputs, [[None]])[0], signature
 
 
 def _call(function: Callable[..., Any], inputs: Any, shapes: list[Any]) -> Tensors:

@@ -9,10 +9,11 @@ from itertools import chain, groupby
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from han.text.ascii_words import AsciiWords, find_words, is_plain
 from han.text.corpus import Corpus, Int32, Int64, ranges
-from han.text.splitting import DocumentSplitter, SplitText
+from han.text.splitting import DocumentSplitter, SplitText, find_in_order
 from han.text.words import iterate_words
 
 # Number of characters that are encoded at once; the arrays of many more would not fit into a processor's cache.
@@ -81,13 +82,10 @@ def _encode_chunk(texts: list[str], splitter: DocumentSplitter, ids: WordIds) ->
 
     found = find_words(plain)
     choice = np.array(is_in_plain, bool)
-    lengths = np.empty(len(choice), np.int64)
-    lengths[choice] = found.sentence_lengths
-    lengths[~choice] = [len(words) for words in others]
-    choice = np.repeat(choice, lengths)
-    word_ids = np.empty(len(choice), np.int32)
-    word_ids[choice] = ids.encode_ascii(found)
-    word_ids[~choice] = ids.encode(chain.from_iterable(others))
+    lengths = _interleave(choice, found.sentence_lengths, [len(words) for words in others])
+    word_ids = _interleave(
+        np.repeat(choice, lengths), ids.encode_ascii(found), ids.encode(chain.from_iterable(others))
+    ).astype(np.int32)
     corpus = _cut(word_ids, lengths, np.array(sentence_counts, np.int64), splitter)
     return replace(corpus, truncated=corpus.truncated + truncated)
 
@@ -103,7 +101,7 @@ def encode_with_offsets(
     corpora, words, offsets = [_encode_chunk([], splitter, ids)], [], [np.zeros((0, 2), np.int32)]
 
     def is_located_at_once(text: str) -> bool:
-        return splitter.is_default and _is_short(text) and is_plain(text)
+        return splitter.is_default and _is_short(text)
 
     for chunk in _chunks(texts):
         for at_once, group in groupby(chunk, is_located_at_once):
@@ -115,21 +113,46 @@ def encode_with_offsets(
 
 
 def _locate(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> tuple[Corpus, list[str], Int32]:
-    """Return what `encode_with_offsets` does, for plain texts."""
-    sentences = [[*splitter.sentence_splitter(text)] for text in texts]
-    counts = np.array([len(part) for part in sentences], np.int64)
-    found = find_words([*chain.from_iterable(sentences)])
-    # The sentences of a text are all of it; `find_words` adds a character to each.
-    starts = found.starts - np.repeat(np.arange(len(found.sentence_lengths)), found.sentence_lengths)
-    kept = _cut(np.arange(len(starts), dtype=np.int32), found.sentence_lengths, counts, splitter)
-    starts, lengths = starts[kept.word_ids], found.lengths[kept.word_ids]
+    """Return what `encode_with_offsets` does, for short texts and a splitter that calls none of the user's functions.
+
+    Such a splitter returns the whole text as sentences, and parts of these as words.
+    """
+    parts = [[*splitter.sentence_splitter(text)] for text in texts]
+    sentences = [*chain.from_iterable(parts)]
+    plain = [sentence for sentence in sentences if is_plain(sentence)]
+    others = [(sentence, [*iterate_words(sentence)]) for sentence in sentences if not is_plain(sentence)]
+    spans = [span for sentence, words in others for span in find_in_order(words, sentence)]
+
+    found = find_words(plain)
+    choice = np.array([is_plain(sentence) for sentence in sentences], bool)
+    counts = _interleave(choice, found.sentence_lengths, [len(words) for _, words in others])
+    choice = np.repeat(choice, counts)
+    word_ids = _interleave(
+        choice, ids.encode_ascii(found), ids.encode(chain.from_iterable(words for _, words in others))
+    )
+    # `find_words` adds a character to each sentence.
+    begins = np.cumsum([0, *(len(sentence) + 1 for sentence in plain)])[:-1]
+    starts = _interleave(
+        choice, found.starts - np.repeat(begins, found.sentence_lengths), [start for start, _ in spans]
+    )
+    lengths = _interleave(choice, found.lengths, [end - start for start, end in spans])
+    starts += np.repeat(np.cumsum([0, *map(len, sentences)])[:-1], counts)
+
+    sentence_counts = np.array([len(part) for part in parts], np.int64)
+    kept = _cut(np.arange(len(starts), dtype=np.int32), counts, sentence_counts, splitter)
+    starts, lengths = starts[kept.word_ids], lengths[kept.word_ids]
     together = "".join(texts)
-    spans = zip(starts.tolist(), (starts + lengths).tolist(), strict=True)
-    words = [together[start:end] for start, end in spans]
-    text_starts = np.cumsum([0, *map(len, texts)])[:-1]
-    starts -= np.repeat(text_starts, kept.word_counts)
-    corpus = replace(kept, word_ids=ids.encode_ascii(found)[kept.word_ids])
+    words = [together[start:end] for start, end in zip(starts.tolist(), (starts + lengths).tolist(), strict=True)]
+    starts -= np.repeat(np.cumsum([0, *map(len, texts)])[:-1], kept.word_counts)
+    corpus = replace(kept, word_ids=word_ids[kept.word_ids].astype(np.int32))
     return corpus, words, np.stack([starts, starts + lengths], axis=1).astype(np.int32)
+
+
+def _interleave(choice: npt.NDArray[np.bool_], first: npt.ArrayLike, second: npt.ArrayLike) -> Int64:
+    """Return an array with the elements of `first` where `choice` is true and those of `second` elsewhere."""
+    merged = np.empty(len(choice), np.int64)
+    merged[choice], merged[~choice] = first, second
+    return merged
 
 
 def _locate_each(texts: list[str], splitter: DocumentSplitter, ids: WordIds) -> tuple[Corpus, list[str], Int32]:

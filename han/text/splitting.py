@@ -136,7 +136,7 @@ class DocumentSplitter:
             if sentence_span is not None:
                 start, end = sentence_span
                 if given_words is not None or (sentence == text[start:end] and self.tokenizer is iterate_words):
-                    found: Sequence[Span | None] = _find_in_order(words, sentence)
+                    found: Sequence[Span | None] = find_in_order(words, sentence)
                 else:
                     truncated = len(words) == self._word_limit
                     found = align(words, text[start:end], WORD, cached_tokenizer, truncated=truncated)
@@ -158,7 +158,7 @@ class DocumentSplitter:
             return
         end = 0
         for sentence, given_words in self._sentences(text):
-            ((start, end),) = _find_in_order([sentence], text, end)
+            ((start, end),) = find_in_order([sentence], text, end)
             yield sentence, given_words, (start, end)
 
     def _sentences(self, text: str) -> Iterator[tuple[str, list[str] | None]]:
@@ -173,7 +173,7 @@ class DocumentSplitter:
                 yield sentence, None
 
 
-def _find_in_order(parts: Iterable[str], text: str, end: int = 0) -> list[Span]:
+def find_in_order(parts: Iterable[str], text: str, end: int = 0) -> list[Span]:
     """Return the offsets of parts of a text that follow one another, searching from `end` on."""
     return [((start := text.index(part, end)), (end := start + len(part))) for part in parts]
 

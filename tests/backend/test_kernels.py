@@ -9,15 +9,14 @@ import pytest
 from han.backend import kernels
 from tests.mounts import needs_mounts, run_with_mounts
 
-# Compiles or loads a loop of the recurrence, and prints its outputs and whether it was compiled or loaded.
+# Compiles or loads a loop, and prints its outputs and whether it was compiled or loaded.
 RUN = """
 import numpy as np
-from han.recurrence.loops import contributions_loop
-loop = contributions_loop("gru", 5)
-totals = np.empty(3, np.float32)
-kept, weights = (np.linspace(-1, 1, 3 * width, dtype=np.float32).reshape(3, width) for width in (20, 5))
-loop(np.array([3], np.int32), False, kept, weights, totals)
-print(totals.tobytes().hex(), sum(loop.stats.cache_hits.values()) if loop.stats.cache_path else "not kept")
+from han.inference.ngram_kernels import hash_loop
+loop = hash_loop()
+slots = np.full(8, -1, np.int32)
+loop(np.array([3, 5, 7, 11]), 3, slots)
+print(slots.tobytes().hex(), sum(loop.stats.cache_hits.values()) if loop.stats.cache_path else "not kept")
 """
 COMPILED, LOADED, NOT_KEPT = "0", "1", "not kept"
 

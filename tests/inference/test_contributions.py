@@ -39,7 +39,7 @@ def contributions(network, corpus, targets=None):
     documents = corpus.batch(np.arange(len(corpus)))
     targets = np.full(len(corpus), -1) if targets is None else targets
     found = compiled.contributions(*compiled.with_projection(documents), targets)
-    return found._make(part.numpy().astype(np.float64) for part in found)
+    return found._make(part.astype(np.float64) for part in found)
 
 
 def document_sums(corpus, values):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from han.inference.compiled import CompiledNetwork, compiled
-from han.inference.kernels import evidence_loop, hash_loop
-from han.layers.ngrams import Evidence
+from han.inference.forward import Level, Ngrams
+from han.layers.encoder import BidirectionalEncoder
+from han.layers.ngrams import Evidence, NgramEvidence
+from han.layers.pooling import POOLINGS
 from han.model import HierarchicalAttentionNetwork
 from han.text.corpus import Corpus
 from tests import plain
@@ -107,19 +109,57 @@ def test_weights_that_are_not_finite_give_nan_and_no_warning(rng):
 
 def test_the_evidence_is_that_of_the_distinct_known_ngrams(rng):
     words, columns, size = 50, 3, 2_000
-    keys = np.sort(rng.choice(words + words * words, size, replace=False)).astype(np.int64)
+    keys = np.sort(rng.choice(np.arange(1, words + words * words), size, replace=False)).astype(np.int64)
     weights = rng.normal(size=(size, columns)).astype(np.float32)
+    layer = NgramEvidence(size, words, columns)
+    layer.build()
+    layer.set_weights([keys, weights, np.array([0.5, 0.0, -0.5])])
+    ngrams = Ngrams(layer)
+    assert sorted(ngrams.slots[ngrams.slots >= 0]) == list(range(size))
     documents = [
         [rng.integers(2, words, rng.integers(1, 20)).tolist() for _ in range(rng.integers(0, 6))] for _ in range(30)
     ]
-    slots = np.full(4096, -1, np.int32)
-    hash_loop()(keys, 12, slots)
-    assert sorted(slots[slots >= 0]) == list(range(size))
-    sums = np.zeros((30, columns), np.float32)
-    evidence_loop()(keys, 12, slots, weights, words, *batch(documents), sums)
-    for document, found in zip(documents, sums, strict=True):
+    logits = ngrams.logits(batch(documents))
+    for document, found in zip(documents, logits, strict=True):
         known = {word for sentence in document for word in sentence}
         known |= {a * words + b for sentence in document for a, b in pairwise(sentence)}
         rows = np.flatnonzero(np.isin(keys, list(known)))
         expected = weights[rows].sum(axis=0, dtype=np.float64) / np.sqrt(max(len(rows), 1))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(found - layer.bias.numpy(), expected, atol=1e-5)
+    shares = ngrams.shares(batch(documents))
+    np.testing.assert_allclose(shares, layer.shares(batch(documents)), atol=1e-6)
+    owner = np.repeat(np.arange(30), [sum(map(len, document)) for document in documents])
+    sums = np.stack([np.bincount(owner, column, 30) for column in shares.T], axis=1)
+    np.testing.assert_allclose(sums, logits - layer.bias.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_contributions_divide_a_weighted_sum_of_the_vectors(cell, pooling, rng):
+    encoder = BidirectionalEncoder(3, cell, 1, residual=True)
+    encoder.build((None, None, 5))
+    layer = POOLINGS[pooling]()
+    layer.build((None, None, 6))
+    for weight in (*encoder.weights, *layer.weights):
+        weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
+    lengths = np.array([4, 0, 1, 7, 2], np.int32)
+    features = rng.normal(size=(9, 5)).astype(np.float32)
+    index = rng.integers(0, 9, lengths.sum(), np.int32)
+    level = Level(encoder, layer, pooling, additive=False)
+    tables = level.project(features)
+    pooled = level.pool(tables, index, lengths, traced=True)
+    np.testing.assert_array_equal(pooled.vectors, level.pool(tables, index, lengths).vectors)
+    weights = rng.normal(size=pooled.vectors.shape).astype(np.float32)
+    found = level.contributions(pooled, tables, index, lengths, weights)
+    places = np.split(np.arange(len(index)), np.cumsum(lengths)[:-1])
+    for number, part in enumerate(places):
+        states = plain.encode(encoder, features[index[part]].astype(float))
+        if pooling == "max":
+            shared = weights[number] * (states == states.max(axis=0)) if len(part) else states
+        else:
+            shared = weights[number] * pooled.scores[part, None]
+        expected = plain.divide(encoder, features[index[part]].astype(float), shared)
+        np.testing.assert_allclose(found[part], expected, atol=1e-4)
+        np.testing.assert_allclose(found[part].sum(), weights[number] @ pooled.vectors[number], atol=1e-4)
+        # A word that is only carried along gets nothing, unlike the state at its place.
+        assert len(part) < 4 or np.abs(found[part] - (shared * states).sum(axis=1)).max() > 0.01

@@ -8,7 +8,7 @@ import pytest
 from han.backend import keras, tf
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.packing import pack
-from tests.plain import directions, divide, encode
+from tests.plain import directions, encode
 
 
 def encoder(**arguments):
@@ -90,24 +90,3 @@ def test_the_global_dtype_policy_has_no_effect(rng):
         keras.config.set_dtype_policy("float32")
     np.testing.assert_array_equal(states, expected)
     assert states.dtype == tf.float32
-
-
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_contributions_divide_the_sum_of_the_states(cell, rng):
-    layer = encoder(cell=cell, residual=True)
-    for weight in layer.weights:
-        weight.assign(weight.numpy() + rng.normal(0, 0.5, weight.shape))
-    lengths = [4, 0, 1, 7, 2]
-    features = rng.normal(size=(sum(lengths), 5)).astype(np.float32)
-    weights = rng.normal(size=(sum(lengths), 6)).astype(np.float32)
-    packing, index = pack(tf.constant(lengths)), tf.range(sum(lengths))
-    tables = layer.project(tf.constant(features))
-    states, trace = layer.encode_traced(tables, packing, index)
-    np.testing.assert_array_equal(states, layer.encode(tables, packing, index))
-    found = layer.contributions(trace, tables, index, tf.constant(weights)).numpy()
-    places = np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1])
-    expected = [divide(layer, features[part].astype(float), weights[part].astype(float)) for part in places]
-    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)
-    np.testing.assert_allclose(found.sum(), (weights * states.numpy()).sum(), rtol=1e-4)
-    # A word that is only carried along gets nothing, unlike the state at its place.
-    assert np.abs(found - (weights * states.numpy()).sum(axis=1)).max() > 0.1

@@ -1,0 +1,121 @@
+"""Compiled loops of the linear model of n-grams, which finds n-grams in a hash table of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from han.backend.kernels import inlined
+from han.backend.kernels import kernel as compiled
+from han.recurrence.loops import IDS, MATRIX, Ids, Matrix, once
+
+Int64 = npt.NDArray[np.int64]
+
+# Multiplicative hashing: the golden ratio as a 64-bit fraction (Knuth, The Art of Computer Programming, 6.4).
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
+
+_SOURCE = (Path(__file__),)
+_KEYS = "int64[::1]"
+
+
+@once
+def hash_loop() -> Callable[..., None]:
+    """Return the loop that fills a hash table with the positions of keys [ngrams]; free slots are -1."""
+
+    @compiled(f"void({_KEYS}, int64, {IDS})", _SOURCE)
+    def fill(keys: Int64, bits: int, slots: Ids) -> None:
+        shift, mask = np.uint64(64 - bits), len(slots) - 1
+        for number in range(len(keys)):
+            slot = np.int64((np.uint64(keys[number]) * GOLDEN_RATIO) >> shift)
+            while slots[slot] >= 0:
+                slot = (slot + 1) & mask
+            slots[slot] = number
+
+    return fill
+
+
+@inlined
+def find(keys: Int64, bits: int, slots: Ids, key: np.int64) -> np.int32:
+    """Return the position of a key; -1 if it is unknown."""
+    mask = len(slots) - 1
+    slot = np.int64((np.uint64(key) * GOLDEN_RATIO) >> np.uint64(64 - bits))
+    while slots[slot] >= 0 and keys[slots[slot]] != key:
+        slot = (slot + 1) & mask
+    position: np.int32 = slots[slot]
+    return position
+
+
+@once
+def evidence_loop() -> Callable[..., None]:
+    """Return the loop that sums the weights of the distinct n-grams of each document.
+
+    It takes the keys [ngrams] and the hash table that `hash_loop` filled, the weights [ngrams, columns], the size of
+    the vocabulary, and documents. It fills the evidence without the bias [documents, columns], and, unless `shares` has
+    no rows, the share of each word [words, columns]; see `han.layers.NgramEvidence`.
+    """
+
+    @compiled(f"void({_KEYS}, int64, {IDS}, {MATRIX}, int64, {IDS}, {IDS}, {IDS}, {MATRIX}, {MATRIX})", _SOURCE)
+    def evidence(
+        keys: Int64,
+        bits: int,
+        slots: Ids,
+        weights: Matrix,
+        vocabulary_size: int,
+        word_ids: Ids,
+        sentence_lengths: Ids,
+        document_lengths: Ids,
+        sums: Matrix,
+        shares: Matrix,
+    ) -> None:
+        columns = weights.shape[1]
+        # The known n-grams of a document, and the last word of each.
+        found, ends = np.empty(2 * len(word_ids), np.int64), np.empty(2 * len(word_ids), np.int64)
+        shares[:] = 0.0
+        sentence = word = 0
+        for document in range(len(document_lengths)):
+            count, first_word = 0, word
+            for _ in range(document_lengths[document]):
+                for place in range(sentence_lengths[sentence]):
+                    for is_pair in range(2 if place else 1):
+                        key = np.int64(word_ids[word])
+                        if is_pair:
+                            key += np.int64(word_ids[word - 1]) * vocabulary_size
+                        position = find(keys, bits, slots, key)
+                        if position >= 0:
+                            found[count], ends[count] = position, word
+                            count += 1
+                    word += 1
+                sentence += 1
+            if not count:
+                continue
+
+            order = np.argsort(found[:count], kind="mergesort") if len(shares) else np.empty(0, np.int64)
+            ordered = found[order] if len(shares) else np.sort(found[:count])
+            distinct = start = 0
+            while start < count:
+                ngram, end = ordered[start], start + 1
+                while end < count and ordered[end] == ngram:
+                    end += 1
+                distinct += 1
+                for column in range(columns):
+                    sums[document, column] += weights[ngram, column]
+                if len(shares):
+                    part = np.float32(0.5) / np.float32(end - start)
+                    for occurrence in order[start:end]:
+                        last = ends[occurrence]
+                        first = last - (1 if keys[ngram] >= vocabulary_size else 0)
+                        for column in range(columns):
+                            shares[first, column] += part * weights[ngram, column]
+                            shares[last, column] += part * weights[ngram, column]
+                start = end
+            scale = np.float32(1.0) / np.sqrt(np.float32(distinct))
+            for column in range(columns):
+                sums[document, column] *= scale
+            for place in range(first_word, word if len(shares) else first_word):
+                for column in range(columns):
+                    shares[place, column] *= scale
+
+    return evidence
