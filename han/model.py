@@ -8,9 +8,10 @@ from typing import Any
 from han.backend import keras, tf
 from han.backend.variables import shared_kernels
 from han.exceptions import InvalidValueError
-from han.layers.encoder import BidirectionalEncoder, Tables
+from han.layers.encoder import BidirectionalEncoder
+from han.layers.level import Level
 from han.layers.ngrams import Evidence, NgramEvidence
-from han.layers.packing import pack, unpack, unpad
+from han.layers.packing import unpack, unpad
 from han.layers.pooling import POOLINGS, AttentionPooling
 from han.recurrence.operation import portable
 from han.text.corpus import Documents
@@ -300,14 +301,14 @@ class HierarchicalAttentionNetwork(keras.Model):
         """
         distinct, rows = tf.unique(documents.word_ids)
         evidence = self.document_evidence(documents)
-        tables = self.project_words(distinct, training, ratios)
-        vectors, word_scores = self.encode_sentences(documents._replace(word_ids=rows), tables, training=training)
+        table = self.project_words(distinct, training, ratios)
+        vectors, word_scores = self.encode_sentences(documents._replace(word_ids=rows), table, training=training)
         probabilities, sentence_scores = self.classify_sentences(
             vectors, documents.document_lengths, evidence, training=training
         )
         return probabilities, word_scores, sentence_scores
 
-    def project_words(self, word_ids: tf.Tensor, training: bool = False, ratios: tf.Tensor | None = None) -> Tables:
+    def project_words(self, word_ids: tf.Tensor, training: bool = False, ratios: tf.Tensor | None = None) -> tf.Tensor:
         """Embed words [rows] and project them for the word encoder; `training` applies dropout."""
         embedded = self.word_dropout(self.embed(word_ids, ratios), training=training)
         return self.word_encoder.project(self.embedding_dropout(embedded, training=training))
@@ -325,17 +326,23 @@ class HierarchicalAttentionNetwork(keras.Model):
         known = rows(self.log_count_ratios) if ratios is None else [ratios]
         return tf.concat([*rows(self.frozen_embedding), *known, *rows(self.embedding)], axis=1)
 
+    def word_level(self) -> Level:
+        """Return the word encoder and its pooling."""
+        return Level(self.word_encoder, self.word_pooling)
+
+    def sentence_level(self) -> Level:
+        """Return the sentence encoder and its pooling."""
+        return Level(self.sentence_encoder, self.sentence_pooling, self._arguments["additive"])
+
     def encode_sentences(
-        self, documents: Documents, tables: Tables, *, differentiable: bool = True, training: bool = False
+        self, documents: Documents, table: tf.Tensor, *, differentiable: bool = True, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return sentence vectors [sentences, 2 * units] and word scores (equations 1-7).
 
-        `documents.word_ids` are row indices of `tables`, see `project_words`.
+        `documents.word_ids` are row indices of `table`, see `project_words`.
         """
-        packing = pack(documents.sentence_lengths)
-        states = self.word_encoder.encode(tables, packing, documents.word_ids, differentiable, training)
-        pooled: tuple[tf.Tensor, tf.Tensor] = self.word_pooling.pool(states, packing)
-        return pooled
+        word_ids, lengths, _ = documents
+        return self.word_level().pool(table, word_ids, lengths, differentiable=differentiable, training=training)
 
     def encode_documents(
         self,
@@ -350,12 +357,10 @@ class HierarchicalAttentionNetwork(keras.Model):
 
         The vector of sentence i is `vectors[index[i]]`.
         """
-        packing = pack(document_lengths)
-        tables = self.sentence_encoder.project(vectors)
-        states = self.sentence_encoder.encode(tables, packing, index, differentiable, training)
-        values = tf.gather(tables[2], index) if self._arguments["additive"] else None
-        pooled, scores = self.sentence_pooling.pool(states, packing, values)
-        return pooled, scores
+        table = self.sentence_encoder.project(vectors)
+        return self.sentence_level().pool(
+            table, index, document_lengths, differentiable=differentiable, training=training
+        )
 
     def classify_sentences(
         self,

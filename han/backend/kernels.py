@@ -21,11 +21,12 @@ from typing import Any, TypeVar
 
 import numba
 import platformdirs
+from numba.extending import register_jitable as either
 
 from han.exceptions import DestinationError
 from han.files.atomic import replacing
 
-__all__ = ["inlined", "kernel", "reduction"]
+__all__ = ["either", "inlined", "kernel", "reduction"]
 
 # "off", or the folder; by default, "han" in the user's cache folder.
 VARIABLE = "HAN_CACHE"

@@ -14,6 +14,7 @@ from han.inference.contributions import Contributions, contributions
 from han.inference.forward import ForwardPass
 from han.layers.ngrams import Evidence, sum_shares
 from han.model import HierarchicalAttentionNetwork
+from han.recurrence.level import Inputs
 from han.text.corpus import Documents, Int32, Int64
 
 Float32 = npt.NDArray[np.float32]
@@ -27,13 +28,13 @@ class Projection:
     word_ids : int32 array [rows]
     forward_pass : ForwardPass
         The weights that the words were projected with.
-    tables : tuple of float arrays [rows, width]
-        See `han.inference.forward.Level.project`.
+    table : float array [rows, columns]
+        See `han.recurrence.level.Inputs`.
     """
 
     def __init__(self, word_ids: Int32, forward_pass: ForwardPass) -> None:
         self.word_ids, self.forward_pass = word_ids, forward_pass
-        self.tables = forward_pass.project_words(word_ids)
+        self.table = forward_pass.project_words(word_ids)
 
 
 class Classification(NamedTuple):
@@ -133,7 +134,7 @@ class CompiledNetwork:
     def forward(self, documents: Documents, projection: Projection) -> Classification:
         """Classify documents."""
         forward = projection.forward_pass
-        pooled = forward.words.pool(projection.tables, documents.word_ids, documents.sentence_lengths)
+        pooled = forward.words.pool(Inputs(projection.table, documents.word_ids, documents.sentence_lengths))
         index, evidence = np.arange(len(pooled.vectors), dtype=np.int32), self.document_evidence(documents, projection)
         logits, sentence_scores = forward.logits(pooled.vectors, index, documents.document_lengths, evidence)
         return Classification(forward.probabilities(logits), pooled.scores, sentence_scores)
@@ -144,8 +145,8 @@ class CompiledNetwork:
 
     def sentence_vectors(self, documents: Documents, projection: Projection) -> Float32:
         """Return sentence vectors [sentences, 2 * units]: the first half of `forward`."""
-        words = projection.forward_pass.words
-        return words.pool(projection.tables, documents.word_ids, documents.sentence_lengths).vectors
+        inputs = Inputs(projection.table, documents.word_ids, documents.sentence_lengths)
+        return projection.forward_pass.words.pool(inputs).vectors
 
     def classify_vectors(
         self, vectors: Float32, index: Int32, document_lengths: Int32, evidence: Float32, projection: Projection
@@ -158,7 +159,7 @@ class CompiledNetwork:
         """Return the contributions of words to the margin of the target class, or of the most probable one for -1."""
         forward = projection.forward_pass
         evidence = forward.evidence_shares(_with_word_ids(documents, projection))
-        return contributions(forward, documents, projection.tables, evidence, targets, self._logit_gradient)
+        return contributions(forward, documents, projection.table, evidence, targets, self._logit_gradient)
 
     def _logit_gradient(self, vectors: Float32, document_lengths: Int32, weights: Float32) -> Float32:
         """Return the gradient of weighted logits, see `han.inference.contributions.Gradient`."""
@@ -200,8 +201,7 @@ class CompiledNetwork:
         rows = documents._replace(word_ids=tf.range(tf.shape(vectors)[0]))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(scaled)
-            tables = network.word_encoder.project(vectors)
-            sentences, _ = network.encode_sentences(rows, tables)
+            sentences, _ = network.encode_sentences(rows, network.word_encoder.project(vectors))
             evidence = sum_shares(scaled_shares, documents) + bias
             probabilities, _ = network.classify_sentences(sentences, documents.document_lengths, evidence)
             chosen = tf.gather(probabilities, targets, batch_dims=1)

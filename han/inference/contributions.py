@@ -23,7 +23,7 @@ given what it wrote itself, wherever that is read: with the gates z of a GRU and
 .. math:: h_T = \sum_{t \le T} (z_{t+1} \cdots z_T) (1 - z_t) n_t
 
 and word t contributes its terms of all these sums, in both directions, and its residual projection; see
-`han.inference.kernels.contributions_loop`, also for the LSTM. This divides the same total more faithfully than
+`han.recurrence.contributions_loop`, also for the LSTM. This divides the same total more faithfully than
 :math:`v_t \cdot h_t` does, which gives a word what it only carries.
 """
 
@@ -36,7 +36,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from han.inference.forward import Float32, ForwardPass, Tables
+from han.inference.forward import Float32, ForwardPass
+from han.recurrence.level import Inputs
 from han.text.corpus import Documents, Int64
 
 # Returns the gradient of weighted logits with respect to sentence vectors, given the vectors [sentences, 2 * units],
@@ -68,7 +69,7 @@ class Contributions(NamedTuple):
 def contributions(
     forward: ForwardPass,
     documents: Documents,
-    tables: Tables,
+    table: Float32,
     evidence: tuple[Float32, Float32],
     targets: Int64,
     gradient: Gradient,
@@ -79,8 +80,8 @@ def contributions(
     ----------
     forward : ForwardPass
     documents : Documents
-        Its words are row indices of `tables`.
-    tables : tuple of float arrays
+        Its words are row indices of `table`.
+    table : float array [rows, columns]
         The projected words, see `ForwardPass.project_words`.
     evidence : two float arrays [words, columns] and [columns]
         The shares of words in the n-gram evidence, and its bias; see `ForwardPass.evidence_shares`.
@@ -90,7 +91,8 @@ def contributions(
         Only called if the network is not additive.
     """
     word_ids, sentence_lengths, document_lengths = documents
-    pooled = forward.words.pool(tables, word_ids, sentence_lengths, traced=True)
+    inputs = Inputs(table, word_ids, sentence_lengths)
+    pooled = forward.words.pool(inputs, for_contributions=True)
     sentences = np.arange(len(sentence_lengths), dtype=np.int32)
     document_of = np.repeat(np.arange(len(document_lengths)), document_lengths)
     word_document = np.repeat(document_of, sentence_lengths)
@@ -99,7 +101,7 @@ def contributions(
     np.add.at(sums, word_document, shares)
     logits, sentence_scores = forward.logits(pooled.vectors, sentences, document_lengths, sums + bias)
     weights = _margin_weights(logits, targets, forward.multi_label)
-    if forward.additive:
+    if forward.sentences.kind.additive:
         kernel = forward.sentences.residual_kernel @ forward.kernel
         slopes = (weights @ kernel.T)[document_of] * sentence_scores[:, None]
     else:
@@ -109,7 +111,7 @@ def contributions(
         probabilities=forward.probabilities(logits),
         margins=(weights * logits).sum(axis=1),
         base_values=weights @ forward.bias + evidence_weights @ bias,
-        network_scores=forward.words.contributions(pooled, tables, word_ids, sentence_lengths, slopes),
+        network_scores=forward.words.contributions(inputs, pooled, slopes),
         ngram_scores=np.einsum("wc,wc->w", evidence_weights[word_document], shares),
     )
 

@@ -8,147 +8,50 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from han.inference.kernels import POOLINGS, contributions_loop, level_loop, product_loop
-from han.inference.ngram_kernels import evidence_loop, hash_loop
-from han.layers.encoder import BidirectionalEncoder
+from han.inference.kernels import evidence_loop, hash_loop, product_loop
+from han.layers.level import Level
 from han.layers.ngrams import NgramEvidence
-from han.layers.pooling import AttentionPooling
 from han.model import HierarchicalAttentionNetwork
-from han.recurrence.buffers import empty
-from han.recurrence.loops import KEPT
-from han.recurrence.operation import arrange
+from han.recurrence.level import Inputs, Pooled, Weights, contributions, pool, writeable
+from han.recurrence.loops import GATES
 from han.text.corpus import Documents
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
-# Inputs projected for both directions of a recurrence and for the residual connection, each [rows, width].
-Tables = tuple[Float32, Float32, Float32]
 
 
-def _ids(values: Any) -> Int32:
-    """Return an array as the loops take it: those of tensors are not writeable."""
-    return np.require(values, np.int32, ["C", "W"])
-
-
-def _multiply(rows: Float32, kernel: Float32, bias: Float32) -> Float32:
-    """Return rows [rows, features] times a kernel, plus a bias."""
-    results = np.empty((len(rows), kernel.shape[1]), np.float32)
-    product_loop()(rows, kernel, bias, results)
-    return results
-
-
-class Pooled(NamedTuple):
-    """The vectors of sequences, and what `Level.contributions` needs.
-
-    Attributes
-    ----------
-    vectors : float array [sequences, 2 * units]
-    scores : float array [elements]
-        The attention; zeros for max pooling.
-    kept : float array [2 * elements, kept * units]
-        What the steps kept, the forward direction first; no rows unless traced.
-    sources : int32 array [sequences, 2 * units]
-        The element that each feature comes from; only for max pooling that is traced.
-    """
-
-    vectors: Float32
-    scores: Float32
-    kept: Float32
-    sources: Int32
-
-
-class Level:
-    """The weights of an encoder and of its pooling.
+class LevelPass:
+    """The forward pass of a level, with the weights as they were when this was built.
 
     Parameters
     ----------
-    encoder : BidirectionalEncoder
-    pooling : keras.layers.Layer
-        One of the layers of `han.layers.pooling`.
-    kind : {"attention", "mean", "max"}
-        Which of them it is.
-    additive : bool
-        Whether the residual inputs are pooled in place of the states.
+    level : Level
     """
 
-    def __init__(self, encoder: BidirectionalEncoder, pooling: Any, kind: str, additive: bool) -> None:
-        self.cell, self.units, self.additive = encoder.cell, encoder.units, additive
-        self.loop = level_loop(encoder.cell, encoder.units)
-        directions = encoder.forward_weights, encoder.backward_weights
-        self.input_weights = [
-            tuple(part.numpy() for part in encoder.input_weights(*direction)) for direction in directions
-        ]
-        features = self.input_weights[0][0].shape[0]
-        residual = encoder.residual_kernel.numpy() if encoder.residual else np.zeros((features, 0), np.float32)
-        self.input_weights.append((residual, np.zeros(residual.shape[1], np.float32)))
-        self.recurrent_weights = [
-            *(arrange(encoder.cell, kernel.value).numpy() for _, kernel, _ in directions),
-            *(encoder.candidate_bias(bias).numpy() for *_, bias in directions),
-        ]
-        self.residual_kernel = residual
-        self.pooling = POOLINGS[kind]
-        self.attention = [np.zeros((0, 0), np.float32), *[np.zeros(0, np.float32)] * 2]
-        if isinstance(pooling, AttentionPooling):
-            self.attention = [weight.numpy() for weight in (pooling.kernel, pooling.bias, pooling.context)]
+    def __init__(self, level: Level) -> None:
+        self.kind = level.kind
+        self.input_kernel, self.input_bias = (part.numpy() for part in level.encoder.input_weights())
+        self.weights = Weights(*(part.numpy() for part in level.weights()))
 
-    def project(self, features: Float32) -> Tables:
-        """Multiply inputs [rows, features] by the kernels of both directions and of the residual connection."""
-        forward, backward, residual = (_multiply(features, *weights) for weights in self.input_weights)
-        return forward, backward, residual
+    @property
+    def residual_kernel(self) -> Float32:
+        """The kernel [features, 2 * units] of the residual connection."""
+        kernel: Float32 = self.input_kernel[:, 2 * GATES[self.kind.cell] * self.kind.units :]
+        return kernel
 
-    def pool(self, tables: Tables, index: Int32, lengths: Int32, traced: bool = False) -> Pooled:
-        """Encode and pool sequences.
+    def project(self, features: Float32) -> Float32:
+        """Return the table of `han.recurrence.level.Inputs` for distinct inputs [rows, features]."""
+        table = np.empty((len(features), self.input_kernel.shape[1]), np.float32)
+        product_loop()(features, self.input_kernel, self.input_bias, table)
+        return table
 
-        Parameters
-        ----------
-        tables : tuple of float arrays [rows, width]
-            What `project` returned.
-        index : int32 array [elements]
-            The row that each element reads.
-        lengths : int32 array [sequences]
-        traced : bool, default False
-            Whether to keep what `contributions` needs.
-        """
-        shape = len(lengths), 2 * self.units
-        pooled = Pooled(
-            np.empty(shape, np.float32),
-            np.zeros(len(index), np.float32),
-            empty(2 * len(index) if traced else 0, KEPT[self.cell] * self.units),
-            np.zeros(shape if traced and self.pooling == POOLINGS["max"] else (0, 0), np.int32),
-        )
-        self.loop(
-            *tables,
-            _ids(index),
-            _ids(lengths),
-            *self.recurrent_weights,
-            *self.attention,
-            self.pooling,
-            self.additive,
-            *pooled,
-        )
-        return pooled
+    def pool(self, inputs: Inputs, *, for_contributions: bool = False) -> Pooled:
+        """Encode and pool sequences, see `han.recurrence.level.pool`."""
+        return pool(self.kind, inputs, self.weights, for_contributions=for_contributions)
 
-    def contributions(self, pooled: Pooled, tables: Tables, index: Int32, lengths: Int32, weights: Float32) -> Float32:
-        """Divide weighted sums of pooled vectors among the elements of their sequences.
-
-        Parameters
-        ----------
-        pooled : Pooled
-            What `pool` returned for the other arguments, traced.
-        tables, index, lengths
-            As for `pool`.
-        weights : float array [sequences, 2 * units]
-
-        Returns
-        -------
-        float array [elements]
-            The sum of a sequence's is that of its weights times its vector.
-        """
-        totals = np.empty(len(index), np.float32)
-        _, scores, kept, sources = pooled
-        is_max, inputs = self.pooling == POOLINGS["max"], (tables[2], _ids(index), _ids(lengths))
-        contributions_loop(self.cell, self.units)(*inputs, is_max, scores, kept, sources, weights, totals)
-        return totals
+    def contributions(self, inputs: Inputs, pooled: Pooled, weights: Float32) -> Float32:
+        """Divide weighted sums of pooled vectors, see `han.recurrence.level.contributions`."""
+        return contributions(self.kind, inputs, pooled, weights)
 
 
 class Ngrams:
@@ -180,9 +83,8 @@ class Ngrams:
 
     def _sums(self, documents: Documents, shares: Float32) -> Float32:
         sums = np.zeros((len(documents.document_lengths), self.weights.shape[1]), np.float32)
-        evidence_loop()(
-            self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *map(_ids, documents), sums, shares
-        )
+        ids = (writeable(part) for part in documents)
+        evidence_loop()(self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *ids, sums, shares)
         return sums
 
 
@@ -194,14 +96,13 @@ class ForwardPass(NamedTuple):
     """The weights of a network as they were when this was built."""
 
     embeddings: list[Float32]
-    words: Level
-    sentences: Level
+    words: LevelPass
+    sentences: LevelPass
     kernel: Float32
     bias: Float32
     ngrams: Ngrams | None
     evidence_columns: int
     multi_label: bool
-    additive: bool
 
     @classmethod
     def of(cls, network: HierarchicalAttentionNetwork) -> ForwardPass:
@@ -210,17 +111,16 @@ class ForwardPass(NamedTuple):
         parts = (network.frozen_embedding, network.log_count_ratios, network.embedding)
         return cls(
             [layer.embeddings.numpy() for layer in parts if layer is not None],
-            Level(network.word_encoder, network.word_pooling, config["pooling"], additive=False),
-            Level(network.sentence_encoder, network.sentence_pooling, config["pooling"], config["additive"]),
+            LevelPass(network.word_level()),
+            LevelPass(network.sentence_level()),
             network.classifier.kernel.numpy(),
             network.classifier.bias.numpy(),
             None if network.evidence is None else Ngrams(network.evidence),
             network.evidence_columns,
             config["multi_label"],
-            config["additive"],
         )
 
-    def project_words(self, word_ids: Int32) -> Tables:
+    def project_words(self, word_ids: Int32) -> Float32:
         """Embed and project words [rows]."""
         with np.errstate(**ANY_VALUES):
             return self.words.project(np.concatenate([part[word_ids] for part in self.embeddings], axis=1))
@@ -253,7 +153,7 @@ class ForwardPass(NamedTuple):
             The n-gram evidence, which is added to the logits.
         """
         with np.errstate(**ANY_VALUES):
-            pooled = self.sentences.pool(self.sentences.project(vectors), index, document_lengths)
+            pooled = self.sentences.pool(Inputs(self.sentences.project(vectors), index, document_lengths))
             logits = pooled.vectors @ self.kernel + self.bias
             logits[:, logits.shape[1] - self.evidence_columns :] += evidence
             return logits, pooled.scores

@@ -9,10 +9,7 @@ from han.backend import keras, tf
 from han.exceptions import InvalidValueError
 from han.layers.packing import Packing, pack
 from han.recurrence.loops import GATES
-from han.recurrence.operation import Direction, arrange, portable, recurrence
-
-# Inputs projected for the forward direction, for the backward direction and for the residual connection.
-Tables = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+from han.recurrence.plain import arrange, plain_recurrence
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -139,7 +136,7 @@ class BidirectionalEncoder(keras.layers.Layer):
             ),
         ]
 
-    def project(self, features: tf.Tensor) -> Tables:
+    def project(self, features: tf.Tensor) -> tf.Tensor:
         """Multiply inputs by the input kernels of both directions and by the residual kernel.
 
         Parameters
@@ -150,52 +147,50 @@ class BidirectionalEncoder(keras.layers.Layer):
 
         Returns
         -------
-        tuple of three float tensors [rows, width]
-            The first two include biases, see `Direction.table`; the third has no rows if `residual` is False.
+        float tensor [rows, columns]
+            See `han.recurrence.level.Inputs`.
         """
-        directions = self.forward_weights, self.backward_weights
-        forward, backward = (
-            tf.matmul(features, kernel) + bias for kernel, bias in (self.input_weights(*each) for each in directions)
-        )
-        residual = tf.matmul(features, self.residual_kernel) if self.residual else tf.zeros([0, 2 * self.units])
-        return forward, backward, residual
+        kernel, bias = self.input_weights()
+        return tf.matmul(features, kernel) + bias
 
-    def input_weights(
-        self, kernel: keras.Variable, _: keras.Variable, bias: keras.Variable
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the kernel of one direction's inputs, and their bias, given the direction's weights.
+    def input_weights(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the kernels [features, columns] of the inputs, and their biases [columns].
 
-        The bias is that of the inputs and of the recurrence, except what `candidate_bias` returns.
+        The biases are those of the inputs and of the recurrence, except what `recurrent_weights` returns.
         """
-        both = tf.convert_to_tensor(bias)
-        if self.cell == "gru":
-            both = both[0] + tf.concat([both[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
-        return arrange(self.cell, tf.convert_to_tensor(kernel)), arrange(self.cell, both)
+        kernels, biases = [], []
+        for kernel, _, bias in (self.forward_weights, self.backward_weights):
+            both = tf.convert_to_tensor(bias)
+            if self.cell == "gru":
+                both = both[0] + tf.concat([both[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
+            kernels.append(arrange(self.cell, tf.convert_to_tensor(kernel)))
+            biases.append(arrange(self.cell, both))
+        if self.residual:
+            kernels.append(tf.convert_to_tensor(self.residual_kernel))
+            biases.append(tf.zeros(2 * self.units))
+        return tf.concat(kernels, axis=1), tf.concat(biases, axis=0)
 
-    def candidate_bias(self, bias: keras.Variable) -> tf.Tensor:
-        """Return the recurrent bias of the GRU's candidate, which the reset gate multiplies; zeros for an LSTM."""
-        return tf.convert_to_tensor(bias)[1, 2 * self.units :] if self.cell == "gru" else tf.zeros([self.units])
+    def recurrent_weights(self, training: bool = False) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Yield the recurrent kernel [units, gates * units] and the bias [units] of each direction.
 
-    def encode(
-        self,
-        tables: Tables,
-        packing: Packing,
-        index: tf.Tensor,
-        differentiable: bool = True,
-        training: bool = False,
-    ) -> tf.Tensor:
-        """Encode sequences without padding.
+        The bias is the recurrent one of the GRU's candidate, which the reset gate multiplies; zeros for an LSTM.
+        """
+        for _, kernel, bias in (self.forward_weights, self.backward_weights):
+            dropped = self.weight_dropout(tf.convert_to_tensor(kernel), training=training)
+            candidate = tf.convert_to_tensor(bias)[1, 2 * self.units :] if self.cell == "gru" else tf.zeros(self.units)
+            yield arrange(self.cell, dropped), candidate
+
+    def encode(self, table: tf.Tensor, packing: Packing, index: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Encode sequences without padding, in operations that can be exported.
 
         Parameters
         ----------
-        tables : tuple of three float tensors [rows, width]
+        table : float tensor [rows, columns]
             The projected inputs returned by `project`.
         packing : Packing
             The sequences, see `han.layers.packing.pack`.
         index : int32 tensor [elements]
-            The row of `tables` that holds each element's input.
-        differentiable : bool, default True
-            Keep what the gradient needs. False saves memory at prediction.
+            The row of `table` that holds each element's input.
         training : bool, default False
             Apply dropout.
 
@@ -204,31 +199,24 @@ class BidirectionalEncoder(keras.layers.Layer):
         float tensor [elements, 2 * units]
             The states of all sequences, one sequence after another; the forward direction comes first.
         """
-        directions = self._directions(tables, packing, index, training)
-        outputs = [recurrence(direction, differentiable) for direction in directions]
-        return self._states(outputs, tables, index)
-
-    def _directions(
-        self, tables: Tables, packing: Packing, index: tf.Tensor, training: bool = False
-    ) -> Iterator[Direction]:
-        """Yield both directions of the recurrence."""
-        for number, weights in enumerate((self.forward_weights, self.backward_weights)):
-            _, kernel, bias = weights
-            dropped = self.weight_dropout(tf.convert_to_tensor(kernel), training=training)
-            yield Direction(
+        width = GATES[self.cell] * self.units
+        outputs = [
+            plain_recurrence(
                 self.cell,
-                tables[number],
+                table[:, number * width :][:, :width],
                 index,
                 packing.lengths,
-                arrange(self.cell, dropped),
-                self.candidate_bias(bias),
+                *weights,
                 backwards=number == 1,
             )
-
-    def _states(self, outputs: list[tf.Tensor], tables: Tables, index: tf.Tensor) -> tf.Tensor:
-        """Return the states [elements, 2 * units], given the outputs of both directions."""
+            for number, weights in enumerate(self.recurrent_weights(training))
+        ]
         states = tf.concat(outputs, axis=1)
-        return states + tf.gather(tables[2], index) if self.residual else states
+        return states + self.residual_inputs(table, index) if self.residual else states
+
+    def residual_inputs(self, table: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """Return the projected inputs that are added to the states [elements, 2 * units]."""
+        return tf.gather(table[:, 2 * GATES[self.cell] * self.units :], index)
 
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """Encode padded sequences, in operations that can be exported.
@@ -250,8 +238,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         lengths = tf.reshape(tf.math.count_nonzero(mask, axis=-1, dtype=tf.int32), [-1])
         elements = tf.boolean_mask(inputs, mask)
         index = tf.range(tf.shape(elements)[0])
-        with portable():
-            states = self.encode(self.project(elements), pack(lengths), index, training=training)
+        states = self.encode(self.project(elements), pack(lengths), index, training)
         shape = tf.concat([tf.shape(mask), [2 * self.units]], axis=0)
         padded = tf.scatter_nd(tf.where(mask), states, tf.cast(shape, tf.int64))
         return tf.ensure_shape(padded, self.compute_output_shape(inputs.shape))

@@ -90,6 +90,8 @@ class _PaddedSequences(_Sequences):
 class _Pooling(keras.layers.Layer, ABC):
     """Base class of layers that pool [..., positions, features] into [..., features]."""
 
+    kind: str  # a key of `POOLINGS`
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -225,6 +227,8 @@ class AttentionPooling(_WeightedPooling):
     array([0., 0., 0.], dtype=float32)
     """
 
+    kind = "attention"
+
     def __init__(self, units: int | None = None, l2: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         if units is not None and units < 1:
             raise InvalidValueError(f"units must be None or at least 1, got {units!r}")
@@ -306,6 +310,8 @@ class MeanPooling(_WeightedPooling):
            [5.]], dtype=float32)
     """
 
+    kind = "mean"
+
     def _attend(self, states: tf.Tensor, sequences: _Sequences) -> tf.Tensor:
         ones = sequences.zero_padding(tf.ones_like(states[..., 0]))
         return ones / sequences.broadcast(sequences.sum(ones))
@@ -342,6 +348,8 @@ class MaxPooling(_Pooling):
            [6.]], dtype=float32)
     """
 
+    kind = "max"
+
     def call(self, inputs: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
         """Pool padded sequences.
 
@@ -366,4 +374,4 @@ class MaxPooling(_Pooling):
         return tf.where(pooled > states.dtype.min, pooled, tf.zeros_like(pooled)), None
 
 
-POOLINGS = {"attention": AttentionPooling, "mean": MeanPooling, "max": MaxPooling}
+POOLINGS = {layer.kind: layer for layer in (AttentionPooling, MeanPooling, MaxPooling)}

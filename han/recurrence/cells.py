@@ -5,7 +5,7 @@ compiler can unroll and vectorise them.
 
 - `inputs` [gates * units] is the input times the input kernel, with all biases but that of the GRU's candidate, and
   `projected` [gates * units] the previous output times the recurrent kernel. Both are in the layout of
-  `han.recurrence.operation.arrange`, which halves what a sigmoid is applied to: since sigmoid(x) = tanh(x / 2) / 2 +
+  `han.recurrence.plain.arrange`, which halves what a sigmoid is applied to: since sigmoid(x) = tanh(x / 2) / 2 +
   1/2, a single tanh serves all gates, and gates are kept as that tanh.
 - `output` and `memory` [units] are the state, which a step replaces. A GRU has no memory beside its output.
 - `kept` [kept * units] is what the gradient needs of a step.
@@ -37,6 +37,15 @@ def tanh(x: np.float32) -> np.float32:
     p = P0 + s * (P1 + s * (P2 + s * (P3 + s * P4)))
     q = P0 + s * (Q1 + s * (Q2 + s * (Q3 + s * Q4)))
     return np.float32(x * p / q)
+
+
+@reduction
+def dot(units: int, left: Row, right: Row) -> np.float32:
+    """Return the product of two vectors; `np.dot` takes longer for short ones."""
+    total = np.float32(0.0)
+    for j in range(units):
+        total += left[j] * right[j]
+    return total
 
 
 # Gated recurrent unit (Cho et al. 2014, https://aclanthology.org/D14-1179/) with the reset gate applied after the
@@ -88,7 +97,7 @@ def gru_gradient(
 
 @reduction
 def gru_contribution(units: int, kept: Row, weights: Row, later: Row) -> np.float32:
-    """Return what a step contributes to a weighted sum of outputs; see `han.inference.kernels.contributions_loop`.
+    """Return what a step contributes to a weighted sum of outputs; see `han.recurrence.contributions_loop`.
 
     `later` is the gradient of the sum with respect to the memory after this step, and becomes that before it.
     """

@@ -1,11 +1,9 @@
-r"""Loops of a recurrence over sequences of different lengths, compiled by Numba.
+r"""Loops of a level of the network over sequences of different lengths: both directions of a recurrence, and a pooling.
 
-Sequences are laid one after another, without padding: their elements are [elements, ...]. The loops sort them by
-length and run a few at a time in lockstep, so that a step is one small matrix product and arithmetic on rows that stay
-in the processor's cache. A sequence that has ended leaves its group.
-
-The gradient is derived by hand: the forward loop keeps the activated gates, and the backward loop visits the steps in
-the opposite order, adding up the gradients of the recurrent kernel and of the table of inputs.
+Sequences are laid one after another, without padding: their elements are [elements, ...]. A loop sorts them by length
+and takes a few at a time through all parts of the level, so that their states stay in the processor's cache. In the
+recurrence, these run in lockstep: a step is one small matrix product and arithmetic on rows. A sequence that has ended
+leaves its group.
 """
 
 from __future__ import annotations
@@ -19,18 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from han.backend.kernels import either
 from han.backend.kernels import kernel as compiled
 from han.recurrence import cells
-from han.recurrence.cells import (
-    gru_gradient,
-    gru_step,
-    lstm_gradient,
-    lstm_step,
-)
+from han.recurrence.cells import gru_step, lstm_step, tanh
 
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
 KEPT = {"gru": 4, "lstm": 6}
+POOLINGS = {"attention": 0, "mean": 1, "max": 2}
 # OpenBLAS divides a product among threads if it has more multiplications. The loops run in as many threads as there are
 # cores, so the threads of each product would wait for one another, and prediction would take half as long again. Fewer
 # rows than `MIN_GROUP` are slower still.
@@ -38,12 +33,14 @@ MAX_PRODUCT = 262_144
 MIN_GROUP, MAX_GROUP = 8, 64
 
 Loop = Callable[..., None]
+Stack = npt.NDArray[np.float32]  # of two matrices, for the forward and the backward direction
 Matrix = npt.NDArray[np.float32]
 Row = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
 # The same types, as Numba writes them.
-MATRIX, ROW, IDS = "float32[:, ::1]", "float32[::1]", "int32[::1]"
-_SOURCE = (Path(__file__), Path(cells.__file__))
+STACK, MATRIX, ROW = "float32[:, :, ::1]", "float32[:, ::1]", "float32[::1]"
+IDS, ID_MATRIX = "int32[::1]", "int32[:, ::1]"
+SOURCE = (Path(__file__), Path(cells.__file__))
 _lock = RLock()
 
 
@@ -59,123 +56,140 @@ def once(compile_loop: Callable[..., Loop]) -> Callable[..., Loop]:
     return loop
 
 
-def group_size(inner: int, columns: int) -> int:
+@either
+def block_size(inner: int, columns: int) -> int:
     """Return the number of rows that are multiplied at once by a matrix of this shape."""
-    return max(MIN_GROUP, min(MAX_GROUP, MAX_PRODUCT // (inner * columns)))
+    return max(MIN_GROUP, min(MAX_GROUP, MAX_PRODUCT // max(1, inner * columns)))
 
 
 @once
 def forward_loop(cell: str, units: int) -> Loop:
-    """Return the loop that computes outputs.
+    """Return the loop that encodes and pools sequences.
 
-    Its arguments are the table of inputs [rows, gates * units], the row of each element [elements], the lengths of the
-    sequences [sequences], the recurrent kernel [units, gates * units], the bias of the GRU's candidate [units], whether
-    to run from the last element to the first, and whether to fill `kept`. It fills the outputs [elements, units] and
-    what the gradient needs [elements, kept * units].
+    Its arguments are the fields of `Inputs` and of `Weights`, see `han.recurrence.level`; whether there is a residual
+    connection, a number of `POOLINGS`, and whether residual inputs are pooled (`additive`). It fills the vectors
+    [sequences, 2 * units], the scores [elements], and the fields of a `Trace` that have rows.
     """
     is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
-    group = group_size(units, width)
+    group = block_size(units, width)
 
-    @compiled(f"void({MATRIX}, {IDS}, {IDS}, {MATRIX}, {ROW}, boolean, boolean, {MATRIX}, {MATRIX})", _SOURCE)
+    @compiled(
+        f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {MATRIX}, {MATRIX}, {ROW}, {ROW}, boolean, int64, boolean, "
+        f"{MATRIX}, {ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX})",
+        SOURCE,
+    )
     def forward(
         table: Matrix,
         index: Ids,
         lengths: Ids,
-        kernel: Matrix,
-        bias: Row,
-        backwards: bool,
-        differentiable: bool,
-        outputs: Matrix,
+        kernels: Stack,
+        biases: Matrix,
+        attention_kernel: Matrix,
+        attention_bias: Row,
+        context: Row,
+        residual: bool,
+        pooling: int,
+        additive: bool,
+        vectors: Matrix,
+        scores: Row,
         kept: Matrix,
+        outputs: Matrix,
+        attended: Matrix,
+        sources: npt.NDArray[np.int32],
     ) -> None:
         order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
+        room = 0
+        for sequence in order[:group]:
+            room += lengths[sequence]
+        states = np.empty((room, 2 * units), np.float32)
         output, memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        projected, scratch = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        projected, unkept = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
+        attention_units = attention_kernel.shape[1]
+        block = block_size(2 * units, attention_units)
+        unattended = np.empty((block, attention_units), np.float32)
+        offsets = np.empty(group, np.int64)
         for first in range(0, len(order), group):
             members = order[first : first + group]
-            active = len(members)
-            output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
-            for step in range(lengths[members[0]]):
-                while lengths[members[active - 1]] <= step:
-                    active -= 1
-                if step:
-                    np.dot(output[:active], kernel, projected[:active])
-                for row in range(active):
-                    sequence = members[row]
-                    place = starts[sequence] + (lengths[sequence] - 1 - step if backwards else step)
-                    inputs, state = table[index[place]], output[row]
-                    logged = kept[place] if differentiable else scratch
-                    if is_lstm:
-                        lstm_step(units, inputs, projected[row], state, memory[row], logged)
-                    else:
-                        gru_step(units, inputs, projected[row], bias, state, logged)
-                    target = outputs[place]
-                    for j in range(units):
-                        target[j] = state[j]
+            count = 0
+            for row in range(len(members)):
+                offsets[row] = count
+                count += lengths[members[row]]
+
+            for direction in range(2):
+                kernel, bias = kernels[direction], biases[direction]
+                output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
+                active = len(members)
+                for step in range(lengths[members[0]]):
+                    while lengths[members[active - 1]] <= step:
+                        active -= 1
+                    if step:
+                        np.dot(output[:active], kernel, projected[:active])
+                    for row in range(active):
+                        sequence, state = members[row], output[row]
+                        place = lengths[sequence] - 1 - step if direction else step
+                        element = starts[sequence] + place
+                        inputs = table[index[element], direction * width : (direction + 1) * width]
+                        logged = kept[direction * len(index) + element] if len(kept) else unkept
+                        if is_lstm:
+                            lstm_step(units, inputs, projected[row], state, memory[row], logged)
+                        else:
+                            gru_step(units, inputs, projected[row], bias, state, logged)
+                        target = states[offsets[row] + place, direction * units : (direction + 1) * units]
+                        for j in range(units):
+                            target[j] = state[j]
+
+            for row in range(len(members)):
+                start = starts[members[row]]
+                for place in range(lengths[members[row]]):
+                    state = states[offsets[row] + place]
+                    if len(outputs):
+                        target = outputs[start + place]
+                        for j in range(2 * units):
+                            target[j] = state[j]
+                    if residual:
+                        added = table[index[start + place], 2 * width :]
+                        for j in range(2 * units):
+                            state[j] += added[j]
+
+            for row in range(len(members)):
+                sequence, start, offset = members[row], starts[members[row]], offsets[row]
+                length, vector = lengths[sequence], vectors[sequence]
+                vector[:] = 0.0
+                if pooling == 2:
+                    for place in range(length):
+                        for j in range(2 * units):
+                            value = states[offset + place, j]
+                            # NaN, which training has to notice, is the maximum.
+                            if not place or value > vector[j] or np.isnan(value):
+                                vector[j] = value
+                                if len(sources):
+                                    sources[sequence, j] = start + place
+                    continue
+                weights = scores[start : start + length]
+                if pooling == 1:
+                    weights[:] = np.float32(1.0) / np.float32(max(length, 1))
+                else:
+                    for done in range(0, length, block):
+                        some = min(block, length - done)
+                        target = attended[start + done : start + done + some] if len(attended) else unattended[:some]
+                        np.dot(states[offset + done : offset + done + some], attention_kernel, target)
+                        for place in range(some):
+                            projection = target[place]
+                            for j in range(attention_units):
+                                projection[j] = tanh(projection[j] + attention_bias[j])
+                        np.dot(target, context, weights[done : done + some])
+                    peak = np.float32(-np.inf)
+                    for place in range(length):
+                        peak = max(peak, weights[place])
+                    total = np.float32(0.0)
+                    for place in range(length):
+                        weights[place] = np.exp(weights[place] - peak)
+                        total += weights[place]
+                    for place in range(length):
+                        weights[place] /= total
+                for place in range(length):
+                    values = table[index[start + place], 2 * width :] if additive else states[offset + place]
+                    for j in range(2 * units):
+                        vector[j] += weights[place] * values[j]
 
     return forward
-
-
-@once
-def backward_loop(cell: str, units: int) -> Loop:
-    """Return the loop that computes gradients.
-
-    Its arguments are those of the forward loop, its results and the gradient of the outputs [elements, units]. It adds
-    to the gradients of the table, of the kernel and of the bias.
-    """
-    is_lstm, width = cell == "lstm", GATES[cell] * units
-    group = group_size(units, width)
-
-    @compiled(
-        f"void({IDS}, {IDS}, {MATRIX}, boolean, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {MATRIX}, {ROW})", _SOURCE
-    )
-    def backward(
-        index: Ids,
-        lengths: Ids,
-        kernel: Matrix,
-        backwards: bool,
-        outputs: Matrix,
-        kept: Matrix,
-        grad_outputs: Matrix,
-        grad_table: Matrix,
-        grad_kernel: Matrix,
-        grad_bias: Row,
-    ) -> None:
-        order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
-        transposed = np.ascontiguousarray(kernel.T)
-        grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
-        for first in range(0, len(order), group):
-            members = order[first : first + group]
-            active = 0
-            grad_output[:], grad_memory[:] = 0.0, 0.0
-            for step in range(lengths[members[0]] - 1, -1, -1):
-                while active < len(members) and lengths[members[active]] > step:
-                    active += 1
-                for row in range(active):
-                    sequence = members[row]
-                    place = starts[sequence] + (lengths[sequence] - 1 - step if backwards else step)
-                    before, gradient, change = previous[row], grad_output[row], grad_outputs[place]
-                    if step:
-                        source = outputs[place + 1 if backwards else place - 1]
-                        for j in range(units):
-                            before[j] = source[j]
-                    else:
-                        before[:] = 0.0
-                    for j in range(units):
-                        gradient[j] += change[j]
-                    grad_inputs = grad_table[index[place]]
-                    if is_lstm:
-                        lstm_gradient(units, kept[place], gradient, grad_memory[row], grad_inputs, grad_projected[row])
-                    else:
-                        gru_gradient(units, kept[place], before, gradient, grad_inputs, grad_projected[row], grad_bias)
-                if step:
-                    np.dot(previous[:active].T, grad_projected[:active], product)
-                    grad_kernel += product
-                    np.dot(grad_projected[:active], transposed, grad_previous[:active])
-                    for row in range(active):
-                        for j in range(units):
-                            grad_output[row, j] += grad_previous[row, j]
-
-    return backward

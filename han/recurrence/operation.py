@@ -1,8 +1,6 @@
-"""The recurrence as TensorFlow operations that run the compiled loops, with a gradient.
+"""A level of the network as a TensorFlow operation that runs the compiled loops, with a gradient.
 
-Each operation runs one direction. TensorFlow runs the two directions of an encoder in parallel.
-
-Operations that call Python cannot be exported; `portable` replaces them with those of `han.recurrence.plain`.
+Operations that call Python cannot be exported; in a `portable` block, `han.layers.level` uses others.
 """
 
 from __future__ import annotations
@@ -10,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, wraps
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from joblib import cpu_count
 
 from han.backend import tf
-from han.recurrence.buffers import empty, zeros
-from han.recurrence.loops import GATES, KEPT, backward_loop, forward_loop
-from han.recurrence.plain import plain_recurrence
+from han.recurrence.level import Inputs, Kind, Trace, Weights, gradients, pool
+from han.recurrence.loops import GATES, KEPT
 
 Array = npt.NDArray[Any]
 Tensors = tuple[tf.Tensor, ...]
+
+# A level is divided among the cores, but more parts than this take longer to add up.
+MAX_PARTS = 8
 
 _portable: ContextVar[bool] = ContextVar("portable", default=False)
 
@@ -37,150 +38,150 @@ def portable() -> Iterator[None]:
         _portable.reset(token)
 
 
-class Direction(NamedTuple):
-    """One direction of a recurrence over sequences that are laid one after another.
-
-    Attributes
-    ----------
-    cell : {"gru", "lstm"}
-    table : float tensor [rows, gates * units]
-        The distinct inputs times the input kernel, plus all biases but `bias`, in the layout of `arrange`.
-    index : int32 tensor [elements]
-        The row of `table` that each element reads.
-    lengths : int32 tensor [sequences]
-        Number of elements of each sequence; may be 0.
-    kernel : float tensor [units, gates * units]
-        The recurrent kernel, in the layout of `arrange`.
-    bias : float tensor [units]
-        The recurrent bias of the GRU's candidate; not used by the LSTM.
-    backwards : bool
-        Whether each sequence is read from its last element to its first.
-    """
-
-    cell: str
-    table: tf.Tensor
-    index: tf.Tensor
-    lengths: tf.Tensor
-    kernel: tf.Tensor
-    bias: tf.Tensor
-    backwards: bool
+def is_portable() -> bool:
+    """Return whether a `portable` block is running."""
+    return _portable.get()
 
 
-def arrange(cell: str, weights: tf.Tensor) -> tf.Tensor:
-    """Convert weights [..., gates * units] from Keras' layout to that of `han.recurrence.cells`."""
-    if cell == "gru":
-        z, r, h = tf.split(weights, 3, axis=-1)
-        return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
-    i, f, g, o = tf.split(weights, 4, axis=-1)
-    return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
-
-
-def recurrence(direction: Direction, differentiable: bool = True) -> tf.Tensor:
-    """Run a cell in one direction.
+def pooled_vectors(
+    kind: Kind, inputs: Inputs, weights: Weights, differentiable: bool = True
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Encode and pool sequences.
 
     Parameters
     ----------
-    direction : Direction
+    kind : Kind
+    inputs : Inputs
+        Tensors.
+    weights : Weights
+        Tensors.
     differentiable : bool, default True
-        Keep what the gradient needs, which takes memory and a fifth of the time.
+        Keep what the gradient needs.
 
     Returns
     -------
-    float tensor [elements, units]
-        The outputs.
+    vectors : float tensor [sequences, 2 * units]
+    scores : float tensor [elements]
+        The attention; zeros for max pooling.
     """
-    if _portable.get():
-        return plain_recurrence(*direction)
-    cell, *inputs, backwards = direction
-    function = _differentiable if differentiable else _outputs
-    outputs: tf.Tensor = function(cell, direction.kernel.shape[0], backwards)(*inputs)
-    return outputs
+    vectors, scores = _operation(kind, inputs.table.shape[1], weights.context.shape[0], differentiable)(
+        *inputs, *weights
+    )
+    return vectors, scores
 
 
-def _traced_once(
-    build: Callable[[str, int, bool], tuple[Callable[..., Any], list[tf.TensorSpec]]],
-) -> Callable[[str, int, bool], Callable[..., Any]]:
-    """Trace a function of tensors once for each cell, number of units and direction.
+@cache
+def _operation(kind: Kind, columns: int, attention_units: int, differentiable: bool) -> Callable[..., Tensors]:
+    """Return a function of `Inputs` and `Weights`, traced once for all networks.
 
     TensorFlow never frees the graph around a `tf.custom_gradient`, nor a Python function that a graph calls, so these
     must not be part of the graphs of each network.
     """
-
-    @cache
-    @wraps(build)
-    def function(cell: str, units: int, backwards: bool) -> Callable[..., Any]:
-        with tf.init_scope():
-            run, signature = build(cell, units, backwards)
-            traced: Callable[..., Any] = tf.function(run, autograph=False).get_concrete_function(*signature)
-            return traced
-
-    return function
-
-
-@_traced_once
-def _outputs(cell: str, units: int, backwards: bool) -> tuple[Callable[..., tf.Tensor], list[tf.TensorSpec]]:
-    """Return a function of the tensors of a `Direction` that returns the outputs."""
-    forward = forward_loop(cell, units)
-
-    def run(table: Array, index: Array, lengths: Array, kernel: Array, bias: Array) -> Array:
-        outputs = empty(len(index), units)
-        forward(table, index, lengths, kernel, bias, backwards, False, outputs, np.empty((0, 0), np.float32))
-        return outputs
-
-    return lambda *inputs: _call(run, inputs, [[None, units]])[0], _signature(cell, units)
+    width = GATES[kind.cell] * kind.units
+    ids = tf.TensorSpec([None], tf.int32)
+    signature = [
+        *Inputs(tf.TensorSpec([None, columns]), ids, ids),
+        *Weights(
+            tf.TensorSpec([2, kind.units, width]),
+            tf.TensorSpec([2, kind.units]),
+            tf.TensorSpec([2 * kind.units, attention_units]),
+            tf.TensorSpec([attention_units]),
+            tf.TensorSpec([attention_units]),
+        ),
+    ]
+    with tf.init_scope():
+        parts = min(cpu_count(), MAX_PARTS)
+        forward = tf.function(_forward(kind, attention_units, parts, differentiable), autograph=False)
+        traced = forward.get_concrete_function(*signature)
+        if not differentiable:
+            return lambda *tensors: traced(*tensors)[:2]
+        run = tf.function(_with_gradient(kind, signature, parts, traced), autograph=False)
+        return run.get_concrete_function(*signature)  # type: ignore[no-any-return]
 
 
-@_traced_once
-def _traced(cell: str, units: int, backwards: bool) -> tuple[Callable[..., Tensors], list[tf.TensorSpec]]:
-    """Return a function of the tensors of a `Direction` that returns the outputs and what was kept."""
-    forward = forward_loop(cell, units)
+def _forward(kind: Kind, attention_units: int, parts: int, differentiable: bool) -> Callable[..., Tensors]:
+    """Return a function of tensors that returns the vectors, the scores, and the scores and the trace of each part."""
 
-    def run(table: Array, index: Array, lengths: Array, kernel: Array, bias: Array) -> tuple[Array, Array]:
-        outputs, kept = empty(len(index), units), empty(len(index), KEPT[cell] * units)
-        forward(table, index, lengths, kernel, bias, backwards, True, outputs, kept)
-        return outputs, kept
+    def run_part(part: int, table: Array, index: Array, lengths: Array, *weights: Array) -> tuple[Array, ...]:
+        inputs = _part(Inputs(table, index, lengths), part, parts)
+        vectors, scores, trace = pool(kind, inputs, Weights(*weights), for_gradients=differentiable)
+        return (vectors, scores, *trace)
 
-    return lambda *inputs: _call(run, inputs, [[None, units], [None, KEPT[cell] * units]]), _signature(cell, units)
+    width, kept = 2 * kind.units, KEPT[kind.cell] * kind.units
+    shapes = [None, width], [None], [None, kept], [None, width], [None, attention_units], [None, width]
+
+    def run(*tensors: tf.Tensor) -> Tensors:
+        results = [
+            _call(lambda *arrays, part=part: run_part(part, *arrays), tensors, shapes, [tf.float32] * 5 + [tf.int32])
+            for part in range(parts)
+        ]
+        vectors, scores = (tf.concat([found[place] for found in results], axis=0) for place in range(2))
+        return (vectors, scores, *(tensor for found in results for tensor in found[1:]))
+
+    return run
 
 
-@_traced_once
-def _differentiable(cell: str, units: int, backwards: bool) -> tuple[Callable[..., tf.Tensor], list[tf.TensorSpec]]:
-    """Return a function of the tensors of a `Direction` that returns the outputs and has a gradient."""
-    forward, backward = _traced(cell, units, backwards), backward_loop(cell, units)
+def _with_gradient(
+    kind: Kind, signature: list[tf.TensorSpec], parts: int, forward: Callable[..., Tensors]
+) -> Callable[..., Tensors]:
+    """Return a function of tensors that returns vectors and scores, and has a gradient."""
+    kept = 1 + len(Trace._fields)
 
-    def gradients(
-        index: Array, lengths: Array, kernel: Array, outputs: Array, kept: Array, change: Array, rows: Array
-    ) -> tuple[Array, ...]:
-        sums = zeros(int(rows), kernel.shape[1]), zeros(*kernel.shape), zeros(units)
-        backward(index, lengths, kernel, backwards, outputs, kept, change, *sums)
-        return sums
+    def run_part(part: int, grad_vectors: Array, grad_scores: Array, *arrays: Array) -> tuple[Array, ...]:
+        inputs, weights = Inputs(*arrays[:3]), Weights(*arrays[3:-kept])
+        scores, *trace = arrays[-kept:]
+        (first, last), (start, end) = _bounds(inputs, part, parts)
+        changes = np.ascontiguousarray(grad_vectors[first:last]), np.ascontiguousarray(grad_scores[start:end])
+        inputs = _part(inputs, part, parts)
+        grad_table, grad_weights = gradients(kind, inputs, weights, scores, Trace(*trace), *changes)
+        return (grad_table, *grad_weights)
 
-    def differentiable(
-        table: tf.Tensor, index: tf.Tensor, lengths: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
-    ) -> tf.Tensor:
+    def run(*tensors: tf.Tensor) -> Tensors:
+        index, lengths = tensors[1:3]
+
         @tf.custom_gradient
-        def run(table: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Tensors]]:
-            outputs, kept = forward(table, index, lengths, kernel, bias)
+        def differentiable(table: tf.Tensor, *weights: tf.Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+            vectors, scores, *rest = forward(table, index, lengths, *weights)
 
-            def gradient(change: tf.Tensor) -> Tensors:
-                inputs = [index, lengths, kernel, outputs, kept, change, tf.shape(table)[0]]
-                return _call(gradients, inputs, [[None, kernel.shape[1]], kernel.shape, [units]])
+            def gradient(grad_vectors: tf.Tensor, grad_scores: tf.Tensor) -> Tensors:
+                shapes = [part.shape for part in (signature[0], *signature[3:])]
+                results = [
+                    _call(
+                        lambda *arrays, part=part: run_part(part, *arrays),
+                        [grad_vectors, grad_scores, table, index, lengths, *weights, *rest[part * kept :][:kept]],
+                        shapes,
+                        [tf.float32] * len(shapes),
+                    )
+                    for part in range(parts)
+                ]
+                return tuple(tf.add_n(gradients) for gradients in zip(*results, strict=True))
 
-            return outputs, gradient
+            return (vectors, scores), gradient
 
-        return run(table, kernel, bias)
+        return differentiable(tensors[0], *tensors[3:])  # type: ignore[no-any-return]
 
-    return differentiable, _signature(cell, units)
+    return run
 
 
-def _call(function: Callable[..., Any], inputs: Any, shapes: list[Any]) -> Tensors:
+def _bounds(inputs: Inputs, part: int, parts: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the sequences (first, last) of a part and its elements (start, end); parts are of similar size."""
+    ends = np.concatenate([[0], np.cumsum(inputs.lengths)])
+    first, last = np.searchsorted(ends, [ends[-1] * part // parts, ends[-1] * (part + 1) // parts])
+    if part == 0:
+        first = 0
+    if part == parts - 1:
+        last = len(inputs.lengths)
+    return (first, last), (ends[first], ends[last])
+
+
+def _part(inputs: Inputs, part: int, parts: int) -> Inputs:
+    """Return some sequences."""
+    (first, last), (start, end) = _bounds(inputs, part, parts)
+    return Inputs(inputs.table, inputs.index[start:end], inputs.lengths[first:last])
+
+
+def _call(function: Callable[..., Any], inputs: Any, shapes: Any, dtypes: Any) -> Tensors:
     """Call a function of arrays in a graph; return its results as tensors of the given shapes."""
     # Operations with a state run one after another, not side by side.
-    results = tf.numpy_function(function, list(inputs), [tf.float32] * len(shapes), stateful=False)
+    results = tf.numpy_function(function, list(inputs), dtypes, stateful=False)
     return tuple(tf.ensure_shape(result, shape) for result, shape in zip(results, shapes, strict=True))
-
-
-def _signature(cell: str, units: int) -> list[tf.TensorSpec]:
-    width = GATES[cell] * units
-    ids = tf.TensorSpec([None], tf.int32)
-    return [tf.TensorSpec([None, width]), ids, ids, tf.TensorSpec([units, width]), tf.TensorSpec([units])]

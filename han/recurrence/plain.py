@@ -12,6 +12,15 @@ from han.backend import tf
 State = tuple[tf.Tensor, tf.Tensor]
 
 
+def arrange(cell: str, weights: tf.Tensor) -> tf.Tensor:
+    """Convert weights [..., gates * units] from Keras' layout to that of `han.recurrence.cells`."""
+    if cell == "gru":
+        z, r, h = tf.split(weights, 3, axis=-1)
+        return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
+    i, f, g, o = tf.split(weights, 4, axis=-1)
+    return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
+
+
 def plain_recurrence(
     cell: str,
     table: tf.Tensor,
@@ -21,7 +30,27 @@ def plain_recurrence(
     bias: tf.Tensor,
     backwards: bool,
 ) -> tf.Tensor:
-    """Run a cell; for the parameters and the outputs, see `han.recurrence.operation`."""
+    """Run a cell in one direction.
+
+    Parameters
+    ----------
+    cell : {"gru", "lstm"}
+    table : float tensor [rows, gates * units]
+        The distinct inputs of this direction, see `han.recurrence.level.Inputs`.
+    index : int32 tensor [elements]
+    lengths : int32 tensor [sequences]
+    kernel : float tensor [units, gates * units]
+        The recurrent kernel, in the layout of `arrange`.
+    bias : float tensor [units]
+        The recurrent bias of the GRU's candidate; not used by the LSTM.
+    backwards : bool
+        Whether each sequence is read from its last element to its first.
+
+    Returns
+    -------
+    float tensor [elements, units]
+        The outputs.
+    """
     step_cell: Callable[..., State] = {"gru": _gru_step, "lstm": _lstm_step}[cell]
     units, sequences, longest = kernel.shape[0], tf.size(lengths), tf.reduce_max(tf.pad(lengths, [[0, 1]]))
     steps = tf.range(longest)[:, None]

@@ -18,7 +18,6 @@ from han.backend.graph import Graph
 from han.backend.variables import shared_kernels
 from han.inference.compiled import compiled
 from han.inference.prediction import classify_documents
-from han.layers.encoder import Tables
 from han.layers.packing import unpad
 from han.memory.planning import Parts, TrainingPlan
 from han.model import HierarchicalAttentionNetwork
@@ -134,17 +133,15 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
             return self._update_metrics(loss, data, probabilities)
         distinct, rows = tf.unique(documents.word_ids)
         with tf.GradientTape() as tape:
-            tables = self.project_words(distinct, training=True, ratios=ratios)
+            table = self.project_words(distinct, training=True, ratios=ratios)
             penalty = tf.add_n(self.losses) if self.losses else tf.constant(0.0)
-        batch = _Batch(self, self.parts, documents, rows, targets, weights, tables)
-        loss, probabilities, table_gradients, gradients = batch.gradients()
+        batch = _Batch(self, self.parts, documents, rows, targets, weights, table)
+        loss, probabilities, table_gradient, gradients = batch.gradients()
         # The gradient of the embedding stays sparse.
-        through_tables = tape.gradient(
-            [*tables, penalty], variables, output_gradients=[*table_gradients, tf.constant(1.0)]
-        )
+        through_table = tape.gradient([table, penalty], variables, output_gradients=[table_gradient, tf.constant(1.0)])
         total = [
             below if above is None else above if below is None else above + below
-            for above, below in zip(gradients, through_tables, strict=True)
+            for above, below in zip(gradients, through_table, strict=True)
         ]
         self.optimizer.apply_gradients(zip(total, self.trainable_variables, strict=True))
         return self._update_metrics(loss + penalty, data, probabilities)
@@ -177,7 +174,7 @@ class TrainingNetwork(HierarchicalAttentionNetwork):
 
 
 class _Part(NamedTuple):
-    """Some documents of a batch; their words index the tables of the batch."""
+    """Some documents of a batch; their words index the table of the batch."""
 
     documents: Documents
     evidence: tf.Tensor
@@ -186,7 +183,7 @@ class _Part(NamedTuple):
 
 
 class _Batch(NamedTuple):
-    """A batch to process in parts; `rows` [words] index `tables`."""
+    """A batch to process in parts; `rows` [words] index `table`, the projected words."""
 
     model: HierarchicalAttentionNetwork
     parts: Parts
@@ -194,17 +191,17 @@ class _Batch(NamedTuple):
     rows: tf.Tensor
     targets: tf.Tensor
     weights: tf.Tensor
-    tables: Tables
+    table: tf.Tensor
 
-    def gradients(self) -> tuple[tf.Tensor, tf.Tensor, Gradients, list[tf.Tensor | None]]:
-        """Return the loss, the probabilities, and the gradients of the tables and of the trainable variables.
+    def gradients(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor | None]]:
+        """Return the loss, the probabilities, and the gradients of the table and of the trainable variables.
 
-        The gradient of the embedding is None, because it flows through the tables.
+        The gradient of the embedding is None, because it flows through the table.
         """
         trainable = self.model.trainable_variables
         # Without the embedding, which would get a dense gradient of zeros.
         own = [variable.value for variable in trainable if variable is not self.model.embedding.embeddings]
-        inputs = [*self.tables, *own]
+        inputs = [self.table, *own]
         sentences, words = _starts(self.documents.document_lengths), _starts(self.documents.sentence_lengths)
         cost = tf.cast(sentences, tf.int64) * self.parts.sentence_cost
         if self.parts.most_grouped is None:
@@ -237,22 +234,23 @@ class _Batch(NamedTuple):
             *(tf.zeros_like(part) for part in inputs),
         )
         loss, probabilities, *sums = _over_parts(cost, self.parts.most, add_part, zeros)
-        found = iter(sums[len(self.tables) :])
+        table_gradient, *others = sums
+        found = iter(others)
         of_variables = [None if one is self.model.embedding.embeddings else next(found) for one in trainable]
-        return loss, probabilities, tuple(sums[: len(self.tables)]), of_variables
+        return loss, probabilities, table_gradient, of_variables
 
     def _whole_part(self, part: _Part, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
         """Return the loss, the probabilities, and the gradients with respect to the inputs."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(inputs)
-            vectors, _ = self.model.encode_sentences(part.documents, self.tables, training=True)
+            vectors, _ = self.model.encode_sentences(part.documents, self.table, training=True)
             loss, probabilities = self._loss(part, vectors)
         return loss, probabilities, _gradient(tape, loss, inputs)
 
     def _part_in_groups(self, part: _Part, inputs: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, Gradients]:
         """Return the same as `_whole_part`, but process the sentences in groups, twice."""
         documents, reset_dropout = part.documents, self._dropout_resetter()
-        vectors = _encode_in_groups(self.model, self.parts, documents, self.tables, reset_dropout)
+        vectors = _encode_in_groups(self.model, self.parts, documents, self.table, reset_dropout)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([vectors, *inputs])
             loss, probabilities = self._loss(part, vectors)
@@ -262,7 +260,7 @@ class _Batch(NamedTuple):
             reset_dropout()
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(inputs)
-                vectors, _ = self.model.encode_sentences(_group(documents, start, end), self.tables, training=True)
+                vectors, _ = self.model.encode_sentences(_group(documents, start, end), self.table, training=True)
             added = _gradient(tape, vectors, inputs, vector_gradients[start:end])
             return tuple(total + gradient for total, gradient in zip(done, added, strict=True))
 
@@ -295,14 +293,14 @@ def _encode_in_groups(
     model: HierarchicalAttentionNetwork,
     parts: Parts,
     documents: Documents,
-    tables: Tables,
+    table: tf.Tensor,
     before: Callable[[], None],
 ) -> tf.Tensor:
     """Return sentence vectors [sentences, 2 * units] without a gradient; `before` is called before each group."""
 
     def encode(start: tf.Tensor, end: tf.Tensor, done: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         before()
-        vectors, _ = model.encode_sentences(_group(documents, start, end), tables, differentiable=False, training=True)
+        vectors, _ = model.encode_sentences(_group(documents, start, end), table, differentiable=False, training=True)
         return (tf.concat([done[0], vectors], axis=0),)
 
     return _over_groups(parts, documents, encode, (tf.zeros([0, 2 * model.word_encoder.units]),))[0]

@@ -12,7 +12,7 @@ from tests.mounts import needs_mounts, run_with_mounts
 # Compiles or loads a loop, and prints its outputs and whether it was compiled or loaded.
 RUN = """
 import numpy as np
-from han.inference.ngram_kernels import hash_loop
+from han.inference.kernels import hash_loop
 loop = hash_loop()
 slots = np.full(8, -1, np.int32)
 loop(np.array([3, 5, 7, 11]), 3, slots)

@@ -104,7 +104,7 @@ def test_without_an_additive_network_contributions_sum_to_slopes(name, rng):
     found = contributions(network, corpus, targets)
     compiled = CompiledNetwork(network)
     documents, projection = compiled.with_projection(corpus.batch(np.arange(len(corpus))))
-    vectors = network.encode_sentences(documents, projection.tables)[0].numpy()
+    vectors = network.encode_sentences(documents, projection.table)[0].numpy()
     evidence = compiled.document_evidence(documents, projection)
     sums = np.diff(np.concatenate([[0.0], np.cumsum(found.network_scores)])[corpus.sentence_starts])
     document_of = np.repeat(np.arange(len(corpus)), corpus.sentence_counts)

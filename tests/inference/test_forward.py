@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from han.inference.compiled import CompiledNetwork, compiled
-from han.inference.forward import Level, Ngrams
+from han.inference.forward import LevelPass, Ngrams
 from han.layers.encoder import BidirectionalEncoder
+from han.layers.level import Level
 from han.layers.ngrams import Evidence, NgramEvidence
 from han.layers.pooling import POOLINGS
 from han.model import HierarchicalAttentionNetwork
+from han.recurrence.level import Inputs
 from han.text.corpus import Corpus
 from tests import plain
 
@@ -145,12 +147,12 @@ def test_contributions_divide_a_weighted_sum_of_the_vectors(cell, pooling, rng):
     lengths = np.array([4, 0, 1, 7, 2], np.int32)
     features = rng.normal(size=(9, 5)).astype(np.float32)
     index = rng.integers(0, 9, lengths.sum(), np.int32)
-    level = Level(encoder, layer, pooling, additive=False)
-    tables = level.project(features)
-    pooled = level.pool(tables, index, lengths, traced=True)
-    np.testing.assert_array_equal(pooled.vectors, level.pool(tables, index, lengths).vectors)
+    level = LevelPass(Level(encoder, layer))
+    inputs = Inputs(level.project(features), index, lengths)
+    pooled = level.pool(inputs, for_contributions=True)
+    np.testing.assert_array_equal(pooled.vectors, level.pool(inputs).vectors)
     weights = rng.normal(size=pooled.vectors.shape).astype(np.float32)
-    found = level.contributions(pooled, tables, index, lengths, weights)
+    found = level.contributions(inputs, pooled, weights)
     places = np.split(np.arange(len(index)), np.cumsum(lengths)[:-1])
     for number, part in enumerate(places):
         states = plain.encode(encoder, features[index[part]].astype(float))
