@@ -11,7 +11,7 @@ from han.exceptions import InvalidValueError
 from han.layers.encoder import BidirectionalEncoder
 from han.layers.level import Level
 from han.layers.ngrams import Evidence, NgramEvidence
-from han.layers.packing import unpack, unpad
+from han.layers.packing import owners, unpack, unpad
 from han.layers.pooling import POOLINGS, AttentionPooling
 from han.recurrence.operation import portable
 from han.text.corpus import Documents
@@ -374,7 +374,7 @@ class HierarchicalAttentionNetwork(keras.Model):
         """Return probabilities and sentence scores, given the vectors of all sentences in their order."""
         if training:
             mask = self.sentence_dropout(tf.ones([tf.size(document_lengths), vectors.shape[1]]), training=True)
-            vectors *= tf.repeat(mask, document_lengths, axis=0)
+            vectors *= tf.gather(mask, owners(document_lengths))
         index = tf.range(tf.shape(vectors)[0])
         document_vectors, sentence_scores = self.encode_documents(
             vectors, index, document_lengths, differentiable=differentiable, training=training

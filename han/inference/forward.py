@@ -30,7 +30,7 @@ class LevelPass:
 
     def __init__(self, level: Level) -> None:
         self.kind = level.kind
-        self.input_kernel, self.input_bias = (part.numpy() for part in level.encoder.input_weights())
+        self.input_kernel = level.encoder.input_kernel().numpy()
         self.weights = Weights(*(part.numpy() for part in level.weights()))
 
     @property
@@ -42,7 +42,7 @@ class LevelPass:
     def project(self, features: Float32) -> Float32:
         """Return the table of `han.recurrence.level.Inputs` for distinct inputs [rows, features]."""
         table = np.empty((len(features), self.input_kernel.shape[1]), np.float32)
-        product_loop()(features, self.input_kernel, self.input_bias, table)
+        product_loop()(features, self.input_kernel, table)
         return table
 
     def pool(self, inputs: Inputs, *, for_contributions: bool = False) -> Pooled:

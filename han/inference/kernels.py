@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from han.backend.kernels import inlined
 from han.backend.kernels import kernel as compiled
-from han.recurrence.loops import IDS, MATRIX, MAX_PRODUCT, MIN_GROUP, ROW, Ids, Loop, Matrix, Row, once
+from han.recurrence.loops import IDS, MATRIX, MAX_PRODUCT, MIN_GROUP, Ids, Loop, Matrix, once
 
 Int64 = npt.NDArray[np.int64]
 
@@ -22,14 +22,13 @@ _KEYS = "int64[::1]"
 
 @once
 def product_loop() -> Loop:
-    """Return the loop that multiplies rows [rows, features] by a kernel, adds a bias, and fills [rows, width]."""
+    """Return the loop that multiplies rows [rows, features] by a kernel and fills [rows, columns]."""
 
-    @compiled(f"void({MATRIX}, {MATRIX}, {ROW}, {MATRIX})", _SOURCE)
-    def product(rows: Matrix, kernel: Matrix, bias: Row, results: Matrix) -> None:
+    @compiled(f"void({MATRIX}, {MATRIX}, {MATRIX})", _SOURCE)
+    def product(rows: Matrix, kernel: Matrix, results: Matrix) -> None:
         block = max(MIN_GROUP, MAX_PRODUCT // max(1, kernel.size))
         for first in range(0, len(rows), block):
             np.dot(rows[first : first + block], kernel, results[first : first + block])
-            results[first : first + block] += bias
 
     return product
 

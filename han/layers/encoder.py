@@ -9,7 +9,7 @@ from han.backend import keras, tf
 from han.exceptions import InvalidValueError
 from han.layers.packing import Packing, pack
 from han.recurrence.loops import GATES
-from han.recurrence.plain import arrange, plain_recurrence
+from han.recurrence.plain import plain_recurrence
 
 
 @keras.saving.register_keras_serializable(package="han")
@@ -150,35 +150,23 @@ class BidirectionalEncoder(keras.layers.Layer):
         float tensor [rows, columns]
             See `han.recurrence.level.Inputs`.
         """
-        kernel, bias = self.input_weights()
-        return tf.matmul(features, kernel) + bias
+        return tf.matmul(features, self.input_kernel())
 
-    def input_weights(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the kernels [features, columns] of the inputs, and their biases [columns].
-
-        The biases are those of the inputs and of the recurrence, except what `recurrent_weights` returns.
-        """
-        kernels, biases = [], []
-        for kernel, _, bias in (self.forward_weights, self.backward_weights):
-            both = tf.convert_to_tensor(bias)
-            if self.cell == "gru":
-                both = both[0] + tf.concat([both[1, : 2 * self.units], tf.zeros(self.units)], axis=0)
-            kernels.append(arrange(self.cell, tf.convert_to_tensor(kernel)))
-            biases.append(arrange(self.cell, both))
-        if self.residual:
-            kernels.append(tf.convert_to_tensor(self.residual_kernel))
-            biases.append(tf.zeros(2 * self.units))
-        return tf.concat(kernels, axis=1), tf.concat(biases, axis=0)
+    def input_kernel(self) -> tf.Tensor:
+        """Return the input kernels of both directions and the residual kernel, side by side [features, columns]."""
+        kernels = [
+            self.forward_weights[0],
+            self.backward_weights[0],
+            *([self.residual_kernel] if self.residual else []),
+        ]
+        return tf.concat([tf.convert_to_tensor(kernel) for kernel in kernels], axis=1)
 
     def recurrent_weights(self, training: bool = False) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Yield the recurrent kernel [units, gates * units] and the bias [units] of each direction.
-
-        The bias is the recurrent one of the GRU's candidate, which the reset gate multiplies; zeros for an LSTM.
-        """
+        """Yield the recurrent kernel [units, gates * units] and the bias [1 or 2, gates * units] of each direction."""
         for _, kernel, bias in (self.forward_weights, self.backward_weights):
+            both = tf.convert_to_tensor(bias)
             dropped = self.weight_dropout(tf.convert_to_tensor(kernel), training=training)
-            candidate = tf.convert_to_tensor(bias)[1, 2 * self.units :] if self.cell == "gru" else tf.zeros(self.units)
-            yield arrange(self.cell, dropped), candidate
+            yield dropped, both if self.cell == "gru" else both[None]
 
     def encode(self, table: tf.Tensor, packing: Packing, index: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Encode sequences without padding, in operations that can be exported.

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from han.backend import keras, tf
 from han.backend.variables import shared_kernels
-from han.layers.packing import unpad
+from han.layers.packing import owners, unpad
 from han.text.corpus import Documents
 from han.text.vocabulary import PADDING_ID
 
@@ -139,7 +139,7 @@ class NgramEvidence(keras.layers.Layer):
         divided equally between its occurrences in the document, and that of a pair equally between its two words.
         """
         word_ids = tf.cast(documents.word_ids, tf.int64)
-        sentence_of, document_of = owners(documents)
+        sentence_of, document_of = owners_of_words(documents)
         words = tf.range(tf.size(word_ids))
         pairs = tf.boolean_mask(words[:-1], sentence_of[:-1] == sentence_of[1:])
         keys = tf.concat(
@@ -174,12 +174,11 @@ class NgramEvidence(keras.layers.Layer):
 
 def sum_shares(shares: tf.Tensor, documents: Documents) -> tf.Tensor:
     """Sum the contributions of words [words, columns] over each document [documents, columns]."""
-    _, document_of = owners(documents)
+    _, document_of = owners_of_words(documents)
     return tf.math.unsorted_segment_sum(shares, document_of, tf.size(documents.document_lengths))
 
 
-def owners(documents: Documents) -> tuple[tf.Tensor, tf.Tensor]:
+def owners_of_words(documents: Documents) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the sentence and the document that each word belongs to, both [words]."""
-    sentences, lengths = tf.size(documents.sentence_lengths), documents.document_lengths
-    sentence_of = tf.repeat(tf.range(sentences), documents.sentence_lengths)
-    return sentence_of, tf.gather(tf.repeat(tf.range(tf.size(lengths)), lengths), sentence_of)
+    sentence_of = owners(documents.sentence_lengths)
+    return sentence_of, tf.gather(owners(documents.document_lengths), sentence_of)

@@ -26,7 +26,14 @@ class Packing(NamedTuple):
 
 def pack(lengths: tf.Tensor) -> Packing:
     """Return the packing of sequences of these lengths, int32 [sequences]."""
-    return Packing(lengths, tf.repeat(tf.range(tf.size(lengths)), lengths))
+    return Packing(lengths, owners(lengths))
+
+
+def owners(lengths: tf.Tensor) -> tf.Tensor:
+    """Return the sequence that each element belongs to, int32 [elements]: `tf.repeat` consists of many operations."""
+    ends = tf.cumsum(lengths)
+    elements = tf.range(tf.reduce_sum(lengths))
+    return tf.raw_ops.UpperBound(sorted_inputs=ends[None], values=elements[None])[0]
 
 
 def unpad(inputs: tf.Tensor) -> tuple[Documents, tf.Tensor, tf.Tensor]:

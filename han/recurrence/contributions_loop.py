@@ -26,8 +26,8 @@ def contributions_loop(cell: str, units: int) -> Loop:
     decompose the last output of an LSTM in a similar way.
 
     Its arguments are the `han.recurrence.level.Inputs`, whether there is a residual connection, a number of `POOLINGS`,
-    what the forward loop filled (scores, kept, sources), and the weights of the vectors [sequences, 2 * units]. It fills
-    the contributions [elements].
+    what the forward loop filled (scores, kept, sources), and the weights of the vectors [sequences, 2 * units]. It
+    fills the contributions [elements].
     """
     is_lstm, width = cell == "lstm", GATES[cell] * units
 

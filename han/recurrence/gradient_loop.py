@@ -49,7 +49,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
     @compiled(
         f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {MATRIX}, {ROW}, boolean, int64, boolean, "
         f"{ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX}, {MATRIX}, {ROW}, "
-        f"{MATRIX}, {STACK}, {MATRIX}, {MATRIX}, {ROW}, {ROW})",
+        f"{MATRIX}, {STACK}, {STACK}, {MATRIX}, {ROW}, {ROW})",
         (*SOURCE, Path(__file__)),
     )
     def gradient(
@@ -71,7 +71,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
         grad_scores: Row,
         grad_table: Matrix,
         grad_kernels: Stack,
-        grad_biases: Matrix,
+        grad_biases: Stack,
         grad_attention_kernel: Matrix,
         grad_attention_bias: Row,
         grad_context: Row,
@@ -191,7 +191,9 @@ def gradient_loop(cell: str, units: int) -> Loop:
                         grad_inputs = grad_table[index[element], direction * width : (direction + 1) * width]
                         logged, grad_product = kept[direction * len(index) + element], grad_projected[row]
                         if is_lstm:
-                            lstm_gradient(units, logged, grad_state, grad_memory[row], grad_inputs, grad_product)
+                            lstm_gradient(
+                                units, logged, grad_state, grad_memory[row], grad_inputs, grad_product, grad_bias
+                            )
                         else:
                             gru_gradient(units, logged, before, grad_state, grad_inputs, grad_product, grad_bias)
                     if step:

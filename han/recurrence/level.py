@@ -44,9 +44,9 @@ class Weights(NamedTuple):
     Attributes
     ----------
     kernels : float [2, units, gates * units]
-        The recurrent kernels of the forward and of the backward direction, in the layout of `arrange`.
-    biases : float [2, units]
-        The recurrent biases of the GRU's candidates; not used by the LSTM.
+        The recurrent kernels of the forward and of the backward direction, in Keras' layout like the biases.
+    biases : float [2, 1 or 2, gates * units]
+        The GRU has two rows for each direction, for its inputs and for the recurrence.
     attention_kernel : float [2 * units, attention units]
         This and the next have no elements without attention.
     attention_bias, context : float [attention units]
@@ -65,8 +65,8 @@ class Inputs(NamedTuple):
     Attributes
     ----------
     table : float [rows, columns]
-        The distinct inputs times the input kernels of both directions, plus all biases but those of `Weights`, in the
-        layout of `arrange`; with a residual connection also times its kernel. One after another in each row.
+        The distinct inputs times the input kernels of both directions and, with a residual connection, times its
+        kernel; one after another in each row.
     index : int32 [elements]
         The row that each element reads.
     lengths : int32 [sequences]

@@ -74,7 +74,7 @@ def forward_loop(cell: str, units: int) -> Loop:
     group = block_size(units, width)
 
     @compiled(
-        f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {MATRIX}, {MATRIX}, {ROW}, {ROW}, boolean, int64, boolean, "
+        f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {STACK}, {MATRIX}, {ROW}, {ROW}, boolean, int64, boolean, "
         f"{MATRIX}, {ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX})",
         SOURCE,
     )
@@ -83,7 +83,7 @@ def forward_loop(cell: str, units: int) -> Loop:
         index: Ids,
         lengths: Ids,
         kernels: Stack,
-        biases: Matrix,
+        biases: Stack,
         attention_kernel: Matrix,
         attention_bias: Row,
         context: Row,
@@ -131,7 +131,7 @@ def forward_loop(cell: str, units: int) -> Loop:
                         inputs = table[index[element], direction * width : (direction + 1) * width]
                         logged = kept[direction * len(index) + element] if len(kept) else unkept
                         if is_lstm:
-                            lstm_step(units, inputs, projected[row], state, memory[row], logged)
+                            lstm_step(units, inputs, projected[row], bias, state, memory[row], logged)
                         else:
                             gru_step(units, inputs, projected[row], bias, state, logged)
                         target = states[offsets[row] + place, direction * units : (direction + 1) * units]

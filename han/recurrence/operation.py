@@ -83,7 +83,7 @@ def _operation(kind: Kind, columns: int, attention_units: int, differentiable: b
         *Inputs(tf.TensorSpec([None, columns]), ids, ids),
         *Weights(
             tf.TensorSpec([2, kind.units, width]),
-            tf.TensorSpec([2, kind.units]),
+            tf.TensorSpec([2, 2 if kind.cell == "gru" else 1, width]),
             tf.TensorSpec([2 * kind.units, attention_units]),
             tf.TensorSpec([attention_units]),
             tf.TensorSpec([attention_units]),

@@ -12,15 +12,6 @@ from han.backend import tf
 State = tuple[tf.Tensor, tf.Tensor]
 
 
-def arrange(cell: str, weights: tf.Tensor) -> tf.Tensor:
-    """Convert weights [..., gates * units] from Keras' layout to that of `han.recurrence.cells`."""
-    if cell == "gru":
-        z, r, h = tf.split(weights, 3, axis=-1)
-        return tf.concat([0.5 * z, 0.5 * r, h], axis=-1)
-    i, f, g, o = tf.split(weights, 4, axis=-1)
-    return tf.concat([0.5 * i, 0.5 * f, 0.5 * o, g], axis=-1)
-
-
 def plain_recurrence(
     cell: str,
     table: tf.Tensor,
@@ -40,9 +31,9 @@ def plain_recurrence(
     index : int32 tensor [elements]
     lengths : int32 tensor [sequences]
     kernel : float tensor [units, gates * units]
-        The recurrent kernel, in the layout of `arrange`.
-    bias : float tensor [units]
-        The recurrent bias of the GRU's candidate; not used by the LSTM.
+        The recurrent kernel, in Keras' layout.
+    bias : float tensor [1 or 2, gates * units]
+        The GRU has two rows, for its inputs and for the recurrence.
     backwards : bool
         Whether each sequence is read from its last element to its first.
 
@@ -73,18 +64,15 @@ def plain_recurrence(
 
 
 def _gru_step(inputs: tf.Tensor, projected: tf.Tensor, bias: tf.Tensor, state: State) -> State:
-    (x_z, x_r, x_h), (h_z, h_r, h_h) = (tf.split(part, 3, axis=1) for part in (inputs, projected))
-    update, reset = _gate(x_z + h_z), _gate(x_r + h_r)
-    candidate = tf.tanh(x_h + reset * (h_h + bias))
+    (x_z, x_r, x_h), (h_z, h_r, h_h) = (
+        tf.split(part + row, 3, axis=1) for part, row in ((inputs, bias[0]), (projected, bias[1]))
+    )
+    update, reset = tf.sigmoid(x_z + h_z), tf.sigmoid(x_r + h_r)
+    candidate = tf.tanh(x_h + reset * h_h)
     return candidate + update * (state[0] - candidate), state[1]
 
 
-def _lstm_step(inputs: tf.Tensor, projected: tf.Tensor, _bias: tf.Tensor, state: State) -> State:
-    enter, forget, expose, candidate = tf.split(inputs + projected, 4, axis=1)
-    memory = _gate(forget) * state[1] + _gate(enter) * tf.tanh(candidate)
-    return _gate(expose) * tf.tanh(memory), memory
-
-
-def _gate(halved: tf.Tensor) -> tf.Tensor:
-    """Return the sigmoid of twice the argument."""
-    return 0.5 * tf.tanh(halved) + 0.5
+def _lstm_step(inputs: tf.Tensor, projected: tf.Tensor, bias: tf.Tensor, state: State) -> State:
+    enter, forget, candidate, expose = tf.split(inputs + projected + bias[0], 4, axis=1)
+    memory = tf.sigmoid(forget) * state[1] + tf.sigmoid(enter) * tf.tanh(candidate)
+    return tf.sigmoid(expose) * tf.tanh(memory), memory

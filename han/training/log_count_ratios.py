@@ -20,7 +20,7 @@ from scipy import sparse
 
 from han.backend import keras, tf
 from han.backend.variables import shared_kernels
-from han.layers.ngrams import owners
+from han.layers.ngrams import owners_of_words
 from han.text.corpus import Corpus, Documents
 from han.text.vocabulary import FIRST_WORD_ID
 from han.training.pipeline import Examples
@@ -154,7 +154,7 @@ class LogCountRatios:
         weights : float tensor [documents]
         """
         distinct, rows = tf.unique(documents.word_ids)
-        _, document_of = owners(documents)
+        _, document_of = owners_of_words(documents)
         # A word counts once in each document that contains it.
         size = tf.size(documents.document_lengths, tf.int64)
         occurrences, _ = tf.unique(tf.cast(rows, tf.int64) * size + tf.cast(document_of, tf.int64))
