@@ -20,7 +20,7 @@ def elements(*numbers):
 
     def generate():
         for number in numbers:
-            yield ([number] * number,), number / 2
+            yield (np.full(number, number),), number / 2
 
     return generate
 
@@ -57,7 +57,7 @@ def test_a_generator_is_freed_with_its_dataset():
 
 def test_errors_of_the_generator_are_raised():
     def fail():
-        yield ([1],), 1.0
+        yield (np.ones(1),), 1.0
         raise RuntimeError("no more of them")
 
     with pytest.raises(tf.errors.UnknownError, match="no more of them"):
