@@ -348,12 +348,13 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
             Additional documents for training the vectors of `embeddings="word2vec"`; their words enter the vocabulary
             too.
         checkpoint_dir : path, optional
-            Folder in which to save a checkpoint after each epoch. If it contains a checkpoint of the same documents,
-            labels and hyper-parameters, training resumes from it; a finished one just restores the network. With
+            Folder in which to save a checkpoint after each epoch; after some of them if they are so short that this
+            would take more than a twentieth of the time. If it contains a checkpoint of the same documents, labels and
+            hyper-parameters, training resumes from it; a finished one just restores the network. With
             `random_state` set, the result is bit-for-bit identical to that of uninterrupted training. The state of
             `callbacks` is not saved. See `han.training.checkpoint.remove_checkpoint`.
         checkpoint_steps : int, optional
-            Also save a checkpoint after every `checkpoint_steps` batches.
+            Save a checkpoint after every epoch and after every `checkpoint_steps` batches.
 
         Returns
         -------

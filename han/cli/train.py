@@ -80,9 +80,9 @@ def train(
     Documents may have several labels, which are lists in the label column, or are separated by --label-separator. The
     random state is 0 by default.
 
-    During training, a checkpoint is written after each epoch to FOLDER.checkpoint, or to FOLDER/.checkpoint if FOLDER
-    is a mount point or its parent is read-only. With --resume and the same options, training resumes from the
-    checkpoint after any interruption.
+    During training, a checkpoint is written after each epoch, or after some if they are short, to FOLDER.checkpoint, or
+    to FOLDER/.checkpoint if FOLDER is a mount point or its parent is read-only. With --resume and the same options,
+    training resumes from the checkpoint after any interruption.
 
     The first Ctrl-C stops training; the best weights so far are saved and evaluated. A second Ctrl-C stops the command.
     SIGTERM, which "docker stop" sends, stops training and saves the best weights without evaluating them.

@@ -77,7 +77,7 @@ class Ngrams:
 
     def shares(self, documents: Documents) -> Float32:
         """Return the share of each word in the logits of its document [words, columns], see `NgramEvidence.shares`."""
-        shares = np.empty((len(documents.word_ids), self.weights.shape[1]), np.float32)
+        shares = np.zeros((len(documents.word_ids), self.weights.shape[1]), np.float32)
         self._sums(documents, shares)
         return shares
 

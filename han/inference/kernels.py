@@ -65,8 +65,8 @@ def evidence_loop() -> Loop:
     """Return the loop that sums the weights of the distinct n-grams of each document.
 
     It takes the keys [ngrams] and the hash table that `hash_loop` filled, the weights [ngrams, columns], the size of
-    the vocabulary, and documents. It fills the evidence without the bias [documents, columns], and, unless `shares` has
-    no rows, the share of each word [words, columns]; see `han.layers.NgramEvidence`.
+    the vocabulary, and documents. It adds to the evidence without the bias [documents, columns], and to the share of
+    each word [words, columns], unless that has no rows; see `han.layers.NgramEvidence`.
     """
 
     @compiled(f"void({_KEYS}, int64, {IDS}, {MATRIX}, int64, {IDS}, {IDS}, {IDS}, {MATRIX}, {MATRIX})", _SOURCE)
@@ -83,51 +83,42 @@ def evidence_loop() -> Loop:
         shares: Matrix,
     ) -> None:
         columns = weights.shape[1]
-        # The known n-grams of a document, and the last word of each.
+        # The known n-grams of a document, the last word of each, and how often each occurs.
         found, ends = np.empty(2 * len(word_ids), np.int64), np.empty(2 * len(word_ids), np.int64)
-        shares[:] = 0.0
+        occurrences = np.zeros(len(keys), np.int32)
         sentence = word = 0
         for document in range(len(document_lengths)):
-            count, first_word = 0, word
+            count = distinct = 0
             for _ in range(document_lengths[document]):
                 for place in range(sentence_lengths[sentence]):
                     for is_pair in range(2 if place else 1):
                         key = np.int64(word_ids[word])
                         if is_pair:
                             key += np.int64(word_ids[word - 1]) * vocabulary_size
-                        position = find(keys, bits, slots, key)
-                        if position >= 0:
-                            found[count], ends[count] = position, word
+                        ngram = find(keys, bits, slots, key)
+                        if ngram >= 0:
+                            found[count], ends[count] = ngram, word
                             count += 1
+                            occurrences[ngram] += 1
+                            if occurrences[ngram] == 1:
+                                distinct += 1
+                                for column in range(columns):
+                                    sums[document, column] += weights[ngram, column]
                     word += 1
                 sentence += 1
-            if not count:
-                continue
 
-            order = np.argsort(found[:count], kind="mergesort") if len(shares) else np.empty(0, np.int64)
-            ordered = found[order] if len(shares) else np.sort(found[:count])
-            distinct = start = 0
-            while start < count:
-                ngram, end = ordered[start], start + 1
-                while end < count and ordered[end] == ngram:
-                    end += 1
-                distinct += 1
-                for column in range(columns):
-                    sums[document, column] += weights[ngram, column]
-                if len(shares):
-                    part = np.float32(0.5) / np.float32(end - start)
-                    for occurrence in order[start:end]:
-                        last = ends[occurrence]
-                        first = last - (1 if keys[ngram] >= vocabulary_size else 0)
-                        for column in range(columns):
-                            shares[first, column] += part * weights[ngram, column]
-                            shares[last, column] += part * weights[ngram, column]
-                start = end
-            scale = np.float32(1.0) / np.sqrt(np.float32(distinct))
+            scale = np.float32(1.0) / np.sqrt(np.float32(max(distinct, 1)))
             for column in range(columns):
                 sums[document, column] *= scale
-            for place in range(first_word, word if len(shares) else first_word):
-                for column in range(columns):
-                    shares[place, column] *= scale
+            if len(shares):
+                for number in range(count):
+                    ngram, last = found[number], ends[number]
+                    first = last - (1 if keys[ngram] >= vocabulary_size else 0)
+                    part = np.float32(0.5) * scale / np.float32(occurrences[ngram])
+                    for column in range(columns):
+                        shares[first, column] += part * weights[ngram, column]
+                        shares[last, column] += part * weights[ngram, column]
+            for number in range(count):
+                occurrences[found[number]] = 0
 
     return evidence

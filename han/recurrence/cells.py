@@ -54,7 +54,7 @@ def dot(units: int, left: Row, right: Row) -> np.float32:
 
 
 @inlined
-def gru_step(units: int, inputs: Row, projected: Row, bias: Matrix, output: Row, kept: Row) -> None:
+def gru_step(units: int, inputs: Row, projected: Row, bias: Matrix, output: Row, _memory: Row, kept: Row) -> None:
     """Replace the output by the next one, and set `kept`."""
     of_inputs, recurrent = bias[0], bias[1]
     for j in range(2 * units):
@@ -72,7 +72,14 @@ def gru_step(units: int, inputs: Row, projected: Row, bias: Matrix, output: Row,
 
 @inlined
 def gru_gradient(
-    units: int, kept: Row, previous: Row, grad_output: Row, grad_inputs: Row, grad_projected: Row, grad_bias: Matrix
+    units: int,
+    kept: Row,
+    previous: Row,
+    grad_output: Row,
+    _grad_memory: Row,
+    grad_inputs: Row,
+    grad_projected: Row,
+    grad_bias: Matrix,
 ) -> None:
     """Add the gradients of the inputs and the biases, and set that of `projected`.
 
@@ -146,6 +153,7 @@ def lstm_step(units: int, inputs: Row, projected: Row, bias: Matrix, output: Row
 def lstm_gradient(
     units: int,
     kept: Row,
+    _previous: Row,
     grad_output: Row,
     grad_memory: Row,
     grad_inputs: Row,
@@ -193,3 +201,8 @@ def lstm_contribution(units: int, kept: Row, weights: Row, later: Row) -> np.flo
         total += gradient * written
         later[j] = gradient * forget
     return total
+
+
+STEPS = {"gru": gru_step, "lstm": lstm_step}
+GRADIENTS = {"gru": gru_gradient, "lstm": lstm_gradient}
+CONTRIBUTIONS = {"gru": gru_contribution, "lstm": lstm_contribution}

@@ -15,19 +15,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from han.backend.kernels import inlined
 from han.backend.kernels import kernel as compiled
-from han.recurrence.cells import dot, gru_gradient, lstm_gradient
+from han.recurrence.cells import GRADIENTS, dot
 from han.recurrence.loops import (
     GATES,
     ID_MATRIX,
     IDS,
     MATRIX,
+    NUMBERS,
     ROW,
     SOURCE,
     STACK,
     Ids,
     Loop,
     Matrix,
+    Numbers,
     Row,
     Stack,
     block_size,
@@ -35,20 +38,29 @@ from han.recurrence.loops import (
 )
 
 
+@inlined
+def add(target: Matrix, change: Matrix) -> None:
+    """Add a matrix to another; with `+=`, Numba compiles for seconds: code to format the error of wrong shapes."""
+    rows, columns = change.shape
+    for row in range(rows):
+        for j in range(columns):
+            target[row, j] += change[row, j]
+
+
 @once
 def gradient_loop(cell: str, units: int) -> Loop:
     """Return the loop that computes gradients.
 
-    Its arguments are those of the forward loop, without the biases; what that filled, without the vectors; the
-    gradients of the vectors and of the scores; and the gradients to which it adds: of the table and of the
-    `han.recurrence.level.Weights`.
+    Its arguments are those of the forward loop, but with transposed kernels and without biases; what that filled,
+    without the vectors; the gradients of the vectors and of the scores; and the gradients to which it adds: of the
+    table and of the `han.recurrence.level.Weights`.
     """
-    is_lstm, width = cell == "lstm", GATES[cell] * units
+    reverse, width = GRADIENTS[cell], GATES[cell] * units
     group = block_size(units, width)
 
     @compiled(
-        f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {MATRIX}, {ROW}, boolean, int64, boolean, "
-        f"{ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX}, {MATRIX}, {ROW}, "
+        f"void({MATRIX}, {IDS}, {IDS}, {NUMBERS}, {NUMBERS}, {STACK}, {MATRIX}, {ROW}, "
+        f"boolean, int64, boolean, {ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX}, {MATRIX}, {ROW}, "
         f"{MATRIX}, {STACK}, {STACK}, {MATRIX}, {ROW}, {ROW})",
         (*SOURCE, Path(__file__)),
     )
@@ -56,8 +68,10 @@ def gradient_loop(cell: str, units: int) -> Loop:
         table: Matrix,
         index: Ids,
         lengths: Ids,
-        kernels: Stack,
-        attention_kernel: Matrix,
+        order: Numbers,
+        starts: Numbers,
+        transposed: Stack,
+        attention_transposed: Matrix,
         context: Row,
         residual: bool,
         pooling: int,
@@ -76,20 +90,15 @@ def gradient_loop(cell: str, units: int) -> Loop:
         grad_attention_bias: Row,
         grad_context: Row,
     ) -> None:
-        order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         room = 0
         for sequence in order[:group]:
             room += lengths[sequence]
         states, grad_states = np.empty((room, 2 * units), np.float32), np.empty((room, 2 * units), np.float32)
-        attention_units = attention_kernel.shape[1]
+        attention_units = len(attention_transposed)
         block = block_size(2 * units, attention_units)
-        attention_transposed = np.ascontiguousarray(attention_kernel.T)
         grad_attended = np.empty((room, attention_units), np.float32)
-        attention_product = np.empty(attention_kernel.shape, np.float32)
+        attention_product = np.empty((2 * units, attention_units), np.float32)
         through_attention = np.empty((block, 2 * units), np.float32)
-        transposed = np.empty((2, width, units), np.float32)
-        for direction in range(2):
-            transposed[direction] = kernels[direction].T
         grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
         grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
         grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
@@ -150,7 +159,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                 some = min(block, count - done)
                 changes = grad_attended[done : done + some]
                 np.dot(states[done : done + some].T, changes, attention_product)
-                grad_attention_kernel += attention_product
+                add(grad_attention_kernel, attention_product)
                 np.dot(changes, attention_transposed, through_attention[:some])
                 for place in range(some):
                     for j in range(2 * units):
@@ -190,15 +199,12 @@ def gradient_loop(cell: str, units: int) -> Loop:
                             grad_state[j] += change[j]
                         grad_inputs = grad_table[index[element], direction * width : (direction + 1) * width]
                         logged, grad_product = kept[direction * len(index) + element], grad_projected[row]
-                        if is_lstm:
-                            lstm_gradient(
-                                units, logged, grad_state, grad_memory[row], grad_inputs, grad_product, grad_bias
-                            )
-                        else:
-                            gru_gradient(units, logged, before, grad_state, grad_inputs, grad_product, grad_bias)
+                        reverse(
+                            units, logged, before, grad_state, grad_memory[row], grad_inputs, grad_product, grad_bias
+                        )
                     if step:
                         np.dot(previous[:active].T, grad_projected[:active], product)
-                        grad_kernel += product
+                        add(grad_kernel, product)
                         np.dot(grad_projected[:active], transposed[direction], grad_previous[:active])
                         for row in range(active):
                             for j in range(units):

@@ -14,6 +14,7 @@ from han.recurrence.loops import KEPT, POOLINGS, forward_loop
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 
 
 class Kind(NamedTuple):
@@ -148,6 +149,7 @@ def pool(
     pooled = Pooled(empty(sequences, width), zeros(elements), trace)
     forward_loop(kind.cell, kind.units)(
         *_arrays(inputs),
+        *_order(inputs.lengths),
         *weights,
         kind.residual,
         POOLINGS[kind.pooling],
@@ -172,8 +174,9 @@ def gradients(
     grad_table, grad_weights = zeros(*inputs.table.shape), Weights(*(zeros(*weight.shape) for weight in weights))
     gradient_loop(kind.cell, kind.units)(
         *_arrays(inputs),
-        weights.kernels,
-        weights.attention_kernel,
+        *_order(inputs.lengths),
+        np.ascontiguousarray(weights.kernels.transpose(0, 2, 1)),
+        np.ascontiguousarray(weights.attention_kernel.T),
         weights.context,
         kind.residual,
         POOLINGS[kind.pooling],
@@ -216,6 +219,11 @@ def contributions(kind: Kind, inputs: Inputs, pooled: Pooled, weights: Float32) 
         totals,
     )
     return totals
+
+
+def _order(lengths: Int32) -> tuple[Int64, Int64]:
+    """Return the sequences by decreasing length, and their first elements."""
+    return np.argsort(-lengths, kind="stable"), np.cumsum(lengths) - lengths
 
 
 def _arrays(inputs: Inputs) -> Inputs:

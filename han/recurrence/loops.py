@@ -20,7 +20,7 @@ import numpy.typing as npt
 from han.backend.kernels import either
 from han.backend.kernels import kernel as compiled
 from han.recurrence import cells
-from han.recurrence.cells import gru_step, lstm_step, tanh
+from han.recurrence.cells import STEPS, tanh
 
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
@@ -37,9 +37,10 @@ Stack = npt.NDArray[np.float32]  # of two matrices, for the forward and the back
 Matrix = npt.NDArray[np.float32]
 Row = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
+Numbers = npt.NDArray[np.int64]
 # The same types, as Numba writes them.
 STACK, MATRIX, ROW = "float32[:, :, ::1]", "float32[:, ::1]", "float32[::1]"
-IDS, ID_MATRIX = "int32[::1]", "int32[:, ::1]"
+IDS, ID_MATRIX, NUMBERS = "int32[::1]", "int32[:, ::1]", "int64[::1]"
 SOURCE = (Path(__file__), Path(cells.__file__))
 _lock = RLock()
 
@@ -66,22 +67,25 @@ def block_size(inner: int, columns: int) -> int:
 def forward_loop(cell: str, units: int) -> Loop:
     """Return the loop that encodes and pools sequences.
 
-    Its arguments are the fields of `Inputs` and of `Weights`, see `han.recurrence.level`; whether there is a residual
-    connection, a number of `POOLINGS`, and whether residual inputs are pooled (`additive`). It fills the vectors
-    [sequences, 2 * units], the scores [elements], and the fields of a `Trace` that have rows.
+    Its arguments are the fields of `Inputs`, see `han.recurrence.level`; the sequences by decreasing length, and their
+    first elements; the fields of `Weights`; whether there is a residual connection, a number of `POOLINGS`, and whether
+    residual inputs are pooled (`additive`). It fills the vectors [sequences, 2 * units], the scores [elements], and the
+    fields of a `Trace` that have rows.
     """
-    is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
+    advance, width, kept_width = STEPS[cell], GATES[cell] * units, KEPT[cell] * units
     group = block_size(units, width)
 
     @compiled(
-        f"void({MATRIX}, {IDS}, {IDS}, {STACK}, {STACK}, {MATRIX}, {ROW}, {ROW}, boolean, int64, boolean, "
-        f"{MATRIX}, {ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX})",
+        f"void({MATRIX}, {IDS}, {IDS}, {NUMBERS}, {NUMBERS}, {STACK}, {STACK}, {MATRIX}, {ROW}, {ROW}, "
+        f"boolean, int64, boolean, {MATRIX}, {ROW}, {MATRIX}, {MATRIX}, {MATRIX}, {ID_MATRIX})",
         SOURCE,
     )
     def forward(
         table: Matrix,
         index: Ids,
         lengths: Ids,
+        order: Numbers,
+        starts: Numbers,
         kernels: Stack,
         biases: Stack,
         attention_kernel: Matrix,
@@ -97,7 +101,6 @@ def forward_loop(cell: str, units: int) -> Loop:
         attended: Matrix,
         sources: npt.NDArray[np.int32],
     ) -> None:
-        order, starts = np.argsort(-lengths, kind="mergesort"), np.cumsum(lengths) - lengths
         room = 0
         for sequence in order[:group]:
             room += lengths[sequence]
@@ -130,10 +133,7 @@ def forward_loop(cell: str, units: int) -> Loop:
                         element = starts[sequence] + place
                         inputs = table[index[element], direction * width : (direction + 1) * width]
                         logged = kept[direction * len(index) + element] if len(kept) else unkept
-                        if is_lstm:
-                            lstm_step(units, inputs, projected[row], bias, state, memory[row], logged)
-                        else:
-                            gru_step(units, inputs, projected[row], bias, state, logged)
+                        advance(units, inputs, projected[row], bias, state, memory[row], logged)
                         target = states[offsets[row] + place, direction * units : (direction + 1) * units]
                         for j in range(units):
                             target[j] = state[j]

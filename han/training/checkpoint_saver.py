@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,11 +15,15 @@ from han.training.checkpoint import Checkpoint
 from han.training.early_stopping import BestWeights
 from han.training.pipeline import EpochOrder
 
+# Of the time of training that writing takes, if short epochs follow one another.
+MAX_SHARE = 0.05
+
 
 class CheckpointSaver(keras.callbacks.Callback):
     """Saves the whole state of training after each epoch and every `checkpoint.steps` steps.
 
-    It must be the last callback.
+    Without `checkpoint.steps`, an epoch that ends soon after the last save is not saved, so that writing takes at most
+    `MAX_SHARE` of the time; the last epoch always is. It must be the last callback.
 
     Parameters
     ----------
@@ -46,6 +51,7 @@ class CheckpointSaver(keras.callbacks.Callback):
         self.metrics: list[npt.NDArray[Any]] = []
         self.rate: float | None = None
         self.done = 0
+        self.due = 0.0  # time from which the end of an epoch is saved
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Restore the state of the checkpoint."""
@@ -87,9 +93,11 @@ class CheckpointSaver(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
         ended = self.model.stop_training or epoch + 1 == self.epochs
-        self._write(epoch + 1, 0, self.order.rng.bit_generator.state, ended)
+        if ended or self.checkpoint.steps or time.monotonic() >= self.due:
+            self._write(epoch + 1, 0, self.order.rng.bit_generator.state, ended)
 
     def _write(self, epoch: int, step: int, order: Mapping[str, Any], ended: bool) -> None:
+        begun = time.monotonic()
         self.checkpoint.write(
             {
                 "epoch": epoch,
@@ -102,6 +110,8 @@ class CheckpointSaver(keras.callbacks.Callback):
                 "parts": {name: part.state() for name, part in self.parts.items()},
             }
         )
+        now = time.monotonic()
+        self.due = now + (now - begun) / MAX_SHARE
 
     def _with_learning_rate(self, state: State) -> State:
         """Convert a state of format 1, in which the learning rate was not a variable of the optimizer, to format 2."""

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from han import HANClassifier
 from han.backend import keras
 from han.exceptions import CheckpointError, DestinationError
 from han.files.atomic import write_manifest
+from han.training import checkpoint_saver
 from han.training.checkpoint import (
     FORMAT_VERSION,
     Checkpoint,
@@ -87,6 +89,20 @@ def test_a_finished_checkpoint_restores_the_network_without_training(whole, tmp_
     counted = Count()
     assert_same(train(checkpoint_dir=tmp_path, callbacks=[counted]), whole)
     assert counted.steps == 0
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(None, [1, 4]), (STEPS, [1, 2, 3, 4])])
+def test_short_epochs_are_saved_seldom_unless_steps_are_given(steps, expected, monkeypatch, tmp_path):
+    epochs = []
+
+    def write(_, state):
+        time.sleep(0.2)  # many times as long as an epoch takes
+        epochs.append(state["epoch"])
+
+    monkeypatch.setattr(Checkpoint, "write", write)
+    monkeypatch.setattr(checkpoint_saver, "MAX_SHARE", 1e-3)
+    train(settings={"epochs": 4}, checkpoint_dir=tmp_path, checkpoint_steps=steps)
+    assert epochs == expected
 
 
 @pytest.mark.slow
