@@ -111,8 +111,8 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         Maximum global norm of the gradients; None for no clipping.
     averaging : float in [0, 1), default 0.995
         Momentum of the exponential moving average of the weights, which is validated and kept; 0 for none.
-    batch_size : int, default 32
-        Number of documents per training batch.
+    batch_size : int or "auto", default "auto"
+        Number of documents per training batch. "auto" is 16 for fewer than 2,000 training documents, 32 otherwise.
     epochs : int or "auto", default "auto"
         Maximum number of epochs. "auto" is 9 plus one for every two classes, but enough for 200 steps, and at most 40.
     patience : int, "auto" or None, default "auto"
@@ -248,7 +248,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         warmup: float = 0.5,
         clipnorm: float | None = 1.0,
         averaging: float = 0.995,
-        batch_size: int = 32,
+        batch_size: int | str = "auto",
         epochs: int | str = "auto",
         patience: int | str | None = "auto",
         monitor: str = "loss",

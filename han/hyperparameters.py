@@ -27,6 +27,11 @@ MIN_FROZEN_DIM = 200
 TRAINED_RATES = {"embedding_dropout": 0.5, "word_dropout": 0.4}
 FROZEN_RATES = {"embedding_dropout": 0.3, "word_dropout": 0.2}
 
+# batch_size="auto" is the first of these for fewer training documents than the last, and else the second. Small batches
+# take more steps in an epoch, or the minimum of steps in less time. Held-out accuracy at 16, 32: 0.860, 0.849 after
+# 1,000 reviews of IMDB; 0.977, 0.974 after 1,000 articles of BBC News; 0.882, 0.885 after 3,000 reviews.
+SMALL_BATCH, BATCH, FEW_DOCUMENTS = 16, 32, 2_000
+
 
 class Range(NamedTuple):
     """A number in [start, stop); optionally also None or "auto"."""
@@ -185,7 +190,7 @@ class Hyperparameters:
     warmup: Annotated[float, Range(Real, 0)]
     clipnorm: Annotated[float | None, Range(Real, 1e-12, optional=True)]
     averaging: Annotated[float, Range(Real, 0, 1)]
-    batch_size: Annotated[int, Range(Integral, 1)]
+    batch_size: Annotated[int | str, Range(Integral, 1, auto=True)]
     epochs: Annotated[int | str, Range(Integral, 1, auto=True)]
     patience: Annotated[int | str | None, Range(Integral, 1, optional=True, auto=True)]
     monitor: Annotated[str, Choice(("loss", "accuracy", "macro_f1"))]
@@ -234,6 +239,12 @@ class Hyperparameters:
         if self.embedding_training == "auto":
             return features >= MIN_FROZEN_DIM
         return self.embedding_training == "freeze"
+
+    def documents_per_batch(self, documents: int) -> int:
+        """Return the batch size for a number of training documents."""
+        if isinstance(self.batch_size, str):
+            return SMALL_BATCH if documents < FEW_DOCUMENTS else BATCH
+        return self.batch_size
 
     def regularization(self, frozen: bool) -> dict[str, Any]:
         """Return the network's dropout rates and its L2 penalty, given whether its word vectors are frozen."""

@@ -39,3 +39,12 @@ def test_a_range_says_what_it_takes(rule, expected):
     assert rule.accepts("auto") == ("auto" in expected)
     assert not rule.accepts(True)
     assert not rule.accepts(-1)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "documents", "expected"), [("auto", 1_999, 16), ("auto", 2_000, 32), (8, 10, 8), (64, 9_999, 64)]
+)
+def test_the_batch_size_depends_on_the_documents_only_by_default(batch_size, documents, expected):
+    parameters = HANClassifier(batch_size=batch_size).get_params()
+    assert Hyperparameters.check(parameters).documents_per_batch(documents) == expected
+    assert HANClassifier().batch_size == "auto"

@@ -1,7 +1,8 @@
 """The contenders of `make bench NAME=speed`: the same task, solved with han and with other libraries.
 
-Every contender learns from texts and labels and predicts labels from texts. The networks have the same sizes, batch
-size and optimizer settings, and read the same words: `Corpus` encodes the documents for all of them.
+Every contender learns from texts and labels and predicts labels from texts. The networks, but for `han` with default
+settings, have the same sizes, batch size and optimizer settings, and read the same words: `Corpus` encodes the
+documents for all of them.
 """
 
 from __future__ import annotations
@@ -26,13 +27,40 @@ from benchmarks.speed.contender import (
     Labels,
     seconds,
 )
+from han.text.reader import DocumentReader
 from han.text.splitting import DocumentSplitter
+
+# Words and dimensions of model2vec's usual models.
+STATIC_SHAPE = 30_000, 256
+
+
+# The network that the others are.
+PLAIN = {
+    "cell": "lstm",
+    "embedding_dim": EMBEDDING_DIM,
+    "units": UNITS,
+    "max_vocabulary": VOCABULARY,
+    "batch_size": BATCH_SIZE,
+    "learning_rate": LEARNING_RATE,
+    "residual": False,
+    "ngram_evidence": False,
+    "averaging": 0.0,
+    "dropout": DROPOUT,
+    "embedding_dropout": DROPOUT,
+    "word_dropout": WORD_DROPOUT,
+}
 
 
 class Han:
-    """The project, used as its users do; an epoch is timed from inside `fit`, the second one of two."""
+    """The project, used as its users do; an epoch is timed from inside `fit`, the second one of two.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    **settings
+        Hyper-parameters that are not the default ones.
+    """
+
+    def __init__(self, **settings: Any) -> None:
         from han import HANClassifier
         from han.backend import keras
 
@@ -48,22 +76,7 @@ class Han:
                     self.first_step = time.perf_counter()
 
         self.clock = Clock
-        self.classifier = HANClassifier(
-            embedding_dim=EMBEDDING_DIM,
-            units=UNITS,
-            max_vocabulary=VOCABULARY,
-            batch_size=BATCH_SIZE,
-            learning_rate=LEARNING_RATE,
-            residual=False,
-            ngram_evidence=False,
-            averaging=0.0,
-            dropout=DROPOUT,
-            embedding_dropout=DROPOUT,
-            word_dropout=WORD_DROPOUT,
-            validation_fraction=0,
-            random_state=0,
-            verbose=0,
-        )
+        self.classifier = HANClassifier(validation_fraction=0, random_state=0, verbose=0, **settings)
 
     def prepare(self, texts: list[str], labels: Labels) -> None:
         """Remember the documents; `fit` does the rest."""
@@ -136,6 +149,39 @@ class FastText:
         return np.array([label[0].removeprefix("__label__") for label in labels])
 
 
+class StaticVectors:
+    """model2vec (Tulkens & van Dongen 2024) and logistic regression.
+
+    The vectors are random, of the size that its models usually have, since only their speed counts here.
+    """
+
+    def prepare(self, texts: list[str], labels: Labels) -> None:
+        """Build a static model of the words of the documents."""
+        from model2vec import StaticModel
+        from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+        reader, _ = DocumentReader.learn(texts, DocumentSplitter(), 2, STATIC_SHAPE[0])
+        ids = {word: number for number, word in enumerate(["[PAD]", "[UNK]", *reader.vocabulary])}
+        tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))  # noqa: S106
+        tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        vectors = np.random.default_rng(0).normal(size=(len(ids), STATIC_SHAPE[1])).astype(np.float32)
+        self.model = StaticModel(vectors, tokenizer)
+        self.texts, self.labels = texts, labels
+
+    def train(self) -> float:
+        """Fit from texts."""
+        from sklearn.linear_model import LogisticRegression
+
+        self.regression = LogisticRegression(max_iter=1000)
+        return seconds(lambda: self.regression.fit(self.model.encode(self.texts), self.labels))
+
+    def predict(self, texts: list[str]) -> Labels:
+        """Return labels."""
+        labels: Labels = self.regression.predict(self.model.encode(texts))
+        return labels
+
+
 def contender(name: str) -> Contender:
     """Return a new contender by its name."""
     if name == "torch":
@@ -146,5 +192,12 @@ def contender(name: str) -> Contender:
         from benchmarks.speed.keras_han import KerasHan
 
         return KerasHan()
-    others: dict[str, type[Contender]] = {"han": Han, "linear": LinearModel, "fasttext": FastText}
+    if name == "plain":
+        return Han(**PLAIN)
+    others: dict[str, type[Contender]] = {
+        "han": Han,
+        "linear": LinearModel,
+        "fasttext": FastText,
+        "static": StaticVectors,
+    }
     return others[name]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -120,6 +121,16 @@ def writeable(ids: npt.ArrayLike) -> Int32:
     """Return ids as the loops take them: arrays that belong to tensors may not be writeable."""
     required: Int32 = np.require(ids, np.int32, ["C", "W"])
     return required
+
+
+def compile_in_background(cell: str, units: int) -> None:
+    """Begin to compile the loops that training needs, or to load them, in a thread."""
+
+    def work() -> None:
+        forward_loop(cell, units)
+        gradient_loop(cell, units)
+
+    Thread(target=work, name="compilation").start()
 
 
 def pool(

@@ -19,6 +19,7 @@ from han.fitted import FittedClassifier, warn_of_truncation
 from han.hyperparameters import Hyperparameters
 from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, check_text_lengths, plan_training
+from han.recurrence.level import compile_in_background
 from han.text.word_vectors import check_source
 from han.training.callbacks import check_callbacks
 from han.training.checkpoint import Checkpoint, check_checkpoint, describe
@@ -144,19 +145,21 @@ class ClassifierFit:
         limit = find_limit(self.hyperparameters.memory_limit)
         texts = [*training.texts, *self.unlabelled]
         check_text_lengths([*texts, *validation.texts], limit)
+        compile_in_background(self.hyperparameters.cell, self.hyperparameters.units)
         untrained = self._untrained(texts)
         truncated = untrained.corpus.truncated
         if self.unlabelled:
             untrained = untrained.first(len(training.texts))
         examples = Examples(untrained.corpus, training.targets, training.weights)
+        batch_size = self.hyperparameters.documents_per_batch(len(examples.corpus))
         if self.previous is None:
-            untrained.learn_from_labels(examples, self.hyperparameters.batch_size)
+            untrained.learn_from_labels(examples, batch_size)
         held_out = Examples(untrained.reader.encode(validation.texts), validation.targets, validation.weights)
         plan = plan_training(
             NetworkSize.of(untrained.network.get_config()),
             examples.corpus,
             held_out.corpus,
-            batch_size=self.hyperparameters.batch_size,
+            batch_size=batch_size,
             evidence=self.hyperparameters.ngram_evidence
             and bool(ratio_classes(len(self.labels.classes), self.labels.multi_label)),
             limit=limit,

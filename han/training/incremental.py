@@ -64,7 +64,7 @@ class IncrementalFit:
                     texts, len(labels.classes), labels.multi_label, hyperparameters, seed
                 )
                 examples = Examples(untrained.corpus, documents.targets, documents.weights)
-                untrained.learn_from_labels(examples, hyperparameters.batch_size)
+                untrained.learn_from_labels(examples, hyperparameters.documents_per_batch(len(texts)))
                 fitted = _empty(untrained, labels)
             else:
                 corpus = fitted.reader(hyperparameters).encode(texts)
@@ -83,7 +83,7 @@ class IncrementalFit:
             NetworkSize.of(fitted.network.get_config()),
             examples.corpus,
             examples.corpus.take([]),
-            batch_size=hyperparameters.batch_size,
+            batch_size=hyperparameters.documents_per_batch(len(examples.corpus)),
             evidence=False,
             limit=find_limit(hyperparameters.memory_limit),
         )

@@ -120,8 +120,9 @@ class Trainer:
         """
         self.optimizer.learning_rate = hyperparameters.learning_rate
         self.network.divide(plan)
-        order = EpochOrder(examples.corpus, hyperparameters.batch_size, rng)
-        steps = -(-len(examples.corpus) // hyperparameters.batch_size)
+        batch_size = hyperparameters.documents_per_batch(len(examples.corpus))
+        order = EpochOrder(examples.corpus, batch_size, rng)
+        steps = -(-len(examples.corpus) // batch_size)
         dataset = batch_dataset(examples, order, steps, rng, hyperparameters.sentence_dropout)
         variables = [*self.network.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
@@ -155,9 +156,10 @@ class _Run:
     ) -> None:
         self.network, self.optimizer = trainer.network, trainer.optimizer
         self.training, self.hyperparameters, self.rng, self.checkpoint = training, hyperparameters, rng, checkpoint
-        self.steps = -(-len(training.corpus) // hyperparameters.batch_size)
+        batch_size = hyperparameters.documents_per_batch(len(training.corpus))
+        self.steps = -(-len(training.corpus) // batch_size)
         self.epochs = _epochs(hyperparameters.epochs, self.steps, self.network.classifier.units)
-        self.order = EpochOrder(training.corpus, hyperparameters.batch_size, rng)
+        self.order = EpochOrder(training.corpus, batch_size, rng)
         auto = -(-3 * self.epochs // 10)
         patience = auto if hyperparameters.patience == "auto" else int(hyperparameters.patience or self.epochs)
         self.validation = None
