@@ -201,8 +201,3 @@ def lstm_contribution(units: int, kept: Row, weights: Row, later: Row) -> np.flo
         total += gradient * written
         later[j] = gradient * forget
     return total
-
-
-STEPS = {"gru": gru_step, "lstm": lstm_step}
-GRADIENTS = {"gru": gru_gradient, "lstm": lstm_gradient}
-CONTRIBUTIONS = {"gru": gru_contribution, "lstm": lstm_contribution}

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from han.backend.kernels import kernel as compiled
-from han.recurrence.cells import CONTRIBUTIONS, dot
+from han.recurrence.cells import dot, gru_contribution, lstm_contribution
 from han.recurrence.loops import GATES, ID_MATRIX, IDS, MATRIX, ROW, SOURCE, Ids, Loop, Matrix, Row, once
 
 
@@ -29,7 +29,7 @@ def contributions_loop(cell: str, units: int) -> Loop:
     what the forward loop filled (scores, kept, sources), and the weights of the vectors [sequences, 2 * units]. It
     fills the contributions [elements].
     """
-    contribution, width = CONTRIBUTIONS[cell], GATES[cell] * units
+    is_lstm, width = cell == "lstm", GATES[cell] * units
 
     @compiled(
         f"void({MATRIX}, {IDS}, {IDS}, boolean, int64, {ROW}, {MATRIX}, {ID_MATRIX}, {MATRIX}, {ROW})",
@@ -66,7 +66,10 @@ def contributions_loop(cell: str, units: int) -> Loop:
                         for j in range(units):
                             shared[j] = scores[place] * pooled[j]
                     step_kept = kept[direction * len(index) + place]
-                    totals[place] += contribution(units, step_kept, shared, later)
+                    if is_lstm:
+                        totals[place] += lstm_contribution(units, step_kept, shared, later)
+                    else:
+                        totals[place] += gru_contribution(units, step_kept, shared, later)
                     if residual:
                         inputs = table[index[place], 2 * width + direction * units :]
                         totals[place] += dot(units, shared, inputs)

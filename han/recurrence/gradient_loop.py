@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from han.backend.kernels import inlined
 from han.backend.kernels import kernel as compiled
-from han.recurrence.cells import GRADIENTS, dot
+from han.recurrence.cells import dot, gru_gradient, lstm_gradient
 from han.recurrence.loops import (
     GATES,
     ID_MATRIX,
@@ -55,7 +55,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
     without the vectors; the gradients of the vectors and of the scores; and the gradients to which it adds: of the
     table and of the `han.recurrence.level.Weights`.
     """
-    reverse, width = GRADIENTS[cell], GATES[cell] * units
+    is_lstm, width = cell == "lstm", GATES[cell] * units
     group = block_size(units, width)
 
     @compiled(
@@ -199,9 +199,15 @@ def gradient_loop(cell: str, units: int) -> Loop:
                             grad_state[j] += change[j]
                         grad_inputs = grad_table[index[element], direction * width : (direction + 1) * width]
                         logged, grad_product = kept[direction * len(index) + element], grad_projected[row]
-                        reverse(
-                            units, logged, before, grad_state, grad_memory[row], grad_inputs, grad_product, grad_bias
-                        )
+                        change_memory = grad_memory[row]
+                        if is_lstm:
+                            lstm_gradient(
+                                units, logged, before, grad_state, change_memory, grad_inputs, grad_product, grad_bias
+                            )
+                        else:
+                            gru_gradient(
+                                units, logged, before, grad_state, change_memory, grad_inputs, grad_product, grad_bias
+                            )
                     if step:
                         np.dot(previous[:active].T, grad_projected[:active], product)
                         add(grad_kernel, product)

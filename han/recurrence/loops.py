@@ -20,7 +20,7 @@ import numpy.typing as npt
 from han.backend.kernels import either
 from han.backend.kernels import kernel as compiled
 from han.recurrence import cells
-from han.recurrence.cells import STEPS, tanh
+from han.recurrence.cells import gru_step, lstm_step, tanh
 
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
@@ -72,7 +72,7 @@ def forward_loop(cell: str, units: int) -> Loop:
     residual inputs are pooled (`additive`). It fills the vectors [sequences, 2 * units], the scores [elements], and the
     fields of a `Trace` that have rows.
     """
-    advance, width, kept_width = STEPS[cell], GATES[cell] * units, KEPT[cell] * units
+    is_lstm, width, kept_width = cell == "lstm", GATES[cell] * units, KEPT[cell] * units
     group = block_size(units, width)
 
     @compiled(
@@ -133,7 +133,11 @@ def forward_loop(cell: str, units: int) -> Loop:
                         element = starts[sequence] + place
                         inputs = table[index[element], direction * width : (direction + 1) * width]
                         logged = kept[direction * len(index) + element] if len(kept) else unkept
-                        advance(units, inputs, projected[row], bias, state, memory[row], logged)
+                        # Numba keeps no loop for the next process if its closure holds a function.
+                        if is_lstm:
+                            lstm_step(units, inputs, projected[row], bias, state, memory[row], logged)
+                        else:
+                            gru_step(units, inputs, projected[row], bias, state, memory[row], logged)
                         target = states[offsets[row] + place, direction * units : (direction + 1) * units]
                         for j in range(units):
                             target[j] = state[j]

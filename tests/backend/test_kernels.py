@@ -12,11 +12,13 @@ from tests.mounts import needs_mounts, run_with_mounts
 # Compiles or loads a loop, and prints its outputs and whether it was compiled or loaded.
 RUN = """
 import numpy as np
-from han.inference.kernels import hash_loop
-loop = hash_loop()
-slots = np.full(8, -1, np.int32)
-loop(np.array([3, 5, 7, 11]), 3, slots)
-print(slots.tobytes().hex(), sum(loop.stats.cache_hits.values()) if loop.stats.cache_path else "not kept")
+from han.recurrence.contributions_loop import contributions_loop
+loop = contributions_loop("gru", 5)
+one = np.array([3], np.int32)
+table, kept, weights = (np.linspace(-1, 1, 6 * width, dtype=np.float32).reshape(6, width) for width in (40, 20, 10))
+totals = np.empty(3, np.float32)
+loop(table, np.arange(3, dtype=np.int32), one, True, 0, table[0, :3].copy(), kept, one[:0, None], weights, totals)
+print(totals.tobytes().hex(), sum(loop.stats.cache_hits.values()) if loop.stats.cache_path else "not kept")
 """
 COMPILED, LOADED, NOT_KEPT = "0", "1", "not kept"
 
