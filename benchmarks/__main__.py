@@ -22,7 +22,7 @@ BENCHMARKS = {
     "explanations": Benchmark("explanations.faithfulness", "how faithful each explanation method is", "15 minutes"),
     "picture": Benchmark("explanations.picture", "nothing: draws the README's picture from models/imdb", "1 minute"),
     "speed": Benchmark("speed.throughput", "words/s, latency and memory against PyTorch and others", "30 minutes"),
-    "profile": Benchmark("speed.profile", "where a training step spends its time", "5 minutes"),
+    "profile": Benchmark("speed.profile", "where a training step and a prediction spend their time", "5 minutes"),
     "streaming": Benchmark("speed.streaming", "`han predict` on a file of 1 GB", "15 minutes"),
     "vectors": Benchmark("speed.vectors", "reading a million word vectors", "5 minutes"),
     "kills": Benchmark("robustness.kills", "what SIGKILL during saving and training leaves behind", "25 minutes"),

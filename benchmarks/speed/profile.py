@@ -1,8 +1,9 @@
-"""Where a training step spends its time: `make bench NAME=profile`.
+"""Where a training step and a prediction spend their time: `make bench NAME=profile`.
 
 TensorFlow's profiler watches a second `fit`, when all is compiled. The time that operations take
 is summed up by their kind; of operations that run side by side each counts, and the last line says how long there was
-any. `--han FOLDER` profiles the `han` of another checkout, so that a change can be seen from both sides:
+any. The stages of a prediction run one after another in a single thread; in `predict`, two chunks of text are on their
+way at a time. `--han FOLDER` profiles the `han` of another checkout, so that a change can be seen from both sides:
 `git worktree add ../before COMMIT`, then `make bench NAME=profile ARGS="--han ../before --label before"`.
 """
 
@@ -15,9 +16,15 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from benchmarks.reporting import MEASUREMENTS, RESULTS, describe
+
+if TYPE_CHECKING:
+    from han import HANClassifier
 
 DOCUMENTS = 1280
 BATCH_SIZE = 64
@@ -61,6 +68,8 @@ def main() -> None:
     classifier.fit(texts, labels)
     steps = -(-len(texts) // BATCH_SIZE)
     profiles = {"training, ms a step": profile(lambda: classifier.fit(texts, labels), steps)}
+    if not arguments.han:
+        profiles["prediction, ns a word on one core"] = prediction_stages(classifier, list(dataset.X_test)[:1000])
     path = RESULTS / "profile.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     stored["command"] = "make bench NAME=profile"
@@ -99,6 +108,38 @@ def profile(action: Callable[[], object], steps: int) -> dict[str, float]:
     return {kind: round(value / steps, 2) for kind, value in {**kinds, "elapsed": covered(spans)}.items()}
 
 
+def prediction_stages(classifier: HANClassifier, texts: list[str]) -> dict[str, float]:
+    """Return the nanoseconds that each stage of a prediction takes for a word, and those of `predict` on all cores."""
+    from benchmarks.speed.contender import seconds
+    from han.inference.compiled import compiled
+    from han.recurrence.level import Inputs
+
+    reader, network = classifier.reader(), compiled(classifier.model_)
+    forward, projection = network.forward_pass(), network.project(np.arange(reader.vocabulary.size, dtype=np.int32))
+    corpora = [reader.encode(texts[start : start + 100]) for start in range(0, len(texts), 100)]
+    batches = [corpus.batch(np.arange(len(corpus))) for corpus in corpora]
+    words = sum(len(batch.word_ids) for batch in batches)
+    inputs = [Inputs(projection.table, batch.word_ids, batch.sentence_lengths) for batch in batches]
+    vectors = [forward.words.pool(part).vectors for part in inputs]
+    evidence = [forward.evidence(batch) for batch in batches]
+
+    def classify() -> None:
+        for batch, rows, columns in zip(batches, vectors, evidence, strict=True):
+            forward.logits(rows, np.arange(len(rows), dtype=np.int32), batch.document_lengths, columns)
+
+    stages: dict[str, Callable[[], object]] = {
+        "finding sentences": lambda: [[*reader.splitter.sentence_splitter(text)] for text in texts],
+        "sentences, words and their ids": lambda: [
+            reader.encode(texts[start : start + 100]) for start in range(0, len(texts), 100)
+        ],
+        "word level": lambda: [forward.words.pool(part) for part in inputs],
+        "sentence level and classes": classify,
+        "n-grams": lambda: [forward.evidence(batch) for batch in batches],
+        "`predict`, all cores": lambda: classifier.predict(texts),
+    }
+    return {name: round(1e9 * median(seconds(stage) for _ in range(9)) / words, 1) for name, stage in stages.items()}
+
+
 def covered(spans: list[tuple[float, float]]) -> float:
     """Return the length of the union of spans (start, end)."""
     total, reached = 0.0, -float("inf")
@@ -129,18 +170,20 @@ def table(stored: dict[str, Any]) -> list[str]:
     lines = [
         "# Where the time goes",
         "",
-        f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count: the recurrence was",
-        "one loop on both cores, compiled by XLA, and is now two loops with a core each, compiled by Numba. The",
-        "last line says how long any operation ran.",
+        f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count.",
+        "The recurrence was one loop on both cores, compiled by XLA; now there are two loops with a core each, compiled",
+        "by Numba, which also pool. The last line says how long any operation ran. The stages of a prediction ran one",
+        "after another; sentences are found as part of the second one.",
     ]
     for action in stored[labels[-1]]:
         if "," not in action:
             continue
         columns: dict[str, list[str]] = defaultdict(list)
-        for label in labels:
+        measured = [label for label in labels if action in stored[label]]
+        for label in measured:
             for kind, value in stored[label][action].items():
                 columns[kind].append(f"{value:.1f}")
-        lines += ["", f"| {action} | {' | '.join(labels)} |", "|---|" + "---|" * len(labels)]
+        lines += ["", f"| {action} | {' | '.join(measured)} |", "|---|" + "---|" * len(measured)]
         lines += [f"| {kind} | {' | '.join(values)} |" for kind, values in columns.items()]
     return lines
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from han.inference.kernels import evidence_loop, hash_loop, product_loop
+from han.inference.kernels import evidence_loop, hash_table, product_loop
 from han.layers.level import Level
 from han.layers.ngrams import NgramEvidence
 from han.model import HierarchicalAttentionNetwork
@@ -65,10 +65,7 @@ class Ngrams:
     def __init__(self, layer: NgramEvidence) -> None:
         self.vocabulary_size = layer.vocabulary_size
         self.keys, self.weights, self.bias = (weight.numpy() for weight in layer.weights)
-        # A third to two thirds of the slots are free.
-        self.bits = max(int(np.ceil(np.log2(1.5 * len(self.keys)))), 1)
-        self.slots = np.full(1 << self.bits, -1, np.int32)
-        hash_loop()(self.keys, self.bits, self.slots)
+        self.bits, self.slots = hash_table(self.keys)
 
     def logits(self, documents: Documents) -> Float32:
         """Return the logits [documents, columns]."""

@@ -33,9 +33,18 @@ def product_loop() -> Loop:
     return product
 
 
+def hash_table(keys: Int64) -> tuple[int, Ids]:
+    """Return a hash table of the positions of keys: the logarithm of its size, and its slots; free ones are -1."""
+    # A third to two thirds of the slots are free.
+    bits = max(int(np.ceil(np.log2(1.5 * len(keys)))), 1)
+    slots = np.full(1 << bits, -1, np.int32)
+    hash_loop()(keys, bits, slots)
+    return bits, slots
+
+
 @once
 def hash_loop() -> Loop:
-    """Return the loop that fills a hash table with the positions of keys [ngrams]; free slots are -1."""
+    """Return the loop of `hash_table`."""
 
     @compiled(f"void({_KEYS}, int64, {IDS})", _SOURCE)
     def fill(keys: Int64, bits: int, slots: Ids) -> None:

@@ -23,8 +23,8 @@ FIXED_TRAINING = 400_000_000
 FIXED_PREDICTION = 30_000_000
 # Bytes per word of an encoded corpus: two or three copies of the ids during encoding, and the starts of sentences.
 CORPUS_WORD = 16
-# Bytes per word to fit the linear model of n-grams, mostly to sort the bigrams.
-EVIDENCE_WORD = 200
+# Bytes per word to fit the linear model of n-grams, mostly for the n-grams of each document.
+EVIDENCE_WORD = 100
 # Bytes per character to split a text into words.
 TEXT_CHARACTER = 24
 # Sample for the number of words per character: texts, and characters at the start and in the middle of each.

@@ -32,7 +32,7 @@ POOLINGS = {"attention": 0, "mean": 1, "max": 2}
 MAX_PRODUCT = 262_144
 MIN_GROUP, MAX_GROUP = 8, 64
 
-Loop = Callable[..., None]
+Loop = Callable[..., Any]
 Stack = npt.NDArray[np.float32]  # of two matrices, for the forward and the backward direction
 Matrix = npt.NDArray[np.float32]
 Row = npt.NDArray[np.float32]

@@ -22,8 +22,8 @@ from han.recurrence.loops import GATES, KEPT
 Array = npt.NDArray[Any]
 Tensors = tuple[tf.Tensor, ...]
 
-# A level is divided among the cores, but more parts than this take longer to add up.
-MAX_PARTS = 8
+# A level is divided among the cores, but more parts than this would take too long to add up.
+MAX_PARTS = 4
 
 _portable: ContextVar[bool] = ContextVar("portable", default=False)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from han.inference.kernels import hash_table
 from han.layers.ngrams import Evidence
 from han.text.corpus import Corpus
-from han.text.vocabulary import FIRST_WORD_ID
 from han.training.log_count_ratios import log_count_ratios, memberships, ratio_classes
+from han.training.ngram_loops import frequency_loop, presence_loop
 
 Float32 = npt.NDArray[np.float32]
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 # N-grams that occur in fewer documents are ignored.
@@ -64,68 +66,85 @@ def fit_evidence(
     columns = ratio_classes(classes, targets.ndim == 2)
     if not columns:
         return None
-    keys, presence = _presence(corpus, vocabulary_size, MAX_WEIGHTS // len(columns))
+    keys = _frequent_keys(corpus, vocabulary_size, MAX_WEIGHTS // len(columns))
     if not len(keys):
         return None
 
-    rows = np.flatnonzero(weights > 0)
-    presence, targets, weights = presence[rows], targets[rows], weights[rows]
-    occurs = presence.astype(bool).astype(np.float64)
-    fitted = [
-        _fit_class(presence, occurs, positive, weights) for positive in memberships(targets, classes)[:, columns].T
-    ]
+    if not weights.all():
+        used = np.flatnonzero(weights)
+        corpus, targets, weights = corpus.take(used), targets[used], weights[used]
+    presence = Presence.of(corpus, keys, vocabulary_size)
+    fitted = [_fit_class(presence, positive, weights) for positive in memberships(targets, classes)[:, columns].T]
     table, bias = zip(*fitted, strict=True)
     return Evidence(keys, np.stack(table, axis=1).astype(np.float32), np.array(bias, np.float32))
 
 
-def _presence(corpus: Corpus, vocabulary_size: int, max_ngrams: int) -> tuple[Int64, Any]:
-    """Return the keys of the most frequent n-grams, at most `max_ngrams`, and a sparse matrix [documents, ngrams].
+class Presence(NamedTuple):
+    """Which n-grams each document contains, as the indices of a sparse matrix [documents, ngrams] in rows.
 
-    If a document contains an n-gram, the entry is 1 / sqrt(number of n-grams that the document contains), counting only
-    those that have a key.
+    Attributes
+    ----------
+    ngrams : int
+    starts : int64 [documents + 1]
+    positions : int32 [entries]
     """
-    word_ids = corpus.word_ids.astype(np.int64)
-    document_of = np.repeat(np.arange(len(corpus)), corpus.word_counts)
-    ends_sentence = np.zeros(len(word_ids), bool)
-    ends_sentence[corpus.sentence_starts[1:] - 1] = True
-    known = word_ids >= FIRST_WORD_ID
-    pairs = np.flatnonzero(known[:-1] & known[1:] & ~ends_sentence[:-1])
-    occurrences = np.concatenate([word_ids[known], word_ids[pairs] * vocabulary_size + word_ids[pairs + 1]])
-    documents = np.concatenate([document_of[known], document_of[pairs]])
-    keys, columns = np.unique(occurrences, return_inverse=True)
-    present = np.sort(documents * len(keys) + columns)  # `np.unique` takes fifty times as long
-    present = present[np.diff(present, prepend=-1) > 0]
-    rows, columns = np.divmod(present, max(len(keys), 1))
-    frequencies = np.bincount(columns, minlength=len(keys))
-    kept = frequencies >= MIN_DOCUMENTS
-    kept[np.argsort(-frequencies, kind="stable")[max_ngrams:]] = False
-    renumbered = np.cumsum(kept) - 1
-    entries = kept[columns]
-    rows, columns = rows[entries], renumbered[columns[entries]]
-    counts = np.bincount(rows, minlength=len(corpus))
-    matrix = sparse.csr_matrix((counts[rows] ** -0.5, (rows, columns)), (len(corpus), int(kept.sum())))
-    return keys[kept], matrix
+
+    ngrams: int
+    starts: Int64
+    positions: Int32
+
+    @classmethod
+    def of(cls, corpus: Corpus, keys: Int64, vocabulary_size: int) -> Presence:
+        """Find n-grams, given their sorted keys."""
+        starts, positions = np.zeros(len(corpus) + 1, np.int64), np.empty(2 * len(corpus.word_ids), np.int32)
+        presence_loop()(*_arrays(corpus), vocabulary_size, keys, *hash_table(keys), starts[1:], positions)
+        return cls(len(keys), starts, positions[: starts[-1]].copy())
+
+    def matrix(self, values: npt.NDArray[Any]) -> Any:
+        """Return the sparse matrix with these values [entries]."""
+        return sparse.csr_matrix((values, self.positions, self.starts), (len(self.starts) - 1, self.ngrams))
+
+
+def _frequent_keys(corpus: Corpus, vocabulary_size: int, max_ngrams: int) -> Int64:
+    """Return the sorted keys of the most frequent n-grams, at most `max_ngrams`."""
+    slots = 1 << 12
+    while True:
+        keys, (frequencies, last) = np.full(slots, -1, np.int64), np.full((2, slots), -1, np.int32)
+        if frequency_loop()(*_arrays(corpus), vocabulary_size, keys, frequencies, last) >= 0:
+            break
+        slots *= 4
+    kept = np.flatnonzero(frequencies >= MIN_DOCUMENTS)
+    kept = kept[np.lexsort((keys[kept], -frequencies[kept]))[:max_ngrams]]
+    return np.sort(keys[kept])
+
+
+def _arrays(corpus: Corpus) -> tuple[Int32, Int64, Int64]:
+    return corpus.word_ids, corpus.sentence_starts, corpus.document_starts
 
 
 def _fit_class(
-    presence: Any, occurs: Any, positive: npt.NDArray[np.bool_], weights: Float32
+    presence: Presence, positive: npt.NDArray[np.bool_], weights: Float32
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Return the weights of n-grams [ngrams] and the bias for one class against the rest.
 
-    `presence` is the matrix returned by `_presence`, and `occurs` is 1 where that is not zero.
+    The features of a document are the log-count ratios of the n-grams that it contains, divided by the square root of
+    their number.
     """
     from sklearn.linear_model import LogisticRegression
 
-    ngrams = presence.shape[1]
     if positive.all() or not positive.any():  # logistic regression needs documents of the class and others
-        return np.zeros(ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
+        return np.zeros(presence.ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
+    counts = np.diff(presence.starts)
     share = float(weights[positive].sum() / weights.sum())
-    inside, outside = (occurs.T @ np.where(part, weights, 0.0) for part in (positive, ~positive))
+    occurs = presence.matrix(np.ones(len(presence.positions), np.float32))
+    inside, outside = (occurs.T @ np.where(part, weights, 0.0).astype(np.float64) for part in (positive, ~positive))
     ratios = log_count_ratios(inside, outside, share)
-    scaled = presence.multiply(ratios).tocsr()
-    norm = np.sqrt(scaled.multiply(scaled).sum() / max(scaled.shape[0], 1))
+    values = ratios[presence.positions]
+    values *= np.repeat(np.maximum(counts, 1) ** -0.5, counts)
+    norm = np.sqrt(values @ values / max(len(counts), 1))
     if norm == 0:
-        return np.zeros(ngrams), 0.0
+        return np.zeros(presence.ngrams), 0.0
+    values /= norm
     model = LogisticRegression(C=C, solver="liblinear", dual=True, tol=1e-3, max_iter=1000, random_state=0)
-    model.fit(scaled / norm, positive, sample_weight=weights)
+    model.fit(presence.matrix(values), positive, sample_weight=weights)
     return model.coef_[0] * ratios / norm, float(model.intercept_[0])

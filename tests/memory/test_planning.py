@@ -148,7 +148,7 @@ def test_a_long_validation_document_does_not_divide_training_batches():
 
 def test_indivisible_work_above_the_limit_is_an_error():
     corpus, limit = corpus_of(1000, 100, 20), Limit(500_000_000, "memory_limit")
-    with pytest.raises(MemoryLimitError, match=r"linear model of n-grams.*0\.84 GB.*0\.50 GB.*ngram_evidence=False"):
+    with pytest.raises(MemoryLimitError, match=r"linear model of n-grams.*0\.64 GB.*0\.50 GB.*ngram_evidence=False"):
         plan_training(NETWORK, corpus, corpus.take([]), batch_size=1, evidence=True, limit=limit)
     with pytest.raises(MemoryLimitError, match=r"word vectors.*max_vocabulary or embedding_dim"):
         check_network(NETWORK._replace(vocabulary_size=100_000), corpus, limit)
