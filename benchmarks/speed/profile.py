@@ -171,9 +171,9 @@ def table(stored: dict[str, Any]) -> list[str]:
         "# Where the time goes",
         "",
         f"`{stored['command']}`: {stored['setting']}. Operations that run side by side each count.",
-        "The recurrence was one loop on both cores, compiled by XLA; now there are two loops with a core each, compiled",
-        "by Numba, which also pool. The last line says how long any operation ran. The stages of a prediction ran one",
-        "after another; sentences are found as part of the second one.",
+        "The recurrence was one loop on both cores, compiled by XLA; now two loops with a core each, by Numba,",
+        "also pool. The last line says how long any operation ran. The stages of a prediction ran one after another;",
+        "sentences are found as part of the second one.",
     ]
     for action in stored[labels[-1]]:
         if "," not in action:

@@ -298,8 +298,8 @@ def table(results: dict[str, Any]) -> list[str]:
         lines.append(f"| {row['documents']:,} | {rates} | {row['first_step_seconds']:.1f} s |")
     lines += [
         "",
-        f"The {SIZES[0]:,} documents came first, in a new process, so their first step includes all compilation. Rates",
-        "are from the second epoch (from the first for 250,000).",
+        f"The {SIZES[0]:,} documents came first, in a new process, so their first step includes the tracing of graphs",
+        "and the loading of compiled loops. Rates are from the second epoch (from the first for 250,000).",
     ]
     lines += ["", "![Words a second of each contender, in training and in prediction](../benchmarks/results/speed.png)"]
     return lines
