@@ -1,1 +1,1 @@
-"""The recurrence of the encoder: equations of the cells, compiled loops over sequences, and TensorFlow operations."""
+"""A level of the network: the equations of its cells, compiled loops over sequences, and a TensorFlow operation."""

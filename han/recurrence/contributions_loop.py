@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from han.backend.kernels import kernel as compiled
 from han.recurrence.cells import dot, gru_contribution, lstm_contribution
-from han.recurrence.loops import GATES, ID_MATRIX, IDS, MATRIX, ROW, SOURCE, Ids, Loop, Matrix, Row, once
+from han.recurrence.loops import GATES, ID_MATRIX, IDS, MATRIX, MAX, ROW, SOURCE, Ids, Loop, Matrix, Row, once
 
 
 @once
@@ -58,7 +58,7 @@ def contributions_loop(cell: str, units: int) -> Loop:
                 later[:] = 0.0
                 for step in range(length - 1, -1, -1):
                     place = start + (length - 1 - step if direction else step)
-                    if pooling == 2:
+                    if pooling == MAX:
                         source = sources[sequence, columns]
                         for j in range(units):
                             shared[j] = pooled[j] if source[j] == place else np.float32(0.0)

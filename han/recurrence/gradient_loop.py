@@ -19,10 +19,12 @@ from han.backend.kernels import inlined
 from han.backend.kernels import kernel as compiled
 from han.recurrence.cells import dot, gru_gradient, lstm_gradient
 from han.recurrence.loops import (
+    ATTENTION,
     GATES,
     ID_MATRIX,
     IDS,
     MATRIX,
+    MAX,
     NUMBERS,
     ROW,
     SOURCE,
@@ -110,6 +112,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                 offsets[row] = count
                 count += lengths[members[row]]
 
+            # Through the pooling to the states and to the projections of attention.
             for row in range(len(members)):
                 sequence, start, offset = members[row], starts[members[row]], offsets[row]
                 length, grad_vector = lengths[sequence], grad_vectors[sequence]
@@ -122,7 +125,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                         for j in range(2 * units):
                             state[j] += added[j]
 
-                if pooling == 2:
+                if pooling == MAX:
                     grad_states[offset : offset + length] = 0.0
                     if length:
                         for j in range(2 * units):
@@ -130,7 +133,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                     continue
                 weights, change = scores[start : start + length], grad_scores[start : start + length].copy()
                 mean_change = np.float32(0.0)
-                if pooling == 0:
+                if pooling == ATTENTION:
                     for place in range(length):
                         values = table[index[start + place], 2 * width :] if additive else states[offset + place]
                         change[place] += dot(2 * units, values, grad_vector)
@@ -146,7 +149,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                     else:
                         for j in range(2 * units):
                             values[j] = weight * grad_vector[j]
-                    if pooling == 0:
+                    if pooling == ATTENTION:
                         grad_logit = weight * (change[place] - mean_change)
                         projection, grad_projection = attended[start + place], grad_attended[offset + place]
                         for j in range(attention_units):
@@ -155,7 +158,8 @@ def gradient_loop(cell: str, units: int) -> Loop:
                         for j in range(attention_units):
                             grad_attention_bias[j] += grad_projection[j]
 
-            for done in range(0, count if pooling == 0 else 0, block):
+            # Through these projections to the states.
+            for done in range(0, count if pooling == ATTENTION else 0, block):
                 some = min(block, count - done)
                 changes = grad_attended[done : done + some]
                 np.dot(states[done : done + some].T, changes, attention_product)
@@ -165,6 +169,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                     for j in range(2 * units):
                         grad_states[done + place, j] += through_attention[place, j]
 
+            # Through the residual connection.
             if residual:
                 for row in range(len(members)):
                     start = starts[members[row]]
@@ -176,6 +181,7 @@ def gradient_loop(cell: str, units: int) -> Loop:
                         for j in range(2 * units):
                             target[j] += change[j]
 
+            # Through the recurrence in both directions.
             for direction in range(2):
                 columns = slice(direction * units, (direction + 1) * units)
                 grad_kernel, grad_bias = grad_kernels[direction], grad_biases[direction]

@@ -25,7 +25,8 @@ from han.recurrence.cells import gru_step, lstm_step, tanh
 GATES = {"gru": 3, "lstm": 4}
 # The widths of what is kept of a step, in units.
 KEPT = {"gru": 4, "lstm": 6}
-POOLINGS = {"attention": 0, "mean": 1, "max": 2}
+ATTENTION, MEAN, MAX = range(3)
+POOLINGS = {"attention": ATTENTION, "mean": MEAN, "max": MAX}
 # OpenBLAS divides a product among threads if it has more multiplications. The loops run in as many threads as there are
 # cores, so the threads of each product would wait for one another, and prediction would take half as long again. Fewer
 # rows than `MIN_GROUP` are slower still.
@@ -118,6 +119,7 @@ def forward_loop(cell: str, units: int) -> Loop:
                 offsets[row] = count
                 count += lengths[members[row]]
 
+            # The recurrence in both directions, whose outputs become the states.
             for direction in range(2):
                 kernel, bias = kernels[direction], biases[direction]
                 output[:], memory[:], projected[:] = 0.0, 0.0, 0.0
@@ -142,6 +144,7 @@ def forward_loop(cell: str, units: int) -> Loop:
                         for j in range(units):
                             target[j] = state[j]
 
+            # The residual connection.
             for row in range(len(members)):
                 start = starts[members[row]]
                 for place in range(lengths[members[row]]):
@@ -155,11 +158,12 @@ def forward_loop(cell: str, units: int) -> Loop:
                         for j in range(2 * units):
                             state[j] += added[j]
 
+            # The pooling.
             for row in range(len(members)):
                 sequence, start, offset = members[row], starts[members[row]], offsets[row]
                 length, vector = lengths[sequence], vectors[sequence]
                 vector[:] = 0.0
-                if pooling == 2:
+                if pooling == MAX:
                     for place in range(length):
                         for j in range(2 * units):
                             value = states[offset + place, j]
@@ -170,7 +174,7 @@ def forward_loop(cell: str, units: int) -> Loop:
                                     sources[sequence, j] = start + place
                     continue
                 weights = scores[start : start + length]
-                if pooling == 1:
+                if pooling == MEAN:
                     weights[:] = np.float32(1.0) / np.float32(max(length, 1))
                 else:
                     for done in range(0, length, block):
