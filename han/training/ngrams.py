@@ -104,6 +104,12 @@ class Presence(NamedTuple):
         """Return the sparse matrix with these values [entries]."""
         return sparse.csr_matrix((values, self.positions, self.starts), (len(self.starts) - 1, self.ngrams))
 
+    def weights_of(self, documents: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """Return the sum of the weights of the documents that contain each n-gram [ngrams]."""
+        occurs = self.matrix(np.ones(len(self.positions), np.float32))
+        sums: npt.NDArray[np.float64] = occurs.T @ documents.astype(np.float64)
+        return sums
+
 
 def _frequent_keys(corpus: Corpus, vocabulary_size: int, max_ngrams: int) -> Int64:
     """Return the sorted keys of the most frequent n-grams, at most `max_ngrams`."""
@@ -136,8 +142,7 @@ def _fit_class(
         return np.zeros(presence.ngrams), np.log(len(positive) + 1.0) * (1 if positive.all() else -1)
     counts = np.diff(presence.starts)
     share = float(weights[positive].sum() / weights.sum())
-    occurs = presence.matrix(np.ones(len(presence.positions), np.float32))
-    inside, outside = (occurs.T @ np.where(part, weights, 0.0).astype(np.float64) for part in (positive, ~positive))
+    inside, outside = (presence.weights_of(np.where(part, weights, 0.0)) for part in (positive, ~positive))
     ratios = log_count_ratios(inside, outside, share)
     values = ratios[presence.positions]
     values *= np.repeat(np.maximum(counts, 1) ** -0.5, counts)
