@@ -31,4 +31,5 @@ def corpus_from_lists(documents):
 
 def visible(text):
     """Return the visible characters of a text."""
-    return re.sub(INVISIBLE, "", "".join(text.split()))
+    # `normalize` keeps the tags that make flags of emojis; on their own they are invisible.
+    return re.sub(f"{INVISIBLE}|[\U000e0020-\U000e007f]", "", "".join(text.split()))
