@@ -41,7 +41,7 @@ class LevelPass:
 
     def project(self, features: Float32) -> Float32:
         """Return the table of `han.recurrence.level.Inputs` for distinct inputs [rows, features]."""
-        table = np.empty((len(features), self.input_kernel.shape[1]), np.float32)
+        table = np.zeros((len(features), self.input_kernel.shape[1]), np.float32)
         product_loop()(features, self.input_kernel, table)
         return table
 

@@ -99,11 +99,11 @@ def gradient_loop(cell: str, units: int) -> Loop:
         attention_units = len(attention_transposed)
         block = block_size(2 * units, attention_units)
         grad_attended = np.empty((room, attention_units), np.float32)
-        attention_product = np.empty((2 * units, attention_units), np.float32)
-        through_attention = np.empty((block, 2 * units), np.float32)
+        attention_product = np.zeros((2 * units, attention_units), np.float32)
+        through_attention = np.zeros((block, 2 * units), np.float32)
         grad_output, grad_memory = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_previous, previous = np.empty((group, units), np.float32), np.empty((group, units), np.float32)
-        grad_projected, product = np.empty((group, width), np.float32), np.empty((units, width), np.float32)
+        grad_previous, previous = np.zeros((group, units), np.float32), np.zeros((group, units), np.float32)
+        grad_projected, product = np.zeros((group, width), np.float32), np.zeros((units, width), np.float32)
         offsets = np.empty(group, np.int64)
         for first in range(0, len(order), group):
             members = order[first : first + group]

@@ -154,7 +154,8 @@ def pool(
     trace = Trace(
         empty(2 * elements if traced else 0, KEPT[kind.cell] * kind.units),
         empty(elements if for_gradients else 0, width),
-        empty(elements if for_gradients and attention_units else 0, attention_units),
+        # A product into memory that holds NaN may be NaN.
+        zeros(elements if for_gradients and attention_units else 0, attention_units),
         np.zeros((sequences if traced and has_sources else 0, width), np.int32),
     )
     pooled = Pooled(empty(sequences, width), zeros(elements), trace)

@@ -110,7 +110,7 @@ def forward_loop(cell: str, units: int) -> Loop:
         projected, unkept = np.empty((group, width), np.float32), np.empty(kept_width, np.float32)
         attention_units = attention_kernel.shape[1]
         block = block_size(2 * units, attention_units)
-        unattended = np.empty((block, attention_units), np.float32)
+        unattended = np.zeros((block, attention_units), np.float32)
         offsets = np.empty(group, np.int64)
         for first in range(0, len(order), group):
             members = order[first : first + group]

@@ -64,7 +64,8 @@ def assert_same(classifier, whole):
         pytest.param(8, 2, STEPS + 2 + 1, marks=pytest.mark.slow),
     ],
 )
-def test_interrupted_training_resumes_with_identical_results(step, every, first_step, whole, tmp_path):
+def test_interrupted_training_resumes_with_identical_results(step, every, first_step, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_saver, "MAX_SHARE", 1e9)  # saves after every epoch
     where = {"checkpoint_dir": tmp_path / "checkpoint", "checkpoint_steps": every}
     with pytest.raises(PowerCutError):
         train(**where, callbacks=[At(step, cut_power)])
