@@ -39,6 +39,8 @@ SCALE, MAX_NORM = 0.5, 2.0
 MAX_RESCALING = 2.0
 # Limit on the share of a class, and of the other classes.
 MIN_SHARE = 1e-6
+# Root mean square of the ratios of a class's words, below which these say nothing.
+MIN_SPREAD = 1e-6
 
 
 def ratio_classes(classes: int, multi_label: bool) -> range:
@@ -135,7 +137,9 @@ class LogCountRatios:
         ratios[:FIRST_WORD_ID] = 0.0
         frequency = np.bincount(examples.corpus.word_ids, minlength=vocabulary_size) / len(examples.corpus.word_ids)
         size = min(SCALE, MAX_NORM / np.sqrt(belongs.shape[1]))
-        scale = known * size / np.maximum(np.sqrt(frequency @ ratios**2), 1e-12)
+        spread = np.sqrt(frequency @ ratios**2)
+        # If all words are as frequent in both, rounding would be scaled up, and so would the documents left out.
+        scale = known * size / np.where(spread > MIN_SPREAD, spread, np.inf)
         p, q = ((SMOOTHING * part + count).sum(axis=0) for part, count in ((share, inside), (1.0 - share, outside)))
         counts = cls(vocabulary_size, belongs.shape[1])
         values = inside, outside, share, 1.0 - share, np.log(q) - np.log(p), scale, weight
