@@ -81,7 +81,7 @@ class NetworkSize(NamedTuple):
     @property
     def training_word(self) -> int:
         """Bytes per word in a training step."""
-        return 1_200 + 125 * self.units
+        return 300 + 125 * self.units
 
     @property
     def training_sentence(self) -> int:
