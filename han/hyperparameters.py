@@ -27,9 +27,8 @@ MIN_FROZEN_DIM = 200
 TRAINED_RATES = {"embedding_dropout": 0.5, "word_dropout": 0.4}
 FROZEN_RATES = {"embedding_dropout": 0.3, "word_dropout": 0.2}
 
-# batch_size="auto" is the first of these for fewer training documents than the last, and else the second. Small batches
-# take more steps in an epoch, or the minimum of steps in less time. Held-out accuracy at 16, 32: 0.860, 0.849 after
-# 1,000 reviews of IMDB; 0.977, 0.974 after 1,000 articles of BBC News; 0.882, 0.885 after 3,000 reviews.
+# batch_size="auto" is the first of these for fewer training documents than the last, and else the second. With small
+# batches, an epoch has more steps, and the minimum of steps takes less time; large ones train much data faster.
 SMALL_BATCH, BATCH, FEW_DOCUMENTS = 16, 32, 2_000
 
 

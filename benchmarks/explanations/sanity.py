@@ -100,7 +100,8 @@ def _permuted(network: HierarchicalAttentionNetwork, documents: Documents, rng: 
     pooled, sentence_scores = network.encode_documents(vectors, index, documents.document_lengths)
     before = network.class_probabilities(pooled, evidence).numpy()
     vectors = _sums(states, _shuffled(word_scores, documents.sentence_lengths, rng), documents.sentence_lengths)
-    values = network.sentence_encoder.project(tf.constant(vectors))[2]
+    table = network.sentence_encoder.project(tf.constant(vectors))
+    values = network.sentence_encoder.residual_inputs(table, index)
     pooled = _sums(values, _shuffled(sentence_scores, documents.document_lengths, rng), documents.document_lengths)
     after = network.class_probabilities(tf.constant(pooled), evidence).numpy()
     changes: Float64 = np.abs(before - after).max(axis=1)

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import numba
 import platformdirs
-from numba.extending import register_jitable as either
+from numba.extending import register_jitable
 
 from han.exceptions import DestinationError
 from han.files.atomic import replacing
@@ -38,6 +38,12 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {
 _lock = Lock()
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def either(function: F) -> F:
+    """Let a function be called by kernels as well as by Python."""
+    callable_by_both: F = register_jitable(function)
+    return callable_by_both
 
 
 def inlined(function: F) -> F:

@@ -103,7 +103,7 @@ def _forward(kind: Kind, attention_units: int, parts: int, differentiable: bool)
     """Return a function of tensors that returns the vectors, the scores, and the scores and the trace of each part."""
 
     def run_part(part: int, table: Array, index: Array, lengths: Array, *weights: Array) -> tuple[Array, ...]:
-        inputs = _part(Inputs(table, index, lengths), part, parts)
+        inputs, _, _ = _part(Inputs(table, index, lengths), part, parts)
         vectors, scores, trace = pool(kind, inputs, Weights(*weights), for_gradients=differentiable)
         return (vectors, scores, *trace)
 
@@ -128,11 +128,9 @@ def _with_gradient(
     kept = 1 + len(Trace._fields)
 
     def run_part(part: int, grad_vectors: Array, grad_scores: Array, *arrays: Array) -> tuple[Array, ...]:
-        inputs, weights = Inputs(*arrays[:3]), Weights(*arrays[3:-kept])
-        scores, *trace = arrays[-kept:]
-        (first, last), (start, end) = _bounds(inputs, part, parts)
-        changes = np.ascontiguousarray(grad_vectors[first:last]), np.ascontiguousarray(grad_scores[start:end])
-        inputs = _part(inputs, part, parts)
+        inputs, sequences, elements = _part(Inputs(*arrays[:3]), part, parts)
+        weights, (scores, *trace) = Weights(*arrays[3:-kept]), arrays[-kept:]
+        changes = grad_vectors[sequences], grad_scores[elements]
         grad_table, grad_weights = gradients(kind, inputs, weights, scores, Trace(*trace), *changes)
         return (grad_table, *grad_weights)
 
@@ -163,21 +161,15 @@ def _with_gradient(
     return run
 
 
-def _bounds(inputs: Inputs, part: int, parts: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return the sequences (first, last) of a part and its elements (start, end); parts are of similar size."""
-    ends = np.concatenate([[0], np.cumsum(inputs.lengths)])
+def _part(inputs: Inputs, part: int, parts: int) -> tuple[Inputs, slice, slice]:
+    """Return one of several parts of similar size, and the ranges of its sequences and of its elements."""
+    table, index, lengths = inputs
+    ends = np.concatenate([[0], np.cumsum(lengths)])
     first, last = np.searchsorted(ends, [ends[-1] * part // parts, ends[-1] * (part + 1) // parts])
-    if part == 0:
-        first = 0
-    if part == parts - 1:
-        last = len(inputs.lengths)
-    return (first, last), (ends[first], ends[last])
-
-
-def _part(inputs: Inputs, part: int, parts: int) -> Inputs:
-    """Return some sequences."""
-    (first, last), (start, end) = _bounds(inputs, part, parts)
-    return Inputs(inputs.table, inputs.index[start:end], inputs.lengths[first:last])
+    # Empty sequences at both ends belong to the outer parts.
+    sequences = slice(first if part else 0, last if part < parts - 1 else len(lengths))
+    elements = slice(ends[sequences.start], ends[sequences.stop])
+    return Inputs(table, index[elements], lengths[sequences]), sequences, elements
 
 
 def _call(function: Callable[..., Any], inputs: Any, shapes: Any, dtypes: Any) -> Tensors:

@@ -151,7 +151,7 @@ def test_contributions_divide_a_weighted_sum_of_the_vectors(cell, pooling, rng):
     inputs = Inputs(level.project(features), index, lengths)
     pooled = level.pool(inputs, for_contributions=True)
     np.testing.assert_array_equal(pooled.vectors, level.pool(inputs).vectors)
-    weights = rng.normal(size=pooled.vectors.shape).astype(np.float32)
+    weights = rng.normal(0, 8, pooled.vectors.shape).astype(np.float32)
     found = level.contributions(inputs, pooled, weights)
     places = np.split(np.arange(len(index)), np.cumsum(lengths)[:-1])
     for number, part in enumerate(places):
@@ -164,4 +164,4 @@ def test_contributions_divide_a_weighted_sum_of_the_vectors(cell, pooling, rng):
         np.testing.assert_allclose(found[part], expected, atol=1e-4)
         np.testing.assert_allclose(found[part].sum(), weights[number] @ pooled.vectors[number], atol=1e-4)
         # A word that is only carried along gets nothing, unlike the state at its place.
-        assert len(part) < 4 or np.abs(found[part] - (shared * states).sum(axis=1)).max() > 0.01
+        assert len(part) < 4 or np.abs(found[part] - (shared * states).sum(axis=1)).max() > 0.1

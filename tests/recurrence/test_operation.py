@@ -107,8 +107,8 @@ def test_results_equal_numpy_in_float64(level, features, index):
             expected, of_elements = attention(states, *(weight.numpy() for weight in weights))
             if level.kind.additive:
                 expected = of_elements @ (inputs @ level.encoder.residual_kernel.numpy())
-        np.testing.assert_allclose(vector, expected, atol=1e-5)
-        np.testing.assert_allclose(scores[elements], of_elements, atol=1e-5)
+        np.testing.assert_allclose(vector, expected, atol=1e-6)
+        np.testing.assert_allclose(scores[elements], of_elements, atol=1e-6)
 
 
 def test_gradients_equal_finite_differences_of_numpy_in_float64(rng):
@@ -209,5 +209,7 @@ def test_outputs_and_gradients_of_the_encoder_equal_those_of_keras(cell, rng):
             outputs = layer(x, mask=tf.constant(MASK))
             loss = tf.reduce_sum(outputs * weight)
         gradients = tape.gradient(loss, [x, *(variable.value for variable in layer.trainable_variables)])
-        results.append([outputs.numpy() * MASK[:, :, None], *gradients])
-    assert_close(*results, atol=1e-4)
+        results.append((outputs.numpy() * MASK[:, :, None], gradients))
+    (outputs, gradients), (expected, expected_gradients) = results
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    assert_close(gradients, expected_gradients, atol=1e-4)

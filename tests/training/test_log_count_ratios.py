@@ -8,7 +8,7 @@ import pytest
 from han import HANClassifier
 from han.text.corpus import Corpus
 from han.text.vocabulary import FIRST_WORD_ID
-from han.training.log_count_ratios import MAX_CLASSES, MAX_NORM, SCALE, LogCountRatios
+from han.training.log_count_ratios import MAX_CLASSES, MAX_NORM, MAX_SCALE, SCALE, LogCountRatios
 from han.training.pipeline import Examples
 
 VOCABULARY = 12
@@ -60,6 +60,17 @@ def test_features_are_scaled_ratios(corpus, rng, kind):
         ratios[:FIRST_WORD_ID] = 0.0
         expected = ratios * SCALE / np.sqrt((ratios[corpus.word_ids] ** 2).mean())
         np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_words_that_say_nothing_stay_small_without_the_documents_of_a_batch():
+    """Each word occurs in one document of either class, so only leaving one of them out makes a difference."""
+    corpus = Corpus(np.repeat(np.arange(2, 12), 2).astype(np.int32), np.arange(21), np.arange(21))
+    targets, weights = np.tile([0, 1], 10), np.ones(20, np.float32)
+    ratios, features = LogCountRatios.learn(Examples(corpus, targets, weights), 2, VOCABULARY)
+    np.testing.assert_allclose(features, 0.0, atol=1e-6)
+    batch = [0, 3, 4, 7, 8]
+    left_out = ratios.without(corpus.batch(batch), targets[batch], weights[batch]).numpy()
+    assert 0.1 < np.abs(left_out).max() < MAX_SCALE * np.log(3)  # the smoothed count of a word, 2 shares + 1, loses 1
 
 
 @pytest.mark.parametrize("kind", TARGETS)
