@@ -91,7 +91,7 @@ class NetworkSize(NamedTuple):
     @property
     def training_distinct(self) -> int:
         """Additional bytes per distinct word of the batch in a training step."""
-        return 160 * self.units + 40 * self.word_dim
+        return 260 * self.units + 40 * self.word_dim
 
     @property
     def training_table(self) -> int:
