@@ -1,8 +1,9 @@
 """Functions compiled by Numba, kept in the user's cache folder for the next process.
 
 Numba can keep compiled functions itself, but it does not notice damaged files or changes of functions that are inlined
-into others, and it fails on a full disk. Here, a file of Numba's without a correct digest is deleted before Numba may
-read it, a folder belongs to one version of the source code, and a function that cannot be kept is compiled each time.
+into others, it fails on a full disk, and two processes that keep functions at the same time may mix them up. Here, a
+folder belongs to one function in one version of its source code, and to one process at a time. A file of Numba's
+without a correct digest is deleted before Numba may read it. A function that cannot be kept is compiled each time.
 
 Files contain machine code, so a folder that another user can write to is ignored.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +23,7 @@ from typing import Any, TypeVar
 
 import numba
 import platformdirs
+from filelock import FileLock
 from numba.extending import register_jitable
 
 from han.exceptions import DestinationError
@@ -30,9 +33,11 @@ __all__ = ["either", "inlined", "kernel", "reduction"]
 
 # "off", or the folder; by default, "han" in the user's cache folder.
 VARIABLE = "HAN_CACHE"
-# Of the kernels of all versions together; those of one cell and number of units take about 1 MB.
+# Of all kernels together; those of one cell and number of units take about 1 MB.
 MAX_BYTES = 32 * 2**20
-DIGESTS = "digests.json"
+DIGESTS, LOCK = "digests.json", "lock"
+# Seconds to wait for another process that compiles the same function, which takes some five seconds.
+PATIENCE = 60.0
 # Other Python threads run while a kernel does. Products and sums may be fused, but not reordered.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 _lock = Lock()
@@ -71,14 +76,13 @@ def kernel(signature: str, source: tuple[Path, ...]) -> Callable[[F], F]:
 
     def compiled(function: F) -> F:
         with _lock:
-            folder = _cache_folder(source)
+            folder = _cache_folder(source, signature, function)
             if folder is not None:
                 # Whatever keeps Numba from reading or writing the cache; an error in the function is raised below.
-                with suppress(Exception), _numba_folder(folder):
+                with suppress(Exception), _locked(folder), _numba_folder(folder):
                     _delete_damaged(folder)
                     kept: F = numba.njit(signature, cache=True, **_OPTIONS)(function)
-                    with suppress(OSError):  # another process may delete what it finds without a digest
-                        _write_digests(folder)
+                    _write_digests(folder)
                     return kept
         fresh: F = numba.njit(signature, **_OPTIONS)(function)
         return fresh
@@ -86,24 +90,36 @@ def kernel(signature: str, source: tuple[Path, ...]) -> Callable[[F], F]:
     return compiled
 
 
-def _cache_folder(source: tuple[Path, ...]) -> Path | None:
-    """Return the folder for kernels of these files, which exists and is private; None if there is no such folder."""
+def _cache_folder(source: tuple[Path, ...], signature: str, function: Callable[..., Any]) -> Path | None:
+    """Return the folder for a function, which exists and is private; None if there is no such folder."""
     cache = os.environ.get(VARIABLE, "")
     # Unlike `Path.expanduser`, this is no error for a user without a home folder, as in some containers.
     root = os.path.expanduser(cache or platformdirs.user_cache_dir("han", appauthor=False))  # noqa: PTH111
     if cache == "off" or root.startswith("~"):
         return None
-    version = _digest(*(path.read_bytes() for path in source), numba.__version__.encode(), sys.version.encode())
+    # The numbers that the function takes from the one around it, such as the units.
+    constants = [cell.cell_contents for cell in function.__closure__ or ()]
+    name = repr((function.__qualname__, signature, constants, numba.__version__, sys.version))
+    version = _digest(name.encode(), *(path.read_bytes() for path in source))
     folder = Path(root).absolute() / f"kernels-{version[:16]}"
     try:
-        if not folder.exists():
+        if folder.exists():
+            os.utime(folder)
+        else:
             folder.mkdir(mode=0o700, parents=True)
-            _delete_oldest(folder.parent)
+            _delete_oldest(folder)
         status = folder.stat()
     except OSError:
         return None
     private = os.name == "nt" or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
     return folder if private else None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder."""
+    with FileLock(folder / LOCK, timeout=PATIENCE):
+        yield
 
 
 @contextmanager
@@ -125,9 +141,8 @@ def _delete_damaged(folder: Path) -> None:
     except (OSError, ValueError):
         digests = {}
     for path in _files(folder):
-        with suppress(FileNotFoundError):  # another process may do the same
-            if digests.get(path.name) != _digest(path.read_bytes()):
-                path.unlink()
+        if digests.get(path.name) != _digest(path.read_bytes()):
+            path.unlink()
 
 
 def _write_digests(folder: Path) -> None:
@@ -139,18 +154,18 @@ def _write_digests(folder: Path) -> None:
             file.write(content)
 
 
-def _delete_oldest(root: Path) -> None:
-    """Delete files of all versions until they take at most `MAX_BYTES`."""
-    files = [(path, path.stat()) for folder in root.glob("kernels-*") for path in _files(folder)]
+def _delete_oldest(newest: Path) -> None:
+    """Delete the folders that have not been used for the longest time, until the others take at most `MAX_BYTES`."""
+    folders = [folder for folder in newest.parent.glob("kernels-*") if folder != newest]
     size = 0
-    for path, status in sorted(files, key=lambda file: file[1].st_mtime, reverse=True):
-        size += status.st_size
+    for folder in sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True):
+        size += sum(path.stat().st_size for path in _files(folder))
         if size > MAX_BYTES:
-            path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return Numba's files: an index and machine code for each function."""
+    """Return Numba's files: an index, and machine code for each kind of processor."""
     return sorted([*folder.glob("*/*.nbi"), *folder.glob("*/*.nbc")])
 
 
