@@ -141,12 +141,12 @@ def _delete_damaged(folder: Path) -> None:
     except (OSError, ValueError):
         digests = {}
     for path in _files(folder):
-        if digests.get(path.name) != _digest(path.read_bytes()):
+        if digests.get(_name(path, folder)) != _digest(path.read_bytes()):
             path.unlink()
 
 
 def _write_digests(folder: Path) -> None:
-    digests = {path.name: _digest(path.read_bytes()) for path in _files(folder)}
+    digests = {_name(path, folder): _digest(path.read_bytes()) for path in _files(folder)}
     content = json.dumps(digests, indent=1).encode()
     path = folder / DIGESTS
     if not path.exists() or path.read_bytes() != content:
@@ -167,6 +167,11 @@ def _delete_oldest(newest: Path) -> None:
 def _files(folder: Path) -> list[Path]:
     """Return Numba's files: an index, and machine code for each kind of processor."""
     return sorted([*folder.glob("*/*.nbi"), *folder.glob("*/*.nbc")])
+
+
+def _name(path: Path, folder: Path) -> str:
+    """Return the name of a file in its folder, where each installation of this version has a folder of its own."""
+    return path.relative_to(folder).as_posix()
 
 
 def _digest(*contents: bytes) -> str:

@@ -10,7 +10,7 @@ from scipy import special
 
 from han.inference.kernels import evidence_loop, hash_table, product_loop
 from han.layers.level import Level
-from han.layers.ngrams import NgramEvidence
+from han.layers.ngrams import Evidence, NgramEvidence
 from han.model import HierarchicalAttentionNetwork
 from han.recurrence.level import Inputs, Pooled, Weights, contributions, pool, writeable
 from han.recurrence.loops import GATES
@@ -59,13 +59,20 @@ class Ngrams:
 
     Parameters
     ----------
-    layer : NgramEvidence
+    evidence : Evidence
+    vocabulary_size : int
+        Number of word ids.
     """
 
-    def __init__(self, layer: NgramEvidence) -> None:
-        self.vocabulary_size = layer.vocabulary_size
-        self.keys, self.weights, self.bias = (weight.numpy() for weight in layer.weights)
+    def __init__(self, evidence: Evidence, vocabulary_size: int) -> None:
+        self.vocabulary_size = vocabulary_size
+        self.keys, self.weights, self.bias = evidence
         self.bits, self.slots = hash_table(self.keys)
+
+    @classmethod
+    def of(cls, layer: NgramEvidence) -> Ngrams:
+        """Copy the weights of a layer."""
+        return cls(Evidence(*(weight.numpy() for weight in layer.weights)), layer.vocabulary_size)
 
     def logits(self, documents: Documents) -> Float32:
         """Return the logits [documents, columns]."""
@@ -112,7 +119,7 @@ class ForwardPass(NamedTuple):
             LevelPass(network.sentence_level()),
             network.classifier.kernel.numpy(),
             network.classifier.bias.numpy(),
-            None if network.evidence is None else Ngrams(network.evidence),
+            None if network.evidence is None else Ngrams.of(network.evidence),
             network.evidence_columns,
             config["multi_label"],
         )

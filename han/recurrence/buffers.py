@@ -51,15 +51,15 @@ def _take(size: int) -> npt.NDArray[np.uint8]:
     return memory[start : start + size]
 
 
+def free_unused() -> None:
+    """Free the memory that is not in use."""
+    with _lock:
+        _returned.clear()
+        _free.clear()
+
+
 def empty(*shape: int) -> Float32:
     """Return an uninitialised array."""
     size = 4 * int(np.prod(shape))
     array: Any = np.asarray(_Buffer(max(size, ALIGNMENT)))
     return array[:size].view(np.float32).reshape(shape)  # type: ignore[no-any-return]
-
-
-def zeros(*shape: int) -> Float32:
-    """Return an array of zeros."""
-    array = empty(*shape)
-    array[...] = 0.0
-    return array

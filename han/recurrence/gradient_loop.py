@@ -54,8 +54,8 @@ def gradient_loop(cell: str, units: int) -> Loop:
     """Return the loop that computes gradients.
 
     Its arguments are those of the forward loop, but with transposed kernels and without biases; what that filled,
-    without the vectors; the gradients of the vectors and of the scores; and the gradients to which it adds: of the
-    table and of the `han.recurrence.level.Weights`.
+    without the vectors; the gradients of the vectors and of the scores; and the gradients that it fills: of the table
+    and of the `han.recurrence.level.Weights`.
     """
     is_lstm, width = cell == "lstm", GATES[cell] * units
     group = block_size(units, width)
@@ -92,6 +92,8 @@ def gradient_loop(cell: str, units: int) -> Loop:
         grad_attention_bias: Row,
         grad_context: Row,
     ) -> None:
+        grad_table[:], grad_kernels[:], grad_biases[:] = 0.0, 0.0, 0.0
+        grad_attention_kernel[:], grad_attention_bias[:], grad_context[:] = 0.0, 0.0, 0.0
         room = 0
         for sequence in order[:group]:
             room += lengths[sequence]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from han.recurrence.buffers import empty, zeros
+from han.recurrence.buffers import empty
 from han.recurrence.contributions_loop import contributions_loop
 from han.recurrence.gradient_loop import gradient_loop
 from han.recurrence.loops import KEPT, POOLINGS, forward_loop
@@ -154,11 +154,10 @@ def pool(
     trace = Trace(
         empty(2 * elements if traced else 0, KEPT[kind.cell] * kind.units),
         empty(elements if for_gradients else 0, width),
-        # A product into memory that holds NaN may be NaN.
-        zeros(elements if for_gradients and attention_units else 0, attention_units),
+        empty(elements if for_gradients and attention_units else 0, attention_units),
         np.zeros((sequences if traced and has_sources else 0, width), np.int32),
     )
-    pooled = Pooled(empty(sequences, width), zeros(elements), trace)
+    pooled = Pooled(empty(sequences, width), empty(elements), trace)
     forward_loop(kind.cell, kind.units)(
         *_arrays(inputs),
         *_order(inputs.lengths),
@@ -183,7 +182,7 @@ def gradients(
     grad_scores: Float32,
 ) -> tuple[Float32, Weights]:
     """Return the gradients of the table and of the weights, given those of the vectors and of the scores."""
-    grad_table, grad_weights = zeros(*inputs.table.shape), Weights(*(zeros(*weight.shape) for weight in weights))
+    grad_table, grad_weights = empty(*inputs.table.shape), Weights(*(empty(*weight.shape) for weight in weights))
     gradient_loop(kind.cell, kind.units)(
         *_arrays(inputs),
         *_order(inputs.lengths),

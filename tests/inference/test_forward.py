@@ -116,7 +116,7 @@ def test_the_evidence_is_that_of_the_distinct_known_ngrams(rng):
     layer = NgramEvidence(size, words, columns)
     layer.build()
     layer.set_weights([keys, weights, np.array([0.5, 0.0, -0.5])])
-    ngrams = Ngrams(layer)
+    ngrams = Ngrams.of(layer)
     assert sorted(ngrams.slots[ngrams.slots >= 0]) == list(range(size))
     documents = [
         [rng.integers(2, words, rng.integers(1, 20)).tolist() for _ in range(rng.integers(0, 6))] for _ in range(30)

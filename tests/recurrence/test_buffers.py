@@ -7,7 +7,7 @@ import pytest
 
 from han.backend import tf
 from han.recurrence import buffers
-from han.recurrence.buffers import ALIGNMENT, empty, zeros
+from han.recurrence.buffers import ALIGNMENT, empty, free_unused
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,6 @@ def test_arrays_are_aligned_and_of_their_shape():
         assert array.shape == shape
         assert array.dtype == np.float32
         assert array.ctypes.data % ALIGNMENT == 0
-    assert not zeros(2, 3).any()
 
 
 def test_memory_is_used_again_once_no_array_and_no_tensor_refers_to_it():
@@ -58,3 +57,13 @@ def test_little_memory_is_kept(monkeypatch):
     del arrays
     empty(1)
     assert sum(memory.size for memory in buffers._free) <= 10_000
+
+
+def test_unused_memory_can_be_freed():
+    array = empty(1000)
+    del array
+    empty(10_000)  # takes back what was returned
+    assert buffers._free
+    free_unused()
+    assert not buffers._free
+    assert not buffers._returned
