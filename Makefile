@@ -55,7 +55,7 @@ bench: install .venv/benchmark  ## Run a benchmark: NAME=speed, for example; wit
 	@touch $@
 
 lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
-	@uv pip compile pyproject.toml --extra datasets --extra glove --extra word2vec --extra spacy-vectors --extra model2vec --extra onnx --extra yaml --extra tensorboard --extra xlsx --group dev --universal --python-version 3.11 \
+	@uv pip compile pyproject.toml --extra datasets --extra glove --extra word2vec --extra spacy-vectors --extra model2vec --extra onnx --extra yaml --extra tensorboard --extra xlsx --extra report --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --quiet --output-file requirements.lock
 
 clean:  ## Remove .venv and caches, not models

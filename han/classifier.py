@@ -19,7 +19,7 @@ from han.data.labels import LabelEncoder
 from han.data.validation import Labels, check_target, check_texts
 from han.exceptions import ModelFileError, TrainingWarning, warn_user
 from han.explain.attribution import METHODS
-from han.explain.explanation import Explanation
+from han.explain.explanation import Explanation, Explanations
 from han.fitted import FittedClassifier
 from han.hyperparameters import Choice, Hyperparameters, Range, check_values
 from han.inference.forked import refuse
@@ -630,7 +630,7 @@ class HANClassifier(ClassifierMixin, BaseEstimator):
         check_values({"method": method, "n_steps": n_steps}, {"method": Choice(METHODS), "n_steps": Range(Integral, 1)})
         texts = check_texts(X)
         targets = None if target is None else check_target(target, self.classes_, len(texts))
-        return fitted.explain(texts, hyperparameters, method=method, targets=targets, n_steps=n_steps)
+        return Explanations(fitted.explain(texts, hyperparameters, method=method, targets=targets, n_steps=n_steps))
 
     def encode(self, X: Any) -> npt.NDArray[np.int32]:  # noqa: N803
         """Convert documents to word ids, the input of the network.

@@ -14,8 +14,8 @@ import pandas as pd
 from han.data.duplicates import warn_of_conflicts
 from han.data.labels import LabelEncoder
 from han.data.splits import strata, stratified_split
-from han.data.validation import Labels, check_labels, short_repr
-from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError, warn_user
+from han.data.validation import Labels, check_labels
+from han.exceptions import DataWarning, InvalidTypeError, InvalidValueError, short_repr, warn_user
 from han.tables.options import TableOptions
 from han.tables.sources import NAMED, Source, SourceReader, check_sources, split_folder
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from han.data.labels import LabelEncoder
 from han.exceptions import ForkedProcessError, InvalidValueError, warn_user
@@ -15,6 +16,7 @@ from han.explain.attribution import explain
 from han.explain.explanation import Explanation
 from han.hyperparameters import Hyperparameters
 from han.inference.forked import ADVICE
+from han.inference.forward import Ngrams, ngram_logits
 from han.inference.inference import Network
 from han.inference.mixture import Mixture
 from han.inference.prediction import CHUNK, predict
@@ -142,6 +144,22 @@ class FittedClassifier:
             thresholds = tuple(self.thresholds.tolist())
             explanations = [replace(explanation, thresholds=thresholds) for explanation in explanations]
         return explanations
+
+    def without_ngrams(self) -> FittedClassifier:
+        """Return the classifier without its linear model of n-grams."""
+        return replace(self, network=self.local_network().with_evidence(None))
+
+    def ngram_probabilities(self, texts: list[str], hyperparameters: Hyperparameters) -> npt.NDArray[np.float64]:
+        """Return the probabilities of the linear model of n-grams alone [documents, classes]."""
+        network = self.local_network()
+        if network.evidence is None:
+            raise InvalidValueError("the classifier has no linear model of n-grams")
+        corpus = self.reader(hyperparameters).encode(texts)
+        logits = ngram_logits(Ngrams.of(network.evidence), corpus, len(self.labels.classes)).astype(np.float64)
+        probabilities: npt.NDArray[np.float64] = (
+            special.expit(logits) if self.labels.multi_label else special.softmax(logits, axis=1)
+        )
+        return probabilities
 
     def _plan(self, texts: list[str], hyperparameters: Hyperparameters) -> PredictionPlan:
         if hyperparameters.memory_limit is None and sum(map(len, texts)) <= FEW_CHARACTERS:

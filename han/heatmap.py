@@ -6,6 +6,8 @@ no scripts and loads no external resources.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from textwrap import fill
 from typing import Any
@@ -22,6 +24,7 @@ from han.explain.html import (
     POSITIVE,
     VISIBLE,
     escape,
+    excerpt,
     explanation_block,
     fragment,
     html_page,
@@ -68,31 +71,100 @@ def corpus_page(explanations: Sequence[Explanation], y_true: Any = None, title: 
     """
     truths = None if y_true is None else _true_labels(explanations, y_true)
     classes = list(dict.fromkeys(label for explanation in explanations for label in explanation.classes))
-    filters = [f"predicted {label}" for label in classes]
-    if truths is not None:
-        filters.append("mistakes")
-    # Filtering without scripts: the style hides documents that do not match the anchor whose link was followed.
-    rules = "".join(f"#f{i}:target ~ main details:not(.f{i}) {{ display: none; }}\n" for i in range(len(filters)))
-    anchors = "".join(f'<i id="f{i}"></i>' for i in range(len(filters)))
-    links = "".join(f'<a href="#f{i}">{escape(name)}</a>' for i, name in enumerate(filters))
+    known = [*classes, *dict.fromkeys(label for truth in truths or [] for label in truth if label not in classes)]
+    filters = _filters(explanations, truths, classes, known)
     blocks = []
     for index in sorted(range(len(explanations)), key=lambda index: float(explanations[index].probabilities.max())):
         explanation = explanations[index]
         truth = None if truths is None else truths[index]
         is_wrong = truth is not None and set(truth) != set(explanation.labels)
-        matching = [f"f{classes.index(label)}" for label in explanation.labels] + [f"f{len(classes)}"] * is_wrong
+        matching = [anchor for anchor, (_, rows) in filters.items() if index in rows]
         summary = prediction_text(explanation) + (f", true: {join_labels(truth or [])}" if is_wrong else "")
         blocks.append(
             f'<details class="{" ".join(matching)}"><summary><span class="p{" wrong" if is_wrong else ""}">'
-            f"{'✗ ' if is_wrong else ''}{escape(summary)}</span> {escape(_excerpt(explanation.text))}</summary>"
+            f"{'✗ ' if is_wrong else ''}{escape(summary)}</span> {escape(excerpt(explanation.text))}</summary>"
             f"{explanation_block(explanation)}</details>"
         )
-    count = f"{len(explanations)} documents, the most uncertain first"
-    body = (
-        f'<h1>{escape(title)}</h1>{anchors}<nav><a href="#">all</a>{links}</nav><p>{count}</p>'
-        f"<main>{''.join(blocks)}</main>"
+    named = {anchor: found for anchor, found in filters.items() if anchor[0] == "f"}
+    # Filtering without scripts: the style hides documents that do not match the anchor whose link was followed.
+    rules = "".join(_filter_rules(anchor) for anchor in filters)
+    anchors = "".join(f'<i id="{anchor}"></i>' for anchor in filters)
+    links = "".join(f'<a href="#{anchor}">{escape(name)} ({len(rows)})</a>' for anchor, (name, rows) in named.items())
+    total = f"{len(explanations)} documents"
+    counts = "".join(
+        f'<p class="count {anchor}">{len(rows)} of {total}: {escape(name)}</p>'
+        for anchor, (name, rows) in filters.items()
     )
-    return html_page(title, body, rules)
+    body = (
+        f'<h1>{escape(title)}</h1>{anchors}<nav><a href="#" class="all">all ({len(explanations)})</a>{links}</nav>'
+        f'{_confusion_table(filters, classes, known)}<p class="everything">{total}, the most uncertain first</p>'
+        f"{counts}<main>{''.join(blocks)}</main>"
+    )
+    return html_page(title, body, _CORPUS_STYLE + rules)
+
+
+_CORPUS_STYLE = """
+nav a.all, .count { font-weight: bold; }
+.count { display: none; }
+table { border-collapse: collapse; margin: 1em 0; }
+th, td { padding: .2em .7em; text-align: right; border-bottom: 1px solid rgb(128 128 128 / .35); font-weight: normal; }
+th:first-child { text-align: left; }
+"""
+# A table of more classes is not readable.
+_MAX_TABLE = 20
+
+
+def _filters(
+    explanations: Sequence[Explanation], truths: list[list[Any]] | None, classes: list[Any], known: list[Any]
+) -> dict[str, tuple[str, set[int]]]:
+    """Return the name and the documents of each filter, by its anchor; "c0-1" are those of a cell of the table.
+
+    `known` are the classes of the classifier and, after these, other true labels.
+    """
+    labels = [explanation.labels for explanation in explanations]
+    named = [(f"predicted {label}", {row for row, found in enumerate(labels) if label in found}) for label in classes]
+    cells: dict[str, tuple[str, set[int]]] = {}
+    if truths is not None:
+        named += [(f"true {label}", {row for row, truth in enumerate(truths) if label in truth}) for label in known]
+        wrong = {row for row, truth in enumerate(truths) if set(truth) != set(labels[row])}
+        named.append(("mistakes", wrong))
+        if all(len(found) == 1 for found in (*labels, *truths)) and len(known) <= _MAX_TABLE:
+            for row, (truth, found) in enumerate(zip(truths, labels, strict=True)):
+                cell = f"c{known.index(truth[0])}-{classes.index(found[0])}"
+                cells.setdefault(cell, (f"true {truth[0]}, predicted {found[0]}", set()))[1].add(row)
+    return {f"f{number}": found for number, found in enumerate(named)} | cells
+
+
+def _filter_rules(anchor: str) -> str:
+    return (
+        f"#{anchor}:target ~ main details:not(.{anchor}) {{ display: none; }}\n"
+        f"#{anchor}:target ~ .everything {{ display: none; }}\n"
+        f"#{anchor}:target ~ .count.{anchor} {{ display: block; }}\n"
+        f"#{anchor}:target ~ nav a.all {{ font-weight: inherit; }}\n"
+        f'#{anchor}:target ~ * a[href="#{anchor}"] {{ font-weight: bold; text-decoration: none; }}\n'
+    )
+
+
+def _confusion_table(filters: dict[str, tuple[str, set[int]]], classes: list[Any], known: list[Any]) -> str:
+    """Return the numbers of documents by true and predicted class, each with a link that shows them."""
+    cells = {
+        tuple(map(int, anchor[1:].split("-"))): (anchor, len(rows))
+        for anchor, (_, rows) in filters.items()
+        if anchor[0] == "c"
+    }
+    if not cells:
+        return ""
+
+    def cell(row: int, column: int) -> str:
+        anchor, count = cells.get((row, column), ("", 0))
+        return f'<td><a href="#{anchor}">{count}</a></td>' if count else "<td>0</td>"
+
+    head = "".join(f"<th>{escape(label)}</th>" for label in classes)
+    lines = "".join(
+        f"<tr><th>{escape(name)}</th>{''.join(cell(row, column) for column in range(len(classes)))}</tr>"
+        for row, name in enumerate(known)
+    )
+    return f"<table><tr><th>true / predicted</th>{head}</tr>{lines}</table>"
 
 
 def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[Any]]:
@@ -108,7 +180,7 @@ def _true_labels(explanations: Sequence[Explanation], y_true: Any) -> list[list[
     return [encoder.label_of(target) if multi_label else [encoder.label_of(target)] for target in targets]
 
 
-def terminal(explanation: Explanation) -> str:
+def terminal(explanation: Explanation, columns: int | None = None) -> str:
     """Return an explanation as text with ANSI colours.
 
     Each sentence is preceded by its score, and the strongest words are listed at the end, so that colours are not
@@ -117,15 +189,40 @@ def terminal(explanation: Explanation) -> str:
     Parameters
     ----------
     explanation : Explanation
+    columns : int, optional
+        Where lines are wrapped, between words.
     """
-    lines = [f"{prediction_text(explanation)}   [{legend_text(explanation)}]".translate(VISIBLE)]
+    width = columns or sys.maxsize
+    lines = _wrapped(f"{prediction_text(explanation)}   [{legend_text(explanation)}]".translate(VISIBLE), width)
     for sentence, parts in strength_parts(explanation):
         line = "".join(_color(part.translate(VISIBLE), strength) for part, strength in parts)
-        lines.append(f"{sentence.score:+.2f}  {' '.join(line.split())}" if sentence else " ".join(line.split()))
+        score = f"{sentence.score:+.2f}  " if sentence else ""
+        lines += _wrapped(line, width, score)
     words = [word for sentence in explanation.sentences for word in sentence.words]
     strongest = sorted(words, key=lambda word: -abs(word.combined_score))[:5]
     listed = ", ".join(f"{word.text} {word.combined_score:+.2f}" for word in strongest)
-    return "\n".join([*lines, f"strongest words: {listed}".translate(VISIBLE)])
+    return "\n".join([*lines, *_wrapped(f"strongest words: {listed}".translate(VISIBLE), width)])
+
+
+def _wrapped(line: str, columns: int, start: str = "") -> list[str]:
+    """Cut a line of coloured words between these; later lines are indented by the width of the start."""
+    lines, used = [start], len(start)
+    for word in line.split():
+        width = _width(re.sub(r"\x1b\[[^m]*m", "", word))
+        if used > len(start) and used + 1 + width > columns:
+            lines.append(" " * len(start))
+            used = len(start)
+        elif used > len(start):
+            lines[-1] += " "
+            used += 1
+        lines[-1] += word
+        used += width
+    return lines
+
+
+def _width(text: str) -> int:
+    """Return the number of columns that a text takes in a terminal."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def figure(explanation: Explanation, columns: int = 90) -> Figure:
@@ -182,7 +279,7 @@ def _wrap_lines(
             for number, piece in enumerate(pieces):
                 x += bool(x and (number or part[0].isspace()))
                 shown = piece.translate(VISIBLE)
-                width = sum(2 if east_asian_width(character) in "WF" else 1 for character in shown)
+                width = _width(shown)
                 if x and x + width > columns:
                     yield heading, line
                     heading, line, x = None, [], 0.0
@@ -196,8 +293,3 @@ def _wrap_lines(
 def _rgb(score: float) -> tuple[float, float, float]:
     red, green, blue = POSITIVE if score >= 0 else NEGATIVE
     return red / 255, green / 255, blue / 255
-
-
-def _excerpt(text: str, length: int = 90) -> str:
-    words = " ".join(text[: 4 * length].split())
-    return words if len(words) <= length else words[: length - 1] + "…"

@@ -12,8 +12,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidValueError
+from han.exceptions import InvalidValueError, short_repr
 from han.memory.limits import parse_size
 from han.text.alignment import Splitter
 from han.text.splitting import DocumentSplitter

@@ -80,7 +80,8 @@ def test_the_whole_text_is_shown(explanations):
             assert word in shown
         if all(character.isprintable() for character in explanation.text):
             assert (
-                "".join(explanation.text.split()) in re.sub(r"-?\d\.\d\d(?=\D|$)", "", shown) or "." in explanation.text
+                "".join(explanation.text.split()) in re.sub(r"-?\d\.\d{2,4}(?=\D|$)", "", shown)
+                or "." in explanation.text
             )
 
 
@@ -138,9 +139,16 @@ def test_the_corpus_page_starts_with_the_most_uncertain_document_and_marks_mista
     mistakes = sum(explanation.predicted != "sports" for explanation in explanations)
     assert 0 < mistakes == source.count("✗")
     assert source.count("<details") == len(explanations)
-    links = re.findall(r'<a href="#(f\d)">([^<]+)<', source)
-    assert links == [("f0", "predicted business"), ("f1", "predicted sports"), ("f2", "mistakes")]
-    for anchor, _ in links:
+    links = re.findall(r'<a href="#(f\d)">([^<]+) \((\d+)\)<', source)
+    assert [name for _, name, _ in links] == [
+        "predicted business", "predicted sports", "true business", "true sports", "mistakes",
+    ]  # fmt: skip
+    for anchor, name, count in links:
+        assert len(re.findall(rf'<details class="[^"]*\b{anchor}\b', source)) == int(count)
+        assert f"{count} of {len(explanations)} documents: {name}<" in source
+    cells = dict(re.findall(r'<a href="#(c\d-\d)">(\d+)</a>', source))
+    assert cells == {"c1-0": str(mistakes), "c1-1": str(len(explanations) - mistakes)}
+    for anchor, *_ in links:
         assert f'<i id="{anchor}"></i>' in source
         assert f"#{anchor}:target ~ main details:not(.{anchor}) {{ display: none; }}" in source
     assert "✗" not in corpus_page(explanations)

@@ -27,7 +27,7 @@ from benchmarks.reporting import describe, store
 from han import HANClassifier
 from han.exceptions import HANError
 from han.files.atomic import MANIFEST, write_manifest
-from han.saving.folder import FORMAT_VERSION
+from han.saving.layout import FORMAT_VERSION
 
 LIMIT = 10.0  # seconds that a `load` may take
 KINDS = ("manifest unchanged", "manifest rewritten", "inside the archive, with new checksums")

@@ -6,6 +6,8 @@ import gc
 import io
 import sys
 import traceback
+from difflib import get_close_matches
+from typing import Any
 
 import click
 
@@ -25,7 +27,19 @@ __all__ = ["cli", "main"]
 COLLECT_AFTER = 100_000
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands, with a suggestion for a name that is not one of them."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Return the command, or raise an error that names the closest one."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            suggestion = f", did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}{suggestion or '; see han --help'}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="han")
 def cli() -> None:
     """Classify documents of any length with a hierarchical attention network.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -92,6 +93,18 @@ def source_options(command: Function) -> Function:
     return text_option(label(separator(input_format(table_options(command)))))
 
 
+def check_source(sources: tuple[str, ...], arguments: dict[str, Any], argument: str = "source") -> None:
+    """Check files and columns, given `SOURCE_ARGUMENTS`, before the libraries are imported that read documents."""
+    from han.tables.options import TableOptions
+    from han.tables.sources import SourceReader, check_sources
+
+    options = {name: value for name, value in arguments.items() if name not in ("text", "label", "label_separator")}
+    reader = SourceReader(
+        [*arguments["text"]], arguments["label"], arguments["label_separator"], TableOptions(**options)
+    )
+    reader.check(check_sources(sources, argument))
+
+
 def table_options(command: Function) -> Function:
     """Add options for reading tables, which are named like the attributes of `TableOptions`."""
     quoting = (
@@ -139,6 +152,30 @@ def import_function(name: str, value: str) -> Any:
             raise ValueError(f"{name} must be MODULE:FUNCTION, got {value!r}, but {module} has no {part}")
         function = getattr(function, part)
     return function
+
+
+def uses_color() -> bool | None:
+    """Return whether to colour the output, by NO_COLOR, CLICOLOR and CLICOLOR_FORCE; None if standard output decides.
+
+    See https://no-color.org and https://bixense.com/clicolors.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return False if os.environ.get("CLICOLOR") == "0" else None
+
+
+def terminal_columns(most: int = 100) -> int:
+    """Return the width of the terminal, or `most` if that is less: longer lines are hard to read."""
+    return min(shutil.get_terminal_size().columns, most)
+
+
+def announce_standard_input(expected: str) -> None:
+    """Say what a command waits for if standard input is a terminal."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        end = "Ctrl-Z and Enter" if os.name == "nt" else "Ctrl-D"
+        click.echo(f"type {expected}, and end it with {end} on a line of its own:", err=True)
 
 
 def find_class(name: str, classes: list[Any]) -> Any:

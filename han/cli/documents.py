@@ -14,8 +14,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from han.cli.files import STANDARD_INPUT, decode_text, detect_table, file_name
-from han.data.validation import short_repr
-from han.exceptions import DataWarning, InvalidValueError, warn_user
+from han.exceptions import DataWarning, InvalidValueError, short_repr, warn_user
 from han.tables.columns import join_texts
 from han.tables.delimited import Dialect
 from han.tables.options import SUFFIXES, TableOptions, format_from_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,6 +13,8 @@ import click
 
 from han.cli.console import (
     SOURCE_ARGUMENTS,
+    LocalPath,
+    check_source,
     debug_option,
     find_class,
     load_classifier,
@@ -20,37 +23,55 @@ from han.cli.console import (
     splitter_options,
     usage_errors,
 )
+from han.cli.report import REPORT, print_conclusions, write_report
 
 if TYPE_CHECKING:
     from han.data.labels import LabelEncoder
+    from han.evaluation.report import Report
 
 
 @click.command()
 @model_argument
 @click.argument("source", nargs=-1, required=True)
 @source_options
+@click.option(
+    "--output", type=LocalPath(file_okay=False), help="Folder for report.html and report.json.  [default: MODEL]"
+)
 @click.option("--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @splitter_options
 @debug_option
-def evaluate(model: Path, source: tuple[str, ...], output_format: str, **options: Any) -> None:
+def evaluate(model: Path, source: tuple[str, ...], output: Path | None, output_format: str, **options: Any) -> None:
     """Evaluate the classifier in the folder MODEL on SOURCE, which contains labelled documents.
 
     SOURCE is one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, optionally compressed, or folders of
     <class>/*.txt files; or the test part of "imdb" or "bbc-news". Documents of classes that the classifier was not
-    trained on count as errors, with a warning.
+    trained on count as errors, with a warning. The report on them is written to the folder of the classifier, or to
+    --output.
 
     \b
     Examples:
       han evaluate models/imdb imdb
       han evaluate models/stars new.csv --text review --label stars --format json
     """  # noqa: D301
+    from han.files.folders import check_writable
+    from han.saving.layout import read_settings
+
+    source_arguments = {name: options.pop(name) for name in SOURCE_ARGUMENTS}
+    with usage_errors():
+        if output is not None:
+            check_writable(output.absolute())
+        read_settings(model)
+        check_source(source, source_arguments)
     from han.datasets import load_labelled
-    from han.evaluation.measures import evaluate as measure
+    from han.evaluation.report import Report
 
     with usage_errors():
-        texts, labels = load_labelled(source, **{name: options.pop(name) for name in SOURCE_ARGUMENTS})
+        texts, labels = load_labelled(source, **source_arguments)
         classifier = load_classifier(model, options)
-        result = measure(classifier, texts, _convert_labels(labels, classifier.label_encoder_))
+        labels = _convert_labels(labels, classifier.label_encoder_)
+        report = Report.create(classifier, texts, labels, name=", ".join(Path(part).name for part in source))
+    folder = _write(report, model, output)
+    result = report.evaluation
     if output_format == "json":
         per_class = {str(name): row for name, row in result.per_class.to_dict("index").items()}
         click.echo(json.dumps({"documents": len(texts), **result.scores(), "per_class": per_class}))
@@ -59,6 +80,23 @@ def evaluate(model: Path, source: tuple[str, ...], output_format: str, **options
     click.echo(f"\n{len(texts)} documents")
     for name, value in result.scores().items():
         click.echo(f"{name.replace('_', ' ')}: {value:.4f}")
+    print_conclusions(report)
+    if folder is not None:
+        click.echo(f"\nreport:   {os.path.join(os.path.relpath(folder), REPORT[0])}")  # noqa: PTH118 - as users type it
+
+
+def _write(report: Report, model: Path, output: Path | None) -> Path | None:
+    """Write the report; return its folder, or None if that of the classifier is not writable."""
+    folder = model if output is None else output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_report(report, folder)
+    except OSError as error:
+        if output is not None:
+            raise
+        click.echo(f"han: the report is not written, choose a folder with --output: {error}", err=True)
+        return None
+    return folder
 
 
 def _convert_labels(labels: Any, encoder: LabelEncoder) -> Any:

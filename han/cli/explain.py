@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from han.cli.console import (
+    announce_standard_input,
     debug_option,
     find_class,
     load_classifier,
     model_argument,
     print_progress,
     splitter_options,
+    terminal_columns,
     usage_errors,
+    uses_color,
 )
 from han.cli.files import (
     STANDARD_INPUT,
@@ -79,6 +82,8 @@ def explain(
     with usage_errors():
         output_format = check_output_format(output, output_format, SUFFIXES, "--format") or "terminal"
         paths = files or ([] if texts else [STANDARD_INPUT])
+        if STANDARD_INPUT in paths:
+            announce_standard_input("a document")
         documents = [*texts, *(_read_document(path, encoding) for path in paths)]
         classifier = load_classifier(model, splitters)
         label = None if target is None else find_class(target, classifier.classes_.tolist())
@@ -88,7 +93,7 @@ def explain(
         with usage_errors(), replacing(output) as stream:
             stream.write((result.rstrip("\n") + "\n").encode())
     else:
-        click.echo(result)
+        click.echo(result, color=uses_color())
 
 
 def _render(explanations: list[Explanation], output_format: str, output: Path | None) -> str:
@@ -100,7 +105,8 @@ def _render(explanations: list[Explanation], output_format: str, output: Path | 
         lines = [explanation.to_json() for explanation in explanations]
         is_array = len(lines) > 1 and output is not None and output.suffix.lower() == ".json"
         return "[" + ",\n".join(lines) + "]" if is_array else "\n".join(lines)
-    return "\n\n".join(map(terminal, explanations))
+    columns = terminal_columns() if output is None and sys.stdout.isatty() else None
+    return "\n\n".join(terminal(explanation, columns) for explanation in explanations)
 
 
 def _read_document(path: Path, encoding: str | None) -> str:

@@ -72,11 +72,39 @@ def _parse_docstring(docstring: str) -> dict[str, tuple[str, str]]:
     }
 
 
+# What most people need; `--help-all` shows the others, too.
+FIRST = ("text", "label", "label_separator", "test", "refit", "output", "force", "epochs")
+
+
 class CommandWithHyperparameters(click.Command):
-    """A command whose help lists hyper-parameters separately from other options."""
+    """A command with two pages of help: the options that matter first, and all of them."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters and the options for help."""
+        return [*super().get_params(ctx), self._help_all()]
+
+    def _help_all(self) -> click.Option:
+        def show(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:
+            if value:
+                ctx.meta["all options"] = True
+                click.echo(ctx.get_help())
+                ctx.exit()
+
+        return click.Option(
+            ["--help-all"], is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show all options."
+        )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in two sections."""
+        """Write the first options or, in two sections, all options."""
+        if "all options" not in ctx.meta:
+            options = {one.name: one for one in self.get_params(ctx) if isinstance(one, click.Option)}
+            first = [options[name].get_help_record(ctx) for name in (*FIRST, "help_all")]
+            with formatter.section("Options"):
+                formatter.write_dl([record for record in first if record is not None])
+            others = len(options) - len(first)
+            with formatter.section(f"{others} more options, all hyper-parameters among them"):
+                formatter.write_text("han train --help-all")
+            return
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Hyper-parameters": []}
         for parameter in self.get_params(ctx):
             record = None if isinstance(parameter, click.Argument) else parameter.get_help_record(ctx)
@@ -121,14 +149,18 @@ def read_hyperparameters(config: Path | None, options: dict[str, Any]) -> dict[s
     Raises
     ------
     OSError, ValueError, ImportError
-        If the file cannot be read, is neither TOML nor YAML, or contains anything but hyper-parameters; or if a
-        function cannot be imported.
+        If the file cannot be read, is neither TOML nor YAML, or contains anything but hyper-parameters; if a value is
+        invalid; or if a function cannot be imported.
     """
     settings = {} if config is None else _read_config(config)
     settings |= {name: _parse_value(name, value) for name, value in options.items() if value is not None}
-    return {
+    settings = {
         name: import_function(name, value) if name in FUNCTIONS and value else value for name, value in settings.items()
     }
+    from han.hyperparameters import Hyperparameters, check_values
+
+    rules = Hyperparameters.rules()
+    return check_values(settings, {name: rules[name] for name in settings})
 
 
 def _parse_value(name: str, value: Any) -> Any:

@@ -25,9 +25,10 @@ def info(model: Path, output_format: str, **splitters: Any) -> None:
       han info models/imdb
       han info models/imdb --format json | jq .parameters.units
     """  # noqa: D301
+    from han.saving.layout import read_facts
+
     with usage_errors():
-        classifier = load_classifier(model, splitters)
-    facts = classifier.describe()
+        facts = read_facts(model) or load_classifier(model, splitters).describe()
     if output_format == "json":
         click.echo(json.dumps(facts, default=str))
         return

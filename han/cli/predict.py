@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from han.cli.console import (
+    announce_standard_input,
     debug_option,
     interruptible,
     load_classifier,
@@ -107,6 +108,8 @@ def predict(
     with ExitStack() as stack:
         with usage_errors():
             output_format = check_output_format(output, output_format, SUFFIXES, "--output-format")
+            if not files or STANDARD_INPUT in files:
+                announce_standard_input("a document or a table")
             inputs = InputFiles([*(files or [STANDARD_INPUT])], text, input_format, TableOptions(**options), stack)
             output_format = output_format or DEFAULT_FORMATS[inputs.formats[0]]
             _check_parquet(output_format, inputs)

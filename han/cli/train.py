@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from han.cli.console import (
     INTERRUPTED,
     SOURCE_ARGUMENTS,
     LocalPath,
+    check_source,
     debug_option,
     find_class,
     is_terminated,
@@ -25,12 +27,14 @@ from han.cli.console import (
     usage_errors,
 )
 from han.cli.hyperparameters import CommandWithHyperparameters, hyperparameter_options, read_hyperparameters
+from han.cli.report import print_conclusions, write_report
 from han.exceptions import missing_extra
 
 if TYPE_CHECKING:
     from han.classifier import HANClassifier
     from han.datasets import Dataset
     from han.evaluation.measures import Evaluation
+    from han.evaluation.report import Report
 
 
 @click.command(cls=CommandWithHyperparameters)
@@ -39,6 +43,12 @@ if TYPE_CHECKING:
 @click.option(
     "--test", multiple=True, metavar="FILE", help="File or folder of test documents. Repeat the option for several."
 )
+@click.option(
+    "--test-fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of each class to hold out for testing.  [default: 0.2]",
+)
+@click.option("--refit", is_flag=True, help="After testing, fit again on all documents, those for testing too.")
 @click.option("--output", type=LocalPath(), help="Folder to write.  [default: models/NAME]")
 @click.option("--force", is_flag=True, help="Replace the classifier in that folder.")
 @click.option(
@@ -60,6 +70,8 @@ if TYPE_CHECKING:
 def train(
     source: tuple[str, ...],
     test: tuple[str, ...],
+    test_fraction: float | None,
+    refit: bool,
     output: Path | None,
     force: bool,
     config: Path | None,
@@ -74,8 +86,8 @@ def train(
     SOURCE is "imdb" or "bbc-news"; or one or more files in CSV, TSV, JSON Lines, JSON, Excel or Parquet, optionally
     compressed; or folders of <class>/*.txt files. A fifth of the documents is held out for testing, unless --test is
     set or the folder contains train/<class> and test/<class>. Two baselines are trained and evaluated on the same
-    documents. The output folder contains the classifier, a model card, and figures of the training curve, the confusion
-    matrix and the calibration of the probabilities.
+    documents. The output folder contains the classifier, a model card, report.html with what is known about it
+    (report.json: as data), and figures of the training curve, the confusion matrix and the calibration.
 
     Documents may have several labels, which are lists in the label column, or are separated by --label-separator. The
     random state is 0 by default.
@@ -96,12 +108,21 @@ def train(
       han train imdb --resume
       han train tickets.tsv --label tags --label-separator ";" --config settings.toml
     """  # noqa: D301
+    with usage_errors():
+        source_arguments = {name: options.pop(name) for name in SOURCE_ARGUMENTS}
+        settings: dict[str, Any] = {"random_state": 0, **read_hyperparameters(config, options)}
+        if test and test_fraction is not None:
+            raise ValueError("--test-fraction holds out a part of SOURCE, so it must not be combined with --test")
+        check_source(source, source_arguments)
+        if test:
+            check_source(test, source_arguments, "test")
+    # All that can be refused without reading the documents has been.
     from han.datasets import load_dataset
     from han.training.checkpoint import has_ended, remove_checkpoint
 
     with usage_errors():
-        source_arguments = {name: options.pop(name) for name in SOURCE_ARGUMENTS}
-        settings: dict[str, Any] = {"random_state": 0, **read_hyperparameters(config, options)}
+        if test_fraction is not None:
+            source_arguments["test_fraction"] = test_fraction
         dataset = load_dataset(source, test=test or None, **source_arguments)
         folder, checkpoint = _check_output(output or Path("models") / dataset.name, force, resume, quiet)
         _check_resources(settings, tensorboard)
@@ -115,7 +136,9 @@ def train(
     with _resume_hint(checkpoint, f"the classifier is saved in {os.path.relpath(folder)}, but not fully evaluated"):
         if is_terminated():
             raise KeyboardInterrupt
-        _report(folder, classifier, dataset, seconds, quiet)
+        report = _report(folder, classifier, dataset, seconds, quiet, refit=refit and not is_interrupted)
+    if refit and not is_interrupted:
+        _refit(folder, _new_classifier(settings, dataset, quiet), dataset, report, quiet)
     if not is_interrupted:
         remove_checkpoint(checkpoint)
         return
@@ -125,7 +148,7 @@ def train(
 
 def _check_output(output: Path, force: bool, resume: bool, quiet: bool) -> tuple[Path, Path]:
     """Return the output folder and the folder of its checkpoint if they may be written."""
-    from han.saving.folder import check_destination, holds_model
+    from han.saving.layout import check_destination, holds_model
     from han.training.checkpoint import has_checkpoint
 
     folder = check_destination(output, "--output")
@@ -148,7 +171,7 @@ def _check_output(output: Path, force: bool, resume: bool, quiet: bool) -> tuple
 def _checkpoint_folder(folder: Path) -> Path:
     """Return the folder of the checkpoint: next to the output folder, or inside it if that is on another volume."""
     from han.files.folders import can_be_renamed
-    from han.saving.folder import CHECKPOINT
+    from han.saving.layout import CHECKPOINT
     from han.training.checkpoint import has_checkpoint
 
     sibling, child = folder.with_name(f"{folder.name}.checkpoint"), folder / CHECKPOINT
@@ -220,20 +243,53 @@ def _print_resume_hint(checkpoint: Path) -> None:
         click.echo("training cannot be resumed: no epoch was completed", err=True)
 
 
-def _report(folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool) -> None:
-    """Evaluate a classifier and the baselines, print the results, and write the model card and the figures."""
-    from han.evaluation.measures import comparison, evaluate
+def _refit(folder: Path, classifier: HANClassifier, dataset: Dataset, report: Report, quiet: bool) -> None:
+    """Fit a classifier to all documents, and replace the evaluated one with it."""
+    import numpy as np
 
-    evaluations = {"han": evaluate(classifier, dataset.X_test, dataset.y_test)}
-    classifier.save(folder, data=dataset.name, scores=evaluations["han"].scores())
+    texts, labels = [*dataset.X_train, *dataset.X_test], np.concatenate([dataset.y_train, dataset.y_test])
+    print_progress(f"fitting again on all {len(texts)} documents", quiet)
+    classifier.fit(texts, labels)
+    classifier.save(folder, data=dataset.name, scores=report.evaluation.scores())
+
+
+def _report(
+    folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool, *, refit: bool
+) -> Report:
+    """Evaluate a classifier and the baselines, print the results, and write the model card, figures and the report."""
+    from han.evaluation.measures import comparison
+    from han.evaluation.report import Report
+
+    others = _evaluate_baselines(classifier, dataset, quiet)
+    print_progress("evaluating and writing the report", quiet)
+    report = Report.create(
+        classifier,
+        dataset.X_test,
+        dataset.y_test,
+        name=dataset.name,
+        training_texts=dataset.X_train,
+        baselines=others,
+        seconds=round(seconds, 1),
+        refit=refit,
+    )
+    classifier.save(folder, data=dataset.name, scores=report.evaluation.scores())
     click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")
-    click.echo(evaluations["han"].per_class.to_string(float_format="{:.4f}".format))
+    click.echo(report.evaluation.per_class.to_string(float_format="{:.4f}".format))
     if classifier.embedding_coverage_ is not None:
         click.echo(f"\n{classifier.embedding_coverage_:.1%} of the training documents' words have a pretrained vector")
-    figures = _save_figures(folder, classifier, evaluations["han"])
-    evaluations |= _evaluate_baselines(classifier, dataset, quiet)
-    click.echo("\n" + comparison(evaluations).to_string(float_format="{:.4f}".format))
-    click.echo(f"\nclassifier, README.md, {', '.join(figures)} are in {os.path.relpath(folder)}")
+    click.echo(
+        "\n" + comparison({one.name: one.evaluation for one in report.compared}).to_string(float_format="{:.4f}".format)
+    )
+    print_conclusions(report)
+    _save_figures(folder, classifier, report.evaluation)
+    write_report(report, folder)
+    shown = os.path.relpath(folder)
+    click.echo(
+        f"\nreport:   {os.path.join(shown, 'report.html')}\n"  # noqa: PTH118 - as the user would type it
+        f"predict:  han predict {shlex.quote(shown)} FILE\n"
+        f'explain:  han explain {shlex.quote(shown)} --text "A document."'
+    )
+    return report
 
 
 def _callbacks(tensorboard: Path | None) -> list[Any]:
@@ -273,8 +329,8 @@ def _description(dataset: Dataset) -> str:
     )
 
 
-def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluation) -> list[str]:
-    """Write the figures to the folder, and return their file names."""
+def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluation) -> None:
+    """Write the figures to the folder."""
     from han.evaluation.plots import confusion_figure, reliability_figure, training_curve
     from han.files.atomic import replacing
 
@@ -289,4 +345,3 @@ def _save_figures(folder: Path, classifier: HANClassifier, evaluation: Evaluatio
     for name, figure in figures.items():
         with replacing(folder / name) as stream:
             figure.savefig(stream, dpi=120)
-    return list(figures)

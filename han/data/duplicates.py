@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from han.data.validation import short_repr
-from han.exceptions import TrainingWarning, warn_user
+from han.exceptions import TrainingWarning, short_repr, warn_user
 
 
 def warn_of_conflicts(texts: Sequence[str], label: Callable[[int], Any], outcome: str) -> None:

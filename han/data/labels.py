@@ -12,8 +12,8 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from han.data.containers import check_column, to_array, to_pandas
-from han.data.validation import Labels, check_labels, check_texts, label_kind, short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError, UnknownClassWarning, warn_user
+from han.data.validation import Labels, check_labels, check_texts, label_kind
+from han.exceptions import InvalidTypeError, InvalidValueError, UnknownClassWarning, short_repr, warn_user
 
 # Collections of the labels of one document, by kind. Other sequences are decoded as lists.
 COLLECTIONS: dict[str, type[Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from han.data.containers import check_column, to_array
-from han.exceptions import InvalidTypeError, InvalidValueError
+from han.exceptions import InvalidTypeError, InvalidValueError, short_repr
 from han.text.splitting import DocumentSplitter, SplitText
 
 Labels = npt.NDArray[Any]
@@ -242,9 +242,3 @@ def label_kind(label: object) -> type | None:
     if isinstance(label, float | np.floating):
         return int if label.is_integer() else None
     return str if isinstance(label, str) else None
-
-
-def short_repr(value: object) -> str:
-    """Return the representation of a value, cut to at most 60 characters, for an error message."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

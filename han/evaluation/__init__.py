@@ -1,5 +1,6 @@
-"""Evaluation of classifiers: metrics, baselines and plots."""
+"""Evaluation of classifiers: metrics, baselines, reports and plots."""
 
 from han.evaluation.measures import Evaluation, baselines, comparison, evaluate
+from han.evaluation.report import Report
 
-__all__ = ["Evaluation", "baselines", "comparison", "evaluate"]
+__all__ = ["Evaluation", "Report", "baselines", "comparison", "evaluate"]

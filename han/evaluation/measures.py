@@ -16,6 +16,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from han.data.labels import LabelEncoder
+from han.evaluation.uncertainty import Interval, Outcomes, accuracy_interval, macro_f1_interval
 from han.training.calibration import Reliability, reliability
 
 # A confusion matrix of more classes is not readable, and of many more classes takes gigabytes.
@@ -45,6 +46,9 @@ class Evaluation:
     reliability : Reliability
         Confidence and accuracy; its `error` is the expected calibration error. Multi-label classification: those of
         the binary decisions.
+    outcomes : Outcomes
+        The true and the predicted classes of each document, in the order of `per_class`.
+    probabilities : float64 array [documents, classes]
     """
 
     accuracy: float
@@ -54,6 +58,24 @@ class Evaluation:
     per_class: pd.DataFrame
     confusion: npt.NDArray[np.int64] | None
     reliability: Reliability
+    outcomes: Outcomes
+    probabilities: npt.NDArray[np.float64]
+
+    def intervals(self) -> dict[str, Interval]:
+        """Return 95 % confidence intervals by name: Wilson's of accuracy, and a bootstrap interval of macro F1."""
+        return {"accuracy": accuracy_interval(self.outcomes), "macro_f1": macro_f1_interval(self.outcomes)}
+
+    def _repr_html_(self) -> str:
+        """Return the scores with their intervals, and those of each class, for a notebook."""
+        intervals = self.intervals()
+        rows = {
+            name.replace("_", " "): [f"{value:.3f}", *(f"{end:.3f}" for end in intervals[name][1:])]
+            if name in intervals
+            else [f"{value:.3f}", "", ""]
+            for name, value in self.scores().items()
+        }
+        scores = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "95 % from", "to"])
+        return scores.to_html() + self.per_class.to_html(float_format="{:.3f}".format)
 
     def scores(self) -> dict[str, float]:
         """Return the overall metrics by name."""
@@ -129,6 +151,8 @@ def evaluate(classifier: Any, texts: list[str], labels: Any) -> Evaluation:
         per_class=pd.DataFrame(per_class, index=index),
         confusion=confusion_matrix(targets, predicted, labels=columns) if has_confusion else None,
         reliability=calibrated,
+        outcomes=Outcomes(targets, predicted, len(encoder.classes)),
+        probabilities=probabilities,
     )
 
 

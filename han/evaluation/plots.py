@@ -90,6 +90,32 @@ def reliability_figure(reliability: Reliability) -> Figure:
     return figure
 
 
+def threshold_figure(targets: npt.NDArray[np.generic], probabilities: npt.NDArray[np.float64]) -> Figure:
+    """Plot precision, recall and F1 of all decisions by the threshold above which a label is predicted."""
+    thresholds = np.linspace(0.01, 0.99, 99)
+    true = targets.astype(bool)
+    predicted = [probabilities >= threshold for threshold in thresholds]
+    both = np.array([(true & part).sum() for part in predicted])
+    precision = both / np.maximum([part.sum() for part in predicted], 1)
+    recall = both / max(true.sum(), 1)
+    curves = {
+        "precision": precision,
+        "recall": recall,
+        "F1": 2 * precision * recall / np.maximum(precision + recall, 1e-12),
+    }
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for (name, curve), (color, _) in zip(curves.items(), STYLES, strict=False):
+        axes.plot(thresholds, curve, color=color, label=name)
+    axes.set_xlabel("threshold of every class")
+    axes.set_ylabel("of all decisions")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
 def faithfulness_figure(faithfulness: Faithfulness) -> Figure:
     """Plot comprehensiveness and sufficiency by the fraction of words, and the mean decision-flip fractions."""
     figure = Figure(figsize=(12, 4.2), layout="constrained")

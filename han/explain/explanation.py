@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from han.exceptions import InvalidValueError
-from han.explain.html import fragment
+from han.explain.html import blocks, fragment
 from han.text.encoding import NO_OFFSETS
 
 Scaling = Literal["sqrt", "product"]
@@ -301,6 +301,13 @@ class Explanation:
     def _repr_html_(self) -> str:
         """Display a heatmap in a notebook."""
         return fragment(self)
+
+
+class Explanations(list[Explanation]):
+    """A list of explanations that shows itself as heatmaps in a notebook: the first open, the others folded."""
+
+    def _repr_html_(self) -> str:
+        return blocks(self)
 
 
 def combine(

@@ -14,7 +14,8 @@ from han.layers.ngrams import Evidence, NgramEvidence
 from han.model import HierarchicalAttentionNetwork
 from han.recurrence.level import Inputs, Pooled, Weights, contributions, pool, writeable
 from han.recurrence.loops import GATES
-from han.text.corpus import Documents
+from han.text.batches import prediction_batches
+from han.text.corpus import Corpus, Documents
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -90,6 +91,12 @@ class Ngrams:
         ids = (writeable(part) for part in documents)
         evidence_loop()(self.keys, self.bits, self.slots, self.weights, self.vocabulary_size, *ids, sums, shares)
         return sums
+
+
+def ngram_logits(ngrams: Ngrams, corpus: Corpus, classes: int) -> Float32:
+    """Return the logits of the linear model alone [documents, classes]; a single column belongs to the second class."""
+    logits = np.concatenate([ngrams.logits(corpus.batch(batch)) for batch in prediction_batches(corpus)])
+    return np.pad(logits, [(0, 0), (classes - logits.shape[1], 0)])
 
 
 # The weights of a network whose training diverges are infinite, of which its user is told by an error or a warning.

@@ -36,6 +36,7 @@ def to_saved(
     """
     parameters = hyperparameters.as_dict()
     functions = {name: parameters.pop(name) for name in FUNCTIONS}
+    facts = describe(fitted, hyperparameters)
     return SavedClassifier(
         parameters,
         {name: function_name(function) for name, function in functions.items() if function is not None},
@@ -52,7 +53,8 @@ def to_saved(
         fitted.labels.classes,
         fitted.vocabulary,
         fitted.network,
-        model_card(describe(fitted, hyperparameters), hyperparameters.language, data, scores or {}),
+        model_card(facts, hyperparameters.language, data, scores or {}),
+        {name: value for name, value in facts.items() if name != "parameters"},
     )
 
 

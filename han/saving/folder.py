@@ -1,15 +1,4 @@
-"""Saving of fitted classifiers as folders of files in open formats.
-
-=================  =================================================================================================
-`settings.json`    hyper-parameters, classes, `classes_dtype`, other fitted attributes, the version of the format
-`vocabulary.json`  the known words in the order of their ids
-`model.keras`      the network in Keras' format: a zip archive of its arguments (JSON) and its weights (HDF5)
-`README.md`        a model card, which may be edited
-`manifest.json`    the size and SHA-256 digest of each file except the model card
-=================  =================================================================================================
-
-Version 1 of the format has no manifest.
-"""
+"""Read and write the folder of a fitted classifier, see `han.saving.layout`."""
 
 from __future__ import annotations
 
@@ -17,29 +6,22 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from han.data.validation import Labels, label_kind
-from han.exceptions import DestinationError, InvalidValueError, MissingFileError, ModelFileError
-from han.files.atomic import MANIFEST, check_manifest, check_version, read_json, write_json, write_manifest
-from han.files.folders import check_writable, complete_version, is_empty, replacing_folder
-from han.files.paths import local_path
+from han.exceptions import InvalidValueError, ModelFileError
+from han.files.atomic import read_json, write_json, write_manifest
+from han.files.folders import replacing_folder
 from han.hyperparameters import ADDED
 from han.inference.inference import Network
-from han.saving.network_file import MODEL, read_network, write_network
+from han.saving.layout import CARD, FORMAT_VERSION, MODEL, SETTINGS, VOCABULARY, check_destination, read_settings
+from han.saving.network_file import read_network, write_network
 from han.text.vocabulary import Vocabulary
 
-FORMAT_VERSION = 2
-VOCABULARY = "vocabulary.json"
-SETTINGS = "settings.json"
-CARD = "README.md"
-FILES = (MODEL, VOCABULARY, SETTINGS)
-# The subfolder in which `han train` stores its checkpoint if it cannot store it next to the folder.
-CHECKPOINT = ".checkpoint"
 # Attributes with one number for each class.
 PER_CLASS = ("thresholds", "class_count")
 
@@ -62,6 +44,8 @@ class SavedClassifier:
     network : HierarchicalAttentionNetwork
     card : str
         The model card in Markdown, which is written but not read.
+    facts : dict
+        What `han info` prints, which is written but not read.
     """
 
     parameters: dict[str, Any]
@@ -71,37 +55,7 @@ class SavedClassifier:
     vocabulary: Vocabulary
     network: Network
     card: str = ""
-
-
-def check_destination(path: str | os.PathLike[str], name: str = "path") -> Path:
-    """Return the resolved path of a folder that does not exist, is empty, or contains a saved classifier.
-
-    Parameters
-    ----------
-    path : path
-    name : str
-        The name of the argument or option, for error messages.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidValueError
-        If `path` is not a path on this machine.
-    DestinationError
-        If the folder has other contents or is not writable.
-    """
-    folder = local_path(name, path).resolve()
-    if folder.exists() and not is_empty(folder, [CHECKPOINT]) and not holds_model(folder):
-        raise DestinationError(
-            f"a classifier needs a new folder or one with a saved classifier, got {str(folder)!r}, which has other "
-            "contents"
-        )
-    check_writable(folder)
-    return folder
-
-
-def holds_model(folder: Path) -> bool:
-    """Return whether a folder contains the files of a saved classifier."""
-    return all((complete_version(folder) / name).is_file() for name in FILES)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def write_model(path: str | os.PathLike[str], saved: SavedClassifier) -> None:
@@ -142,6 +96,7 @@ def _to_settings(saved: SavedClassifier) -> dict[str, Any]:
         "attributes": saved.attributes,
         "classes": saved.classes.tolist(),
         "classes_dtype": saved.classes.dtype.str,
+        "facts": saved.facts,
     }
 
 
@@ -163,19 +118,7 @@ def read_model(path: str | os.PathLike[str], functions: Set[str]) -> SavedClassi
     InvalidTypeError, InvalidValueError
         If `path` is not a path on this machine, or `functions` are not those that the classifier was trained with.
     """
-    folder = complete_version(local_path("path", path).absolute())
-    if not folder.is_dir():
-        raise MissingFileError(f"path must be the folder of a saved classifier, got {str(path)!r}: no such folder")
-    for name in FILES:
-        if not (folder / name).is_file():
-            raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r} without {name}")
-    if (folder / MANIFEST).is_file():
-        check_manifest(folder, FORMAT_VERSION, FILES)
-    settings = read_json(folder / SETTINGS, dict)
-    version = settings.get("format_version")
-    check_version(folder / SETTINGS, version, FORMAT_VERSION)
-    if version > 1 and not (folder / MANIFEST).is_file():
-        raise ModelFileError(f"path must be the folder of a saved classifier, got {str(path)!r} without {MANIFEST}")
+    folder, settings = read_settings(path)
     try:
         saved = _from_settings(settings, _read_vocabulary(folder / VOCABULARY))
     except ModelFileError:

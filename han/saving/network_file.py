@@ -19,8 +19,7 @@ from han.inference.forked import was_forked
 from han.inference.inference import Network, inference_of
 from han.model import HierarchicalAttentionNetwork
 from han.saving.keras_file import CONFIG, WEIGHTS, build_network, unpacked
-
-MODEL = "model.keras"
+from han.saving.layout import MODEL
 
 
 class StoredNetwork:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError
+from han.exceptions import InvalidTypeError, InvalidValueError, short_repr
 
 
 def column_names(cells: Iterable[str]) -> list[str]:

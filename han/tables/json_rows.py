@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidValueError
+from han.exceptions import InvalidValueError, short_repr
 from han.tables.json_text import parse_row
 
 Row = dict[str, Any]

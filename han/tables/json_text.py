@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
-
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\n\r]*")
 
@@ -116,6 +114,8 @@ def _json_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime.timedelta):
+        import pandas as pd  # not at the top: it takes longer than reading most tables
+
         return pd.Timedelta(value).isoformat()
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()

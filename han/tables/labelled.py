@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidValueError
+from han.exceptions import InvalidValueError, short_repr
 from han.tables.columns import is_missing, join_texts
 from han.tables.options import TableOptions
 from han.tables.table import SKIP_HINT, Chunk, Table, open_table
@@ -81,6 +80,14 @@ def read_labelled(
         skipped |= {*missing}
     kept = [index for index, number in enumerate(numbers) if number not in skipped]
     return LabelledTexts([texts[index] for index in kept], [labels[index] for index in kept], table.notes)
+
+
+def check_columns_of(path: Path, text: list[str], label: str, options: TableOptions) -> None:
+    """Raise the errors of `read_labelled` that need only the beginning of a table."""
+    with path.open("rb") as stream:
+        table = open_table(stream, str(path), options)
+        if table.names is not None:
+            _check_columns(table, [*table.names], text, label)
 
 
 def _check_columns(table: Table, names: list[str], text: list[str], label: str) -> None:

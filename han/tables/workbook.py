@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, BinaryIO
 
-from han.data.validation import short_repr
-from han.exceptions import InvalidValueError, missing_extra
+from han.exceptions import InvalidValueError, missing_extra, short_repr
 from han.tables.delimited import Record
 
 

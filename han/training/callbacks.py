@@ -12,8 +12,7 @@ from typing import Any
 from han.backend import keras, tf
 from han.backend.graph import shared
 from han.backend.variables import shared_kernels
-from han.data.validation import short_repr
-from han.exceptions import InvalidTypeError, InvalidValueError
+from han.exceptions import InvalidTypeError, InvalidValueError, short_repr
 from han.training.optimizer import LazyAdam
 
 # Steps between updates of the averages, each of which passes over the whole embedding.

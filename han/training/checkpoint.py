@@ -19,8 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from han.data.validation import short_repr
-from han.exceptions import CheckpointError, InvalidValueError, ModelFileError
+from han.exceptions import CheckpointError, InvalidValueError, ModelFileError, short_repr
 from han.files.atomic import MANIFEST, check_manifest, read_json, write_json, write_manifest
 from han.files.folders import check_writable, complete_version, recover, replacing_folder
 from han.files.paths import local_path

@@ -11,8 +11,8 @@ from sklearn.utils import check_random_state
 from han.backend.isolation import isolated
 from han.data.doubtful_labels import warn_of_doubtful_classes
 from han.data.labels import LabelEncoder
-from han.data.validation import check_texts, check_words, class_count, short_repr
-from han.exceptions import InvalidValueError
+from han.data.validation import check_texts, check_words, class_count
+from han.exceptions import InvalidValueError, short_repr
 from han.fitted import FittedClassifier, warn_of_truncation
 from han.hyperparameters import Hyperparameters
 from han.memory.limits import find_limit

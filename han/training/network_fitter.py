@@ -12,7 +12,7 @@ import numpy.typing as npt
 from han.backend import keras
 from han.exceptions import InvalidValueError
 from han.hyperparameters import Hyperparameters
-from han.inference.forward import Ngrams
+from han.inference.forward import Ngrams, ngram_logits
 from han.inference.mixture import Mixture
 from han.inference.prediction import classify
 from han.layers.ngrams import Evidence
@@ -20,7 +20,6 @@ from han.memory.limits import find_limit
 from han.memory.planning import NetworkSize, TrainingPlan, check_network
 from han.memory.release import release_free_memory
 from han.model import HierarchicalAttentionNetwork
-from han.text.batches import prediction_batches
 from han.text.corpus import Corpus
 from han.text.reader import DocumentReader
 from han.text.vocabulary import FIRST_WORD_ID, Vocabulary
@@ -243,7 +242,7 @@ class NetworkFitter:
             callbacks=callbacks,
             checkpoint=checkpoint,
         )
-        evidence, ngram_logits = None, None
+        evidence, val_ngrams = None, None
         if self.hyperparameters.ngram_evidence:
             evidence = self._fit_ngrams(self.training)
         factors = (1.0, 0.0) if evidence is None else prior_weights(len(self.training.corpus))
@@ -251,16 +250,17 @@ class NetworkFitter:
         temperature, thresholds = 1.0, np.full(self.classes, 0.5)
         if len(self.validation.corpus):
             if evidence is not None:
-                ngram_logits = self._ngram_logits(evidence)
+                ngrams = Ngrams(evidence, self.vocabulary.size)
+                val_ngrams = ngram_logits(ngrams, self.validation.corpus, self.classes)
                 if learn_validation:
                     evidence = self._fit_ngrams(self._all_examples())
             logits = self._network_logits()
-            if ngram_logits is not None:
+            if val_ngrams is not None:
                 mixture = fit_mixture(
-                    logits, ngram_logits, self.validation.targets, self.validation.weights, prior=factors
+                    logits, val_ngrams, self.validation.targets, self.validation.weights, prior=factors
                 )
                 factors = mixture.network, mixture.ngrams
-                logits = factors[0] * logits + factors[1] * ngram_logits
+                logits = factors[0] * logits + factors[1] * val_ngrams
             temperature, thresholds = self._calibrate(logits)
         network = self.network.with_evidence(evidence)
         network.scale_logits(*(factor / temperature for factor in factors))
@@ -279,13 +279,6 @@ class NetworkFitter:
         """Return the network's logits for the validation examples; under a softmax, up to a constant per document."""
         probabilities = classify(self.network, self.validation.corpus, max_words=self.plan.prediction_words)
         return to_logits(probabilities, self.multi_label)
-
-    def _ngram_logits(self, evidence: Evidence) -> npt.NDArray[np.float32]:
-        """Return the logits [documents, classes] of the n-grams for the validation examples."""
-        ngrams, corpus = Ngrams(evidence, self.vocabulary.size), self.validation.corpus
-        batches = prediction_batches(corpus, self.plan.prediction_words)
-        logits = np.concatenate([ngrams.logits(corpus.batch(batch)) for batch in batches])
-        return np.pad(logits, [(0, 0), (self.classes - logits.shape[1], 0)])
 
     def _calibrate(self, logits: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         """Return the temperature and the thresholds."""

@@ -199,9 +199,9 @@ class _Run:
             stateful["delay"] = EmbeddingDelay(self.optimizer, self.steps)
         called: list[keras.callbacks.Callback] = [part for name, part in stateful.items() if name != "best"]
         called += others
-        if hyperparameters.verbose and sys.stderr:
-            called.append(Progress(self.epochs))
         called.append(self.best)
+        if hyperparameters.verbose and sys.stderr:
+            called.append(Progress(self.epochs, self.steps, self.best))
         if self.checkpoint is not None:
             called.append(CheckpointSaver(self.checkpoint, self.order, self.best, stateful, self.epochs))
         return called

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from han import HANClassifier
 from han.cli import cli
 from han.cli.hyperparameters import read_hyperparameters
+from han.cli.train import train
 
 
 def test_every_hyperparameter_is_an_option_with_its_default():
@@ -21,8 +24,20 @@ def test_every_hyperparameter_is_an_option_with_its_default():
     assert {name: expected.pop(name) for name in ("warm_start", "verbose")} == {"warm_start": False, "verbose": 1}
     assert found == expected
     assert all(parameter.description and parameter.type for parameter in hyperparameters().values())
-    words = CliRunner().invoke(cli, ["train", "--help"]).output.split()
+    words = CliRunner().invoke(cli, ["train", "--help-all"]).output.split()
     assert {f"--{name.replace('_', '-')}" for name in found} <= set(words)
+
+
+def test_help_begins_with_the_options_that_matter_first():
+    output = CliRunner().invoke(cli, ["train", "--help"]).output
+    options = output.split("\nOptions:\n")[1]
+    names = re.findall(r"^  (--[\w-]+)", options, flags=re.MULTILINE)
+    assert names == ["--text", "--label", "--label-separator", "--test", "--refit", "--output", "--force", "--epochs",
+                     "--help-all"]  # fmt: skip
+    everything = [
+        parameter for parameter in train.get_params(click.Context(train)) if isinstance(parameter, click.Option)
+    ]
+    assert f"{len(everything) - len(names)} more options" in options
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from han import HANClassifier, load_dataset
 from han.exceptions import InvalidTypeError, InvalidValueError
 from han.files.paths import local_path
-from han.saving.folder import check_destination
+from han.saving.layout import check_destination
 from han.text.word_vectors import check_source
 from han.training.checkpoint import has_checkpoint, remove_checkpoint
 

@@ -24,7 +24,8 @@ from han.exceptions import DestinationError, InvalidValueError, MissingFileError
 from han.files.atomic import read_json, write_json, write_manifest
 from han.hyperparameters import Hyperparameters
 from han.saving.conversion import to_saved
-from han.saving.folder import FORMAT_VERSION, _from_settings, _to_settings, check_destination
+from han.saving.folder import _from_settings, _to_settings
+from han.saving.layout import FORMAT_VERSION, check_destination
 from tests.memory_growth import growth
 
 SAVED = Path(__file__).parents[1] / "saved"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -12,14 +13,15 @@ import pytest
 
 
 @pytest.mark.slow
-def test_the_bar_shows_loss_accuracy_and_remaining_time():
+@pytest.mark.parametrize("columns", [80, 200])
+def test_one_line_shows_the_whole_run(columns):
     code = (
         "from han import HANClassifier; "
-        "HANClassifier(embedding_dim=8, units=4, epochs=2, batch_size=2, validation_fraction=0, random_state=0)"
-        ".fit(['A fine film.', 'A dull film.'] * 40, ['good', 'bad'] * 40)"
+        "HANClassifier(embedding_dim=8, units=4, epochs=3, batch_size=2, random_state=0)"
+        ".fit([f'A {word} film, number {n}.' for n in range(40) for word in ('fine', 'dull')], ['good', 'bad'] * 40)"
     )
     parent, child = pty.openpty()
-    termios.tcsetwinsize(child, (24, 120))
+    termios.tcsetwinsize(child, (24, columns))
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", code], stderr=child, stdout=subprocess.PIPE
     )
@@ -37,8 +39,13 @@ def test_the_bar_shows_loss_accuracy_and_remaining_time():
     os.close(parent)
     assert process.returncode == 0
     assert output == b""
-    text = screen.decode()
-    bars = [part for part in text.split("\r") if "/40 [" in part]
-    assert any("loss" in bar and "accuracy" in bar and "<" in bar for bar in bars)
-    lines = [line for line in text.replace("\r", "\n").split("\n") if "accuracy" in line and "[" not in line]
-    assert [line.strip().split()[1] for line in lines] == ["1/2", "2/2"]
+    parts = screen.decode().replace("\n", "\r").split("\r")
+    assert max(map(len, parts)) <= columns
+    bars = [part for part in parts if part.rstrip().endswith("left")]
+    assert re.match(r"epoch 1/3  loss \d\.\d{3}  .* [ \d]\d%  \d\d:\d\d left$", bars[2].rstrip())
+    assert re.match(r"epoch 3/3  loss \d\.\d{3} val_accuracy [01]\.\d{3}, best [12]  .*\d%", bars[-3].rstrip())
+    shares = [int(re.search(r"(\d+)%", bar)[1]) for bar in bars]
+    assert shares == sorted(shares)
+    # The line is gone in the end.
+    (line,) = [part for part in parts if part.strip() and part not in bars]
+    assert re.fullmatch(r"trained 3 epochs in \d+ s; the best was [123]", line)
