@@ -23,6 +23,7 @@ BENCHMARKS = {
     "picture": Benchmark("explanations.picture", "nothing: draws the README's picture from models/imdb", "1 minute"),
     "speed": Benchmark("speed.throughput", "words/s, latency and memory against PyTorch and others", "30 minutes"),
     "profile": Benchmark("speed.profile", "where a training step and a prediction spend their time", "5 minutes"),
+    "commands": Benchmark("speed.commands", "how long until a mistake is refused, whole processes", "1 minute"),
     "streaming": Benchmark("speed.streaming", "`han predict` on a file of 1 GB", "15 minutes"),
     "vectors": Benchmark("speed.vectors", "reading a million word vectors", "5 minutes"),
     "kills": Benchmark("robustness.kills", "what SIGKILL during saving and training leaves behind", "25 minutes"),

@@ -133,6 +133,9 @@ def table_options(command: Function) -> Function:
 def load_classifier(model: Path, splitters: dict[str, Any]) -> HANClassifier:
     """Load a classifier, with the functions named by the options of `splitter_options`."""
     functions = {name: import_function(name, value) for name, value in splitters.items() if value is not None}
+    from han.saving.layout import read_settings
+
+    read_settings(model)  # raises the errors that do not need TensorFlow, before that is imported
     from han.classifier import HANClassifier
 
     return HANClassifier.load(model, **functions)

@@ -60,8 +60,8 @@ def evaluate(model: Path, source: tuple[str, ...], output: Path | None, output_f
     with usage_errors():
         if output is not None:
             check_writable(output.absolute())
-        read_settings(model)
         check_source(source, source_arguments)
+        read_settings(model)
     from han.datasets import load_labelled
     from han.evaluation.report import Report
 

@@ -54,6 +54,13 @@ COLUMNS = ("--text", "review", "--label", "stars")
         (("train", "reviews.csv", *COLUMNS, "--test", "tests.csv"), "no such file"),
         (("evaluate", "model", "reviews.csv", *COLUMNS[:2], "--label", "star"), "did you mean 'stars'?"),
         (("evaluate", "modl", "reviews.csv", *COLUMNS), "path must be the folder of a saved classifier, got 'modl'"),
+        (
+            ("predict", "modl", "reviews.csv", "--text", "review"),
+            "path must be the folder of a saved classifier, got 'modl'",
+        ),
+        (("explain", "modl", "--text", "A film."), "path must be the folder of a saved classifier, got 'modl'"),
+        (("export", "modl", "out.onnx"), "path must be the folder of a saved classifier, got 'modl'"),
+        (("predict", "model", "reviews.csv", "--text", "reveiw"), "did you mean 'review'?"),
         (("info", "modl"), "path must be the folder of a saved classifier, got 'modl'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
