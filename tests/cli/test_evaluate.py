@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,29 @@ from tests.cli.running import run
 
 def test_the_accuracy_agrees_with_score(saved, table, fitted, tmp_path):
     table.to_csv(tmp_path / "in.csv", index=False)
-    command = ["evaluate", str(saved / "model"), "in.csv", "--label", "topic"]
+    command = ["evaluate", str(saved / "model"), "in.csv", "--label", "topic", "--output", "found"]
     result = run(*command, "--format", "json", folder=tmp_path)
     assert json.loads(result.stdout)["accuracy"] == pytest.approx(fitted.score(table["text"], table["topic"]))
     assert f"accuracy: {json.loads(result.stdout)['accuracy']:.4f}" in run(*command, folder=tmp_path).stdout
+
+
+def test_the_report_goes_to_the_folder_of_the_classifier_if_it_can(saved, table, tmp_path):
+    table.to_csv(tmp_path / "in.csv", index=False)
+    shutil.copytree(saved / "model", tmp_path / "model")
+    result = run("evaluate", "model", "in.csv", "--label", "topic", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("\nreport:   model/report.html\n")
+    report = json.loads((tmp_path / "model" / "report.json").read_text(encoding="utf-8"))
+    assert report["test_documents"] == len(table)
+    printed = " ".join(result.stdout.split())
+    assert all(sentence in printed for sentence in report["conclusions"])
+    assert HANClassifier.load(tmp_path / "model").predict(["Shares fell."]) == ["business"]
+    # Something in its place is no reason to lose the results.
+    (tmp_path / "model" / "report.html").unlink()
+    (tmp_path / "model" / "report.html").mkdir()
+    result = run("evaluate", "model", "in.csv", "--label", "topic", folder=tmp_path)
+    assert (result.returncode, "accuracy: " in result.stdout) == (0, True)
+    assert "the report is not written, choose a folder with --output" in result.stderr
 
 
 @pytest.mark.slow

@@ -64,6 +64,31 @@ def test_a_classifier_and_figures_are_saved(trained):
             assert min(image.size) > 300
 
 
+def test_the_report_says_what_is_printed(trained):
+    report = json.loads((trained[0] / "models" / "news" / "report.json").read_text(encoding="utf-8"))
+    printed = " ".join(trained[1].stdout.split())
+    assert all(sentence in printed for sentence in report["conclusions"])
+    assert [*report["classifiers"]] == [
+        "han", "majority class", "TF-IDF + logistic regression", "network alone", "n-grams alone",
+    ]  # fmt: skip
+    assert report["test_documents"] == 16
+    assert "<h2 id=" in (trained[0] / "models" / "news" / "report.html").read_text(encoding="utf-8")
+    for command in ("han predict models/news", "han explain models/news"):
+        assert command in trained[1].stdout
+
+
+def test_all_documents_can_be_fitted_after_the_test(trained):
+    command = ["train", "news.csv", "--text", "article", "--label", "topic", *SMALL, "--output", "refitted"]
+    result = run(*command, "--test-fraction", "0.5", "--refit", folder=trained[0])
+    assert result.returncode == 0, result.stderr
+    report = json.loads((trained[0] / "refitted" / "report.json").read_text(encoding="utf-8"))
+    assert (report["training_documents"], report["test_documents"]) == (40, 40)
+    assert any("fitted again on the test documents, too" in sentence for sentence in report["conclusions"])
+    assert HANClassifier.load(trained[0] / "refitted").n_samples_fit_ == 80
+    card = (trained[0] / "refitted" / "README.md").read_text(encoding="utf-8")
+    assert f"{report['classifiers']['han']['accuracy']:.4f}"[:5] in card
+
+
 def contents(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -99,6 +124,7 @@ def test_an_earlier_classifier_is_only_replaced_with_force(trained, monkeypatch)
     ("arguments", "message"),
     [
         (("train", "missing.csv"), "no such file"),
+        (("train", "news.csv", "--test", "news.csv", "--test-fraction", "0.5"), "must not be combined with --test"),
         (("train", "news.csv", "--text", "body", "--label", "topic"), "text must be a column of news.csv, got 'body'"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--output", "photos"), "has other contents"),
         (("train", "news.csv", "--text", "article", "--label", "topic", "--embeddings", "nowhere.txt"), "no such file"),
