@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,7 @@ def train(
     with _resume_hint(checkpoint, f"the classifier is saved in {os.path.relpath(folder)}, but not fully evaluated"):
         if is_terminated():
             raise KeyboardInterrupt
-        report = _report(folder, classifier, dataset, seconds, quiet, refit=refit and not is_interrupted)
+        report = _report(folder, classifier, dataset, seconds, quiet)
     if refit and not is_interrupted:
         _refit(folder, _new_classifier(settings, dataset, quiet), dataset, report, quiet)
     if not is_interrupted:
@@ -251,11 +252,11 @@ def _refit(folder: Path, classifier: HANClassifier, dataset: Dataset, report: Re
     print_progress(f"fitting again on all {len(texts)} documents", quiet)
     classifier.fit(texts, labels)
     classifier.save(folder, data=dataset.name, scores=report.evaluation.scores())
+    # Only now: if the fit is interrupted, the classifier in the folder is the one that was tested.
+    write_report(replace(report, details={**report.details, "refit": True}), folder)
 
 
-def _report(
-    folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool, *, refit: bool
-) -> Report:
+def _report(folder: Path, classifier: HANClassifier, dataset: Dataset, seconds: float, quiet: bool) -> Report:
     """Evaluate a classifier and the baselines, print the results, and write the model card, figures and the report."""
     from han.evaluation.measures import comparison
     from han.evaluation.report import Report
@@ -270,7 +271,6 @@ def _report(
         training_texts=dataset.X_train,
         baselines=others,
         seconds=round(seconds, 1),
-        refit=refit,
     )
     classifier.save(folder, data=dataset.name, scores=report.evaluation.scores())
     click.echo(f"\n{dataset.name}: {len(dataset.X_test)} test documents, han trained in {seconds:.0f} s\n")

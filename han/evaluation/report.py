@@ -212,11 +212,9 @@ class Report:
             scores = f"{own.accuracy.value:.3f} against {other.accuracy.value:.3f}"
             against = f"{scores} of {other.name} on {documents:,} documents"
             interval = f"a difference of {difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-            if difference.excludes_zero:
-                found.append(f"{against}, {interval}: the classifier is {other.verdict()}.")
-            else:
-                found.append(f"{against}, {interval}: not told apart.")
-            if other.name == NGRAMS and not (difference.excludes_zero and difference.value > 0):
+            verdict = f"the classifier is {other.verdict()}" if difference.excludes_zero else other.verdict()
+            found.append(f"{against}, {interval}: {verdict}.")
+            if other.name == NGRAMS and other.verdict() != "better":
                 found.append("The network adds nothing to the n-grams that these documents show.")
         return found
 
